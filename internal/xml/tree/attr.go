@@ -123,7 +123,7 @@ func (a Attr) Value() string {
 	if d.flags&coded == 0 {
 		return raw
 	}
-	return string(appendAttribute(make([]byte, 0, len(raw)), raw))
+	return attributeValue(raw)
 }
 
 // Unresolved reports whether the value refers to an entity that only the document type declaration can know, and where

@@ -3,6 +3,8 @@ package tree
 import (
 	"errors"
 	"fmt"
+	"strings"
+	"unicode/utf8"
 )
 
 // Reasons why a document is refused that callers answer differently from plain bad syntax; test with errors.Is.
@@ -29,3 +31,57 @@ func (e *Error) Error() string { return fmt.Sprintf("%d:%d: %s", e.Line, e.Col, 
 
 // Unwrap returns one of the reasons above, or nil when the document is not well-formed in another way.
 func (e *Error) Unwrap() error { return e.reason }
+
+func (p *parser) fail(offset int, reason error, format string, args ...any) error {
+	line, col := p.position(offset)
+	return &Error{Line: line, Col: col, Offset: offset, Msg: fmt.Sprintf(format, args...), reason: reason}
+}
+
+func (p *parser) position(offset int) (line, col int) {
+	return position(strings.TrimSuffix(p.s, "\x00"), offset)
+}
+
+func (p *parser) atEnd(i int) bool { return i == len(p.s)-1 }
+
+// found describes what stands at i.
+func (p *parser) found(i int) string {
+	if p.atEnd(i) {
+		return "the end of the document"
+	}
+	r, _ := utf8.DecodeRuneInString(p.s[i:])
+	if !isChar(r) {
+		return fmt.Sprintf("U+%04X, which is no character of XML,", r)
+	}
+	return fmt.Sprintf("%q", r)
+}
+
+// name returns the name that starts at i, colons included.
+func (p *parser) name(i int) string {
+	end := i
+	for p.s[end] == ':' || classes[p.s[end]]&(nameByte|wide) != 0 {
+		end++
+	}
+	return clip(p.s[i:end])
+}
+
+// tag returns the name that starts at i the way it stands in a tag.
+func (p *parser) tag(i int) string {
+	if p.s[i-1] == '/' {
+		return "</" + p.name(i) + ">"
+	}
+	return "<" + p.name(i) + ">"
+}
+
+// clip keeps what comes from a document from filling a message.
+func clip(s string) string {
+	const most = 60
+	if len(s) <= most {
+		return s
+	}
+	for i := range s[most:] {
+		if utf8.RuneStart(s[most+i]) {
+			return s[:most+i] + "..."
+		}
+	}
+	return s
+}

@@ -137,46 +137,64 @@ func (n Node) Text() string {
 	case None:
 		return ""
 	}
-	start, end := n.Inner()
-	raw := n.t.text[start:end]
 	if n.data().flags&coded == 0 {
-		return raw
+		return n.raw()
 	}
-	return string(n.appendText(make([]byte, 0, len(raw))))
+	var b strings.Builder
+	b.Grow(len(n.raw()))
+	n.writeText(&b)
+	return b.String()
+}
+
+// raw returns the source of the content of anything but an element.
+func (n Node) raw() string {
+	start, end := n.Inner()
+	return n.t.text[start:end]
+}
+
+func (n Node) writeText(b *strings.Builder) {
+	switch d := n.data(); {
+	case d.flags&coded == 0:
+		b.WriteString(n.raw())
+	case d.kind == Text:
+		writeCharacters(b, n.raw())
+	default:
+		writeLines(b, n.raw())
+	}
 }
 
 // textBelow walks the subtree by its links, so that depth costs no stack. A single text node is returned as it is.
 func (n Node) textBelow() string {
-	var only Node
-	var buf []byte
-	for c := n.FirstChild(); c.i != 0; c = c.following(n) {
-		if c.Kind() != Text {
-			continue
-		}
-		switch {
-		case buf != nil:
-			buf = c.appendText(buf)
-		case only.i == 0:
-			only = c
-		default:
-			buf = c.appendText(only.appendText(make([]byte, 0, n.sizeOfText(only))))
-		}
+	first := n.textFrom(n.FirstChild())
+	second := first.textAfter(n)
+	if second.i == 0 {
+		return first.Text()
 	}
-	if buf != nil {
-		return string(buf)
+	size := len(first.raw())
+	for c := second; c.i != 0; c = c.textAfter(n) {
+		size += len(c.raw())
 	}
-	return only.Text()
+	var b strings.Builder
+	b.Grow(size)
+	for c := first; c.i != 0; c = c.textAfter(n) {
+		c.writeText(&b)
+	}
+	return b.String()
 }
 
-// sizeOfText adds up the source bytes of the text nodes below n from the node first on: no value is longer than its source.
-func (n Node) sizeOfText(first Node) (size int) {
-	for c := first; c.i != 0; c = c.following(n) {
-		if c.Kind() == Text {
-			start, end := c.Range()
-			size += end - start
-		}
+// textFrom returns the first text node below n from c on in document order.
+func (n Node) textFrom(c Node) Node {
+	for c.i != 0 && c.Kind() != Text {
+		c = c.following(n)
 	}
-	return size
+	return c
+}
+
+func (n Node) textAfter(top Node) Node {
+	if n.i == 0 {
+		return n
+	}
+	return top.textFrom(n.following(top))
 }
 
 // following returns the next node in document order below top.
@@ -190,19 +208,6 @@ func (n Node) following(top Node) Node {
 		}
 	}
 	return Node{}
-}
-
-func (n Node) appendText(buf []byte) []byte {
-	start, end := n.Inner()
-	raw := n.t.text[start:end]
-	d := n.data()
-	switch {
-	case d.flags&coded == 0:
-		return append(buf, raw...)
-	case d.kind == Text:
-		return appendCharacters(buf, raw)
-	}
-	return appendLines(buf, raw)
 }
 
 // Target returns the target of a processing instruction.

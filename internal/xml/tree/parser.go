@@ -1,8 +1,318 @@
 package tree
 
+import (
+	"bytes"
+	"strings"
+	"unicode/utf8"
+)
+
 const byteOrderMark = "\uFEFF"
+
+// parser is the state of one parse. Offsets are of s, which ends in NUL: no loop needs to look at the length, because NUL
+// is no character of XML and belongs to no class that is passed over.
+type parser struct {
+	t      *Tree
+	s      string
+	i      int // where it stands
+	limits Limits
+	dtd    bool  // a document type declaration may follow
+	parent int32 // of the nodes that are read next
+	depth  int
+}
 
 func (t *Tree) parse(src []byte, opt Options) error {
 	t.reset()
-	return &Error{Line: 1, Col: 1, Msg: "no parser"}
+	p := parser{t: t, limits: opt.Limits.orDefault(), dtd: opt.AllowDTD}
+	if len(src) > p.limits.Size {
+		return p.fail(0, ErrLimit, "document of %d bytes, the limit is %d", len(src), p.limits.Size)
+	}
+	if name := otherEncoding(src); name != "" {
+		return p.fail(0, ErrEncoding, "document in %s, only UTF-8 is read", name)
+	}
+	var text strings.Builder
+	text.Grow(len(src) + 1)
+	text.Write(src)
+	text.WriteByte(0)
+	t.src, t.text, p.s = src, text.String(), text.String()
+	if strings.HasPrefix(p.s, byteOrderMark) {
+		p.i = len(byteOrderMark)
+	}
+	ascii, err := p.declaration()
+	if err != nil {
+		return err
+	}
+	if err := p.checkBytes(ascii); err != nil {
+		return err
+	}
+	t.start()
+	p.parent = 1
+	return p.document()
+}
+
+// start makes the entries that every tree has, and room for what the source probably needs where there is none yet.
+func (t *Tree) start() {
+	if cap(t.nodes) == 0 {
+		most := len(t.text)/8 + 4 // a bound on what a source of nothing but "<" or "=" makes this ask for
+		t.nodes = make([]node, 0, min(strings.Count(t.text, "<")+3, most))
+		t.attrs = make([]attr, 0, min(strings.Count(t.text, "=")+1, most))
+		t.decls = make([]decl, 0, min(strings.Count(t.text, "xmlns")+1, most))
+		t.spaces = make([]string, 0, few)
+		t.names.prefixes = make([]prefix, 0, few)
+		t.names.before = make([]binding, 0, few)
+	}
+	t.nodes = append(t.nodes, node{}, node{kind: Document, end: uint32(len(t.src))})
+	t.attrs = append(t.attrs, attr{})
+	t.decls = append(t.decls, decl{})
+	t.spaces = append(t.spaces, "", XMLSpace)
+	t.names.prefixes = append(t.names.prefixes, prefix{}, prefix{name: "xml", space: 1})
+}
+
+// otherEncoding names the encoding of a document that cannot be UTF-8 by its first bytes (XML 1.0, appendix F).
+func otherEncoding(src []byte) string {
+	for _, e := range [...]struct{ start, name string }{
+		{"\x00\x00\xFE\xFF", "UTF-32"}, {"\xFF\xFE\x00\x00", "UTF-32"}, {"\x00\x00\x00<", "UTF-32"}, {"<\x00\x00\x00", "UTF-32"},
+		{"\xFE\xFF", "UTF-16"}, {"\xFF\xFE", "UTF-16"}, {"\x00<", "UTF-16"}, {"<\x00", "UTF-16"}, {"\x4C\x6F\xA7\x94", "EBCDIC"},
+	} {
+		if bytes.HasPrefix(src, []byte(e.start)) {
+			return e.name
+		}
+	}
+	return ""
+}
+
+// checkBytes finds what no character can be made of, once and for all.
+func (p *parser) checkBytes(ascii bool) error {
+	if ascii {
+		for i := range len(p.s) {
+			if p.s[i] >= utf8.RuneSelf {
+				return p.fail(i, ErrEncoding, "byte 0x%02X in a document that declares to be US-ASCII", p.s[i])
+			}
+		}
+		return nil
+	}
+	if utf8.ValidString(p.s) {
+		return nil
+	}
+	for i, r := range p.s {
+		if r == utf8.RuneError && !strings.HasPrefix(p.s[i:], string(utf8.RuneError)) {
+			return p.fail(i, ErrUTF8, "byte 0x%02X is not valid UTF-8 here", p.s[i])
+		}
+	}
+	return nil
+}
+
+// document reads what follows the XML declaration (XML 1.0, section 2.1): one element, and around it comments, processing
+// instructions, white space and one document type declaration.
+func (p *parser) document() error {
+	for {
+		for classes[p.s[p.i]]&space != 0 {
+			p.i++
+		}
+		var err error
+		switch rest := p.s[p.i:]; {
+		case p.atEnd(p.i) && p.t.root == 0:
+			return p.fail(p.i, nil, "no root element in the document")
+		case p.atEnd(p.i):
+			return nil
+		case rest[0] != '<':
+			return p.fail(p.i, nil, "found %s outside the root element, allowed are comments, processing instructions and white space", p.found(p.i))
+		case rest[1] == '?':
+			err = p.instruction()
+		case strings.HasPrefix(rest, "<!--"):
+			err = p.comment()
+		case strings.HasPrefix(rest, "<!DOCTYPE"):
+			err = p.doctype()
+		case rest[1] == '!':
+			return p.badMarkup()
+		case rest[1] == '/':
+			return p.fail(p.i, nil, "end tag %s outside the root element", p.tag(p.i+2))
+		case p.t.root != 0:
+			return p.fail(p.i, nil, "second root element %s, a document has one", p.tag(p.i+1))
+		default:
+			p.t.root = int32(len(p.t.nodes))
+			err = p.element()
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// element reads the root element with all that is in it. It does not call itself, so depth costs no stack.
+func (p *parser) element() error {
+	if err := p.startTag(); err != nil {
+		return err
+	}
+	for p.depth > 0 {
+		var err error
+		if p.s[p.i] != '<' {
+			if err = p.text(); err != nil {
+				return err
+			}
+		}
+		switch p.s[p.i+1] {
+		case '/':
+			err = p.endTag()
+		case '?':
+			err = p.instruction()
+		case '!':
+			switch {
+			case strings.HasPrefix(p.s[p.i:], "<!--"):
+				err = p.comment()
+			case strings.HasPrefix(p.s[p.i:], cdataStart):
+				err = p.text()
+			default:
+				err = p.badMarkup()
+			}
+		default:
+			err = p.startTag()
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// add puts a node behind the children that its parent has so far.
+func (p *parser) add(n node) {
+	nodes := append(p.t.nodes, n)
+	p.t.nodes = nodes
+	i := int32(len(nodes) - 1)
+	parent, added := &nodes[p.parent], &nodes[i]
+	added.parent, added.prev = p.parent, parent.last
+	if parent.last == 0 {
+		parent.first = i
+	} else {
+		nodes[parent.last].next = i
+	}
+	parent.last = i
+}
+
+// text reads character data, references and CDATA sections up to other markup, and makes a text node of them. Empty
+// CDATA sections alone make none, since no text node is empty.
+func (p *parser) text() error {
+	s, i := p.s, p.i
+	n := node{kind: Text, start: uint32(i)}
+	for classes[s[i]]&space != 0 && s[i] != '\r' {
+		i++
+	}
+	if s[i] == '<' && s[i+1] != '!' {
+		n.end, n.flags = uint32(i), blank
+		p.i = i
+		p.add(n)
+		return nil
+	}
+	empty, solid := i == p.i, false
+	for {
+		from := i
+		for classes[s[i]]&textStop == 0 {
+			i++
+		}
+		solid = solid || !isBlank(s[from:i])
+		empty = empty && i == from
+		switch s[i] {
+		case '<':
+			if !strings.HasPrefix(s[i:], cdataStart) {
+				if n.end = uint32(i); !solid {
+					n.flags |= blank
+				}
+				if p.i = i; !empty {
+					p.add(n)
+				}
+				return nil
+			}
+			from = i + len(cdataStart)
+			end, _, err := p.opaque(i, from, cdataEnd, "CDATA section")
+			if err != nil {
+				return err
+			}
+			n.flags |= coded
+			solid = solid || !isBlank(s[from:end])
+			empty = empty && from == end
+			i = end + len(cdataEnd)
+			continue
+		case '&':
+			r, next, err := p.reference(i)
+			if err != nil {
+				return err
+			}
+			n.flags |= coded
+			if r == noChar {
+				n.flags |= unresolved
+			}
+			solid = solid || r >= utf8.RuneSelf || classes[byte(r)]&space == 0
+			i = next - 1
+		case ']':
+			if strings.HasPrefix(s[i:], cdataEnd) {
+				return p.fail(i, nil, `found "]]>" in text, write "]]&gt;"`)
+			}
+			solid = true
+		case '\r':
+			n.flags |= coded
+		default:
+			if !p.isChar(i) {
+				return p.badText(i)
+			}
+			solid = true
+		}
+		empty = false
+		i++
+	}
+}
+
+func (p *parser) badText(i int) error {
+	if !p.atEnd(i) {
+		return p.fail(i, nil, "found %s in text", p.found(i))
+	}
+	open := p.t.node(p.parent)
+	line, col := open.Position()
+	return p.fail(i, nil, "document ends inside element <%s> of %d:%d, expected </%[1]s>", clip(open.Name()), line, col)
+}
+
+// noChar stands for the unknown value of a reference to an entity of a document type declaration.
+const noChar = utf8.MaxRune + 1
+
+// reference reads the reference at i. Which entities a document type declaration declares is not known, so in a document
+// that has one any name will do.
+func (p *parser) reference(i int) (r rune, next int, err error) {
+	s, from := p.s, i+1
+	if s[from] == '#' {
+		from++
+		end := from
+		for classes[s[end]]&nameByte != 0 {
+			end++
+		}
+		if s[end] != ';' {
+			return 0, 0, p.fail(end, nil, "found %s in a character reference, expected digits and ';'", p.found(end))
+		}
+		r, ok := character(s[from:end])
+		if !ok {
+			return 0, 0, p.fail(i, nil, "%s refers to no character of XML", clip(s[i:end+1]))
+		}
+		return r, end + 1, nil
+	}
+	end := ncName(s, from)
+	switch {
+	case end == from:
+		return 0, 0, p.fail(from, nil, `found %s after "&", expected an entity name or "#"; a plain ampersand is written "&amp;"`, p.found(from))
+	case s[end] != ';':
+		return 0, 0, p.fail(end, nil, `found %s after "&%s", expected ';'; a plain ampersand is written "&amp;"`, p.found(end), clip(s[from:end]))
+	}
+	if c := predefined(s[from:end]); c != 0 {
+		return rune(c), end + 1, nil
+	}
+	if p.t.dtd[1] == 0 {
+		return 0, 0, p.fail(i, ErrEntity, "entity &%s; is not declared, known are amp, lt, gt, quot and apos", clip(s[from:end]))
+	}
+	return noChar, end + 1, nil
+}
+
+func isBlank(s string) bool {
+	for i := range len(s) {
+		if classes[s[i]]&space == 0 {
+			return false
+		}
+	}
+	return true
 }

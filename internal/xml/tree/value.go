@@ -10,73 +10,86 @@ const (
 	cdataEnd   = "]]>"
 )
 
-// appendCharacters appends the value of a text node: references resolved, CDATA sections opened, line ends made LF.
-func appendCharacters(buf []byte, raw string) []byte {
+// writeCharacters writes the value of a text node: references resolved, CDATA sections opened, line ends made LF.
+func writeCharacters(b *strings.Builder, raw string) {
 	for {
 		i := strings.IndexAny(raw, "&<\r")
 		if i < 0 {
-			return append(buf, raw...)
+			b.WriteString(raw)
+			return
 		}
-		buf, raw = append(buf, raw[:i]...), raw[i:]
+		b.WriteString(raw[:i])
+		raw = raw[i:]
 		switch raw[0] {
 		case '&':
-			buf, raw = appendReference(buf, raw)
+			raw = writeReference(b, raw)
 		case '<':
 			end := strings.Index(raw, cdataEnd)
-			buf = appendLines(buf, raw[len(cdataStart):end])
+			writeLines(b, raw[len(cdataStart):end])
 			raw = raw[end+len(cdataEnd):]
 		default:
-			buf, raw = append(buf, '\n'), afterLineEnd(raw)
+			b.WriteByte('\n')
+			raw = afterLineEnd(raw)
 		}
 	}
 }
 
-// appendLines appends raw with its line ends made LF (XML 1.0, section 2.11).
-func appendLines(buf []byte, raw string) []byte {
+// writeLines writes raw with its line ends made LF (XML 1.0, section 2.11).
+func writeLines(b *strings.Builder, raw string) {
 	for {
 		i := strings.IndexByte(raw, '\r')
 		if i < 0 {
-			return append(buf, raw...)
+			b.WriteString(raw)
+			return
 		}
-		buf, raw = append(append(buf, raw[:i]...), '\n'), afterLineEnd(raw[i:])
+		b.WriteString(raw[:i])
+		b.WriteByte('\n')
+		raw = afterLineEnd(raw[i:])
 	}
 }
 
 // afterLineEnd returns what follows the CR or CR LF that s starts with.
 func afterLineEnd(s string) string { return strings.TrimPrefix(s[1:], "\n") }
 
-// appendAttribute appends the value of an attribute (XML 1.0, section 3.3.3).
-func appendAttribute(buf []byte, raw string) []byte {
+// attributeValue normalises the value of an attribute (XML 1.0, section 3.3.3).
+func attributeValue(raw string) string {
+	var b strings.Builder
+	b.Grow(len(raw))
 	for {
 		i := strings.IndexAny(raw, "&\t\n\r")
 		if i < 0 {
-			return append(buf, raw...)
+			b.WriteString(raw)
+			return b.String()
 		}
-		buf, raw = append(buf, raw[:i]...), raw[i:]
+		b.WriteString(raw[:i])
+		raw = raw[i:]
 		switch raw[0] {
 		case '&':
-			buf, raw = appendReference(buf, raw)
+			raw = writeReference(&b, raw)
 		case '\r':
-			buf, raw = append(buf, ' '), afterLineEnd(raw)
+			b.WriteByte(' ')
+			raw = afterLineEnd(raw)
 		default:
-			buf, raw = append(buf, ' '), raw[1:]
+			b.WriteByte(' ')
+			raw = raw[1:]
 		}
 	}
 }
 
-// appendReference appends what the reference stands for that raw starts with, and returns what follows it. The parser has
-// seen that it is a good one. A reference to an entity that is not predefined is appended as it is written.
-func appendReference(buf []byte, raw string) (value []byte, rest string) {
+// writeReference writes what the reference stands for that raw starts with, and returns what follows it. The parser has
+// seen that it is a good one. A reference to an entity that is not predefined is written as it is.
+func writeReference(b *strings.Builder, raw string) (rest string) {
 	end := strings.IndexByte(raw, ';')
 	name, rest := raw[1:end], raw[end+1:]
 	if name[0] == '#' {
 		r, _ := character(name[1:])
-		return utf8.AppendRune(buf, r), rest
+		b.WriteRune(r)
+	} else if c := predefined(name); c != 0 {
+		b.WriteByte(c)
+	} else {
+		b.WriteString(raw[:end+1])
 	}
-	if c := predefined(name); c != 0 {
-		return append(buf, c), rest
-	}
-	return append(buf, raw[:end+1]...), rest
+	return rest
 }
 
 // character returns the character that a character reference names, digits being what is between "&#" and ";". It is not
