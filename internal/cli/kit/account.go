@@ -1,0 +1,277 @@
+package kit
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"net"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+// Transports are the words that a proxy and the setting transport take.
+var Transports = []string{"udp", "tcp", "tls", "ws", "wss"}
+
+// Account is who a command acts as, and over what: the account of the file, with what flags say on top. All fields may be empty when no account is chosen.
+type Account struct {
+	Name      string // in the file; "" = made of flags only
+	AOR       string // "sip:alice@example.com"
+	User      string // for authentication
+	Domain    string // of the AOR, with the port if it has one
+	Proxy     Proxy  // zero: found by DNS
+	Transport string // preferred transport: that of the proxy, else the setting; "" = none
+	XCAPRoot  string
+	MSRPRelay string
+	CA        string
+	Cert, Key string
+	Insecure  bool
+
+	kit    *Kit
+	fields Fields
+	secret secret
+}
+
+// Proxy is where requests are sent first.
+type Proxy struct {
+	Transport string // "" = not said
+	Host      string // without brackets
+	Port      int    // 0 = the default of the transport
+}
+
+// ParseProxy reads [udp:|tcp:|tls:|ws:|wss:]HOST[:PORT]; an IPv6 HOST is in brackets.
+func ParseProxy(s string) (Proxy, error) {
+	p := Proxy{Host: s}
+	if word, rest, ok := strings.Cut(s, ":"); ok && slices.Contains(Transports, strings.ToLower(word)) {
+		p.Transport, p.Host = strings.ToLower(word), rest
+	}
+	bad := func(what string) (Proxy, error) {
+		return Proxy{}, Fail(ExitUsage, fmt.Sprintf("proxy %q", s), what, "a proxy is [udp:|tcp:|tls:|ws:|wss:]HOST[:PORT], such as tcp:sip.example.com:5060")
+	}
+	if host, port, err := net.SplitHostPort(p.Host); err == nil {
+		n, err := strconv.ParseUint(port, 10, 16)
+		if err != nil || n == 0 {
+			return bad("the port is not a number from 1 to 65535")
+		}
+		p.Host, p.Port = host, int(n)
+	} else {
+		p.Host = strings.TrimSuffix(strings.TrimPrefix(p.Host, "["), "]")
+		if strings.Contains(p.Host, ":") && net.ParseIP(p.Host) == nil {
+			return bad("the host is not understood")
+		}
+	}
+	if p.Host == "" || strings.ContainsAny(p.Host, " \t/@;?<>\"[]") {
+		return bad("the host is not understood")
+	}
+	return p, nil
+}
+
+// IsZero reports whether there is no proxy.
+func (p Proxy) IsZero() bool { return p.Host == "" }
+
+// Addr returns HOST:PORT, or HOST alone when there is no port, for the stack.
+func (p Proxy) Addr() string {
+	if p.Port == 0 {
+		return p.Host
+	}
+	return net.JoinHostPort(p.Host, strconv.Itoa(p.Port))
+}
+
+// AccountFlags adds the settings of an account as flags to a command that talks to a server. Extra names further ones: xcap-root, msrp-relay.
+func (k *Kit) AccountFlags(cmd *cobra.Command, extra ...string) {
+	fs, o := cmd.Flags(), &k.Overrides
+	fs.StringVar(&o.AOR, "from", "", "act as `URI`")
+	fs.StringVar(&o.Proxy, "proxy", "", "send to `[TRANSPORT:]HOST[:PORT]` (udp, tcp, tls, ws, wss)")
+	fs.StringVar(&o.User, "auth-user", "", "user `NAME` for authentication")
+	fs.StringVar(&o.Password, "password", "", "`SECRET` for authentication; other users can see it")
+	fs.StringVar(&o.PasswordFile, "password-file", "", "read the secret from `FILE`")
+	fs.BoolVar(&o.PasswordStdin, "password-stdin", false, "read the secret from the first line of stdin")
+	fs.StringVar(&o.CA, "ca", "", "trust the authorities in `FILE`")
+	fs.StringVar(&o.Cert, "cert", "", "client certificate in `FILE`")
+	fs.StringVar(&o.Key, "key", "", "key of the client certificate in `FILE`")
+	fs.BoolVar(&o.Insecure, "insecure", false, "do not verify certificates")
+	if slices.Contains(extra, "xcap-root") {
+		fs.StringVar(&o.XCAPRoot, "xcap-root", "", "XCAP root `URI`")
+	}
+	if slices.Contains(extra, "msrp-relay") {
+		fs.StringVar(&o.MSRPRelay, "msrp-relay", "", "MSRP relay `URI`")
+	}
+	cmd.MarkFlagsMutuallyExclusive("password", "password-file", "password-stdin")
+	for _, name := range []string{"ca", "cert", "key", "password-file"} {
+		cmd.MarkFlagFilename(name)
+	}
+}
+
+// Account returns who the command acts as: the account of -a, else $IMP_ACCOUNT, else the file's default, with the flags of AccountFlags on top. Without any of them, and with no flags,
+// the fields are empty. Errors have status 2.
+func (k *Kit) Account() (*Account, error) {
+	c, err := k.LoadConfig()
+	if err != nil {
+		return nil, err
+	}
+	name := c.Default
+	if v := k.Env("IMP_ACCOUNT"); v != "" {
+		name = v
+	}
+	if k.AccountName != "" {
+		name = k.AccountName
+	}
+	var f Fields
+	if name != "" {
+		if f, err = c.Find(name); err != nil {
+			return nil, err
+		}
+		for _, p := range []*string{&f.PasswordFile, &f.CA, &f.Cert, &f.Key} {
+			*p = k.expand(*p, c.Path)
+		}
+	}
+	return k.resolve(name, f)
+}
+
+// resolve lays the flags over the file's settings and checks them.
+func (k *Kit) resolve(name string, f Fields) (*Account, error) {
+	a := &Account{Name: name, kit: k}
+	flags := k.Overrides
+	for _, p := range []*string{&flags.PasswordFile, &flags.CA, &flags.Cert, &flags.Key} {
+		*p = k.Path(*p)
+	}
+	a.secret = secretOf(k, flags, f)
+	for _, key := range AccountKeys {
+		if v := key.Get(flags); v != "" {
+			key.Set(&f, v)
+		}
+	}
+	a.fields, a.Insecure = f, flags.Insecure
+	a.User, a.XCAPRoot, a.MSRPRelay = f.User, strings.TrimSuffix(f.XCAPRoot, "/"), f.MSRPRelay
+	a.CA, a.Cert, a.Key = f.CA, f.Cert, f.Key
+	if err := CheckFields(f); err != nil {
+		return nil, err
+	}
+	if f.AOR != "" {
+		aor, user, domain, _ := parseAOR(f.AOR)
+		a.AOR, a.Domain = aor, domain
+		if a.User == "" {
+			a.User = user
+		}
+	}
+	if f.Proxy != "" {
+		a.Proxy, _ = ParseProxy(f.Proxy)
+	}
+	a.Transport = f.Transport
+	if a.Proxy.Transport != "" {
+		a.Transport = a.Proxy.Transport
+	}
+	if a.Insecure {
+		k.Warn("--insecure: the server's certificate is not verified")
+	}
+	return a, nil
+}
+
+// CheckFields reports the first setting that cannot be right; the error has status 2.
+func CheckFields(f Fields) error {
+	if f.AOR != "" {
+		if _, _, _, err := parseAOR(f.AOR); err != nil {
+			return err
+		}
+	}
+	if f.Proxy != "" {
+		if _, err := ParseProxy(f.Proxy); err != nil {
+			return err
+		}
+	}
+	if f.Transport != "" && !slices.Contains(Transports, f.Transport) {
+		return Fail(ExitUsage, fmt.Sprintf("transport %q", f.Transport), "must be "+or(Transports), "")
+	}
+	if (f.Cert == "") != (f.Key == "") {
+		return Fail(ExitUsage, "client certificate", "cert and key go together", "")
+	}
+	return nil
+}
+
+// parseAOR reads an address of record: sip:USER@HOST[:PORT], where sip: may be left out.
+func parseAOR(s string) (aor, user, domain string, err error) {
+	scheme, rest := "sip", s
+	if name, r, ok := cutScheme(s); ok {
+		scheme, rest = name, r
+	}
+	at := strings.LastIndexByte(rest, '@')
+	if at <= 0 || at == len(rest)-1 || strings.ContainsAny(rest, " \t\r\n<>\"") || strings.ContainsAny(rest[at:], ";?") {
+		return "", "", "", Fail(ExitUsage, fmt.Sprintf("address of record %q", s), "it is not sip:USER@DOMAIN", "")
+	}
+	user, domain = rest[:at], strings.ToLower(rest[at+1:])
+	return scheme + ":" + user + "@" + domain, user, domain, nil
+}
+
+// targetSchemes are those that a target may have; all others would be a user and a port.
+var targetSchemes = []string{"sip", "sips", "pres", "im", "tel"}
+
+// cutScheme splits a URI behind its scheme if that is one of targetSchemes.
+func cutScheme(s string) (scheme, rest string, ok bool) {
+	scheme, rest, ok = strings.Cut(s, ":")
+	scheme = strings.ToLower(scheme)
+	return scheme, rest, ok && slices.Contains(targetSchemes, scheme)
+}
+
+// Self returns the account's address of record; without one the error has status 2 and a hint.
+func (a *Account) Self() (string, error) {
+	if a.AOR == "" {
+		return "", Fail(ExitUsage, "account", "there is no address to act as", "give --from URI, or imp account add NAME --aor URI")
+	}
+	return a.AOR, nil
+}
+
+// Target completes what the user typed as a target: "bob" gets the account's domain, "bob@example.com" gets sip:, a URI with sip:, sips:, pres:, im: or tel: is kept, "" is the account
+// itself. Errors have status 2 and a hint.
+func (a *Account) Target(s string) (string, error) {
+	if s == "" {
+		return a.Self()
+	}
+	if strings.ContainsAny(s, " \t\r\n<>\"") {
+		return "", Fail(ExitUsage, fmt.Sprintf("target %q", s), "it has characters that no URI has", "write blanks as %20")
+	}
+	if scheme, rest, ok := cutScheme(s); ok {
+		if rest == "" {
+			return "", Fail(ExitUsage, fmt.Sprintf("target %q", s), "nothing follows the scheme", "")
+		}
+		return scheme + ":" + rest, nil
+	}
+	scheme := "sip"
+	if strings.HasPrefix(a.AOR, "sips:") {
+		scheme = "sips"
+	}
+	switch at := strings.LastIndexByte(s, '@'); {
+	case at == 0 || at == len(s)-1:
+		return "", Fail(ExitUsage, fmt.Sprintf("target %q", s), "user or domain is missing", "")
+	case at > 0:
+		return scheme + ":" + s, nil
+	case a.Domain == "":
+		return "", Fail(ExitUsage, fmt.Sprintf("target %q", s), "there is no account to take the domain from", "write "+s+"@DOMAIN, or give --from URI")
+	}
+	return scheme + ":" + s + "@" + a.Domain, nil
+}
+
+// TLS returns the configuration for connections to servers: verified against the account's authorities or the system's, with its client certificate. Errors have status 2.
+func (a *Account) TLS() (*tls.Config, error) {
+	cfg := &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: a.Insecure}
+	if a.CA != "" {
+		pem, err := os.ReadFile(a.CA)
+		if err != nil {
+			return nil, Fail(ExitUsage, "reading ca "+a.CA, plainCause(err), "")
+		}
+		cfg.RootCAs = x509.NewCertPool()
+		if !cfg.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, Fail(ExitUsage, "reading ca "+a.CA, "it has no certificate in PEM form", "")
+		}
+	}
+	if a.Cert != "" {
+		pair, err := tls.LoadX509KeyPair(a.Cert, a.Key)
+		if err != nil {
+			return nil, Fail(ExitUsage, fmt.Sprintf("reading cert %s and key %s", a.Cert, a.Key), plainCause(err), "")
+		}
+		cfg.Certificates = []tls.Certificate{pair}
+	}
+	return cfg, nil
+}

@@ -1,0 +1,267 @@
+package kit
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+)
+
+// cleanupTime bounds what a command does after it was told to end: unsubscribe, unpublish, say BYE.
+const cleanupTime = 5 * time.Second
+
+// errPipe is the cause of the context's end when nobody reads stdout any more.
+var errPipe = errors.New("stdout is closed")
+
+// signalled is the cause of the context's end when a signal came.
+type signalled struct{ os.Signal }
+
+func (s signalled) Error() string { return s.String() }
+
+// status is the exit status of the signal, as shells know it.
+func (s signalled) status() int {
+	if s.Signal == syscall.SIGTERM {
+		return ExitTerminate
+	}
+	return ExitInterrupt
+}
+
+// Execute runs the command line and returns the exit status. It is to be called once.
+//
+// SIGINT and SIGTERM cancel the context of the command, a second one ends the process at once. A write to a closed stdout cancels it as well and makes the status 0.
+func (k *Kit) Execute(ctx context.Context, root *cobra.Command, args []string) (status int) {
+	ctx, k.cancel = context.WithCancelCause(ctx)
+	defer k.cancel(nil)
+	k.done = ctx.Done()
+	defer k.watchSignals()()
+	defer k.closeTrace()
+	defer func() {
+		if r := recover(); r != nil {
+			status = k.report(&Error{Exit: ExitBug, Doing: "internal error", Cause: fmt.Errorf("%v", r)})
+			k.stack()
+		}
+	}()
+	root.SetArgs(args)
+	root.SetIn(k.In)
+	root.SetOut(k.Out)
+	root.SetErr(k.Err)
+	k.adopt(root)
+	cmd, err := root.ExecuteContextC(ctx)
+	if err != nil && !k.running.Load() {
+		err = k.usage(cmd, err, args)
+	}
+	return k.report(k.interrupted(ctx, err))
+}
+
+// adopt prepares the tree: cobra prints nothing itself, and what runs is known to run.
+func (k *Kit) adopt(cmd *cobra.Command) {
+	cmd.SilenceErrors, cmd.SilenceUsage = true, true
+	cmd.DisableAutoGenTag = true
+	if run := cmd.RunE; run != nil {
+		cmd.RunE = func(cmd *cobra.Command, args []string) error {
+			if err := k.begin(); err != nil {
+				return err
+			}
+			return run(cmd, args)
+		}
+	}
+	for _, c := range cmd.Commands() {
+		k.adopt(c)
+	}
+}
+
+// begin marks the end of the parsing of the command line and opens what global flags ask for.
+func (k *Kit) begin() error {
+	k.running.Store(true)
+	return k.openTrace()
+}
+
+// usage turns an error of the command line into one of ours with a hint at the command's help.
+func (k *Kit) usage(cmd *cobra.Command, err error, args []string) error {
+	if known := (*Error)(nil); errors.As(err, &known) {
+		return err
+	}
+	if cmd == nil {
+		return Fail(ExitUsage, "", err, "")
+	}
+	for i, a := range args {
+		if a == "-ojson" || a == "--output=json" || (a == "-o" || a == "--output") && i+1 < len(args) && args[i+1] == "json" {
+			k.Output = OutputJSON
+		}
+	}
+	msg, hint := err.Error(), "see "+cmd.CommandPath()+" --help"
+	if name, ok := strings.CutPrefix(msg, "unknown flag: --"); ok {
+		if near := Nearest(name, flagNames(cmd)); near != "" {
+			hint = "did you mean --" + near + "? " + hint
+		}
+	}
+	if name, ok := strings.CutPrefix(msg, "unknown command "); ok {
+		return unknownCommand(cmd, strings.Trim(strings.SplitN(name, " for ", 2)[0], `"`))
+	}
+	doing := strings.TrimSpace(strings.TrimPrefix(cmd.CommandPath(), cmd.Root().Name()))
+	return Fail(ExitUsage, doing, msg, hint)
+}
+
+// unknownCommand is the error for a word that is no command of cmd.
+func unknownCommand(cmd *cobra.Command, word string) error {
+	hint := "see " + cmd.CommandPath() + " --help"
+	var names []string
+	for _, c := range cmd.Commands() {
+		if c.IsAvailableCommand() {
+			names = append(append(names, c.Name()), c.Aliases...)
+		}
+	}
+	if near := Nearest(word, names); near != "" {
+		hint = "did you mean " + cmd.CommandPath() + " " + near + "? " + hint
+	}
+	doing := strings.TrimSpace(strings.TrimPrefix(cmd.CommandPath(), cmd.Root().Name()))
+	return Fail(ExitUsage, doing, fmt.Sprintf("unknown command %q", word), hint)
+}
+
+// Group makes a command that only holds others: run by itself it is a usage error.
+func (k *Kit) Group(cmd *cobra.Command, subs ...*cobra.Command) *cobra.Command {
+	cmd.Args = cobra.ArbitraryArgs
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if len(args) > 0 {
+			return unknownCommand(cmd, args[0])
+		}
+		return Fail(ExitUsage, cmd.Name(), "which of its commands?", "see "+cmd.CommandPath()+" --help")
+	}
+	cmd.AddCommand(subs...)
+	return cmd
+}
+
+// watchSignals cancels the context at the first SIGINT or SIGTERM and ends the process at the second. It returns what stops the watching.
+func (k *Kit) watchSignals() (stop func()) {
+	sigs := k.Signals
+	unregister := func() {}
+	if sigs == nil {
+		ch := make(chan os.Signal, 2)
+		signal.Notify(ch, syscall.SIGINT, syscall.SIGTERM)
+		// Without a handler a write to a closed stdout would kill the process before it can unsubscribe; children get the default back, which Ignore would not give them.
+		pipes := make(chan os.Signal, 1)
+		signal.Notify(pipes, syscall.SIGPIPE)
+		sigs, unregister = ch, func() { signal.Stop(ch); signal.Stop(pipes) }
+	}
+	over := make(chan struct{})
+	go k.onSignals(sigs, over)
+	return func() { close(over); unregister() }
+}
+
+func (k *Kit) onSignals(sigs <-chan os.Signal, over <-chan struct{}) {
+	for n := 0; ; n++ {
+		select {
+		case <-over:
+			return
+		case s := <-sigs:
+			if n > 0 {
+				exit := k.Exit
+				if exit == nil {
+					exit = os.Exit
+				}
+				exit(signalled{s}.status())
+				return
+			}
+			k.cancel(signalled{s})
+		}
+	}
+}
+
+// Interrupted returns the error with status 130 or 143 when the context ended by a signal, else nil. A command returns it when it was interrupted before it had what it waited for.
+func Interrupted(ctx context.Context) error {
+	var s signalled
+	if errors.As(context.Cause(ctx), &s) {
+		return Quiet(s.status())
+	}
+	return nil
+}
+
+// Cleanup returns a context for what is left to do after ctx ended (unsubscribe, unpublish, BYE), bounded to five seconds.
+func Cleanup(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), cleanupTime)
+}
+
+// interrupted replaces the cancellation that a signal led to by the status of the signal.
+func (k *Kit) interrupted(ctx context.Context, err error) error {
+	if errors.Is(err, context.Canceled) {
+		if bySignal := Interrupted(ctx); bySignal != nil {
+			return bySignal
+		}
+	}
+	return err
+}
+
+// report prints the error and returns the exit status.
+func (k *Kit) report(err error) int {
+	if k.piped.Load() {
+		return ExitOK
+	}
+	if err == nil {
+		return ExitOK
+	}
+	e := (*Error)(nil)
+	if !errors.As(err, &e) {
+		e = Fail(0, "", err, "").(*Error)
+	}
+	if e.quiet {
+		return e.Exit
+	}
+	if e.Exit == ExitBug && e.Hint == "" {
+		e.Hint = "this is a bug in imp, please report it with the command and what -v prints"
+	}
+	if k.JSON() {
+		k.reportJSON(e)
+		return e.Exit
+	}
+	line := "imp: " + oneLine(e.Error()) + "\n"
+	if e.Hint != "" {
+		line += "hint: " + oneLine(e.Hint) + "\n"
+	}
+	k.writeErr([]byte(line))
+	return e.Exit
+}
+
+// ErrorEvent is what -o json prints on stderr when a command fails.
+type ErrorEvent struct {
+	Head
+	Doing  string `json:"doing" doc:"what was being done"`
+	Status int    `json:"status" doc:"the peer's SIP, HTTP or MSRP status, 0 when no peer answered"`
+	Reason string `json:"reason" doc:"the peer's reason phrase, or what happened"`
+	Hint   string `json:"hint" doc:"what to do about it, may be empty"`
+	Exit   int    `json:"exit" doc:"the exit status"`
+}
+
+func (k *Kit) reportJSON(e *Error) {
+	ev := ErrorEvent{Head: k.Head("error"), Doing: e.Doing, Hint: e.Hint, Exit: e.Exit}
+	var a Answer
+	if errors.As(e.Cause, &a) {
+		ev.Status, ev.Reason = a.Code, a.Reason
+	} else if e.Cause != nil {
+		ev.Reason = e.Cause.Error()
+	}
+	line, err := json.Marshal(ev)
+	if err != nil {
+		line = []byte(`{"event":"error"}`)
+	}
+	k.writeErr(append(line, '\n'))
+}
+
+// stack prints the stack of a panic with -v.
+func (k *Kit) stack() {
+	if k.Verbose {
+		k.writeErr(debug.Stack())
+	}
+}
+
+// oneLine makes foreign text fit for one line.
+func oneLine(s string) string {
+	return Clean(strings.ReplaceAll(strings.TrimSpace(s), "\n", "; "))
+}

@@ -1,0 +1,59 @@
+// Package cli is the command line of imp: it puts the commands under one root and keeps the rules of imp(1).
+//
+// A command is one file: an options struct, a constructor and a run function over the kit. Commands stay thin; what they do is in the packages below.
+package cli
+
+import (
+	"context"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"imp/internal/cli/kit"
+)
+
+// group is a part of the list of commands in the help.
+type group struct {
+	id, title string
+	commands  []func(*kit.Kit) *cobra.Command
+}
+
+// groups are the commands in the order of the help. A new command is one entry here.
+var groups = []group{
+	{"servers", "Servers", nil},
+	{"presence", "Presence", nil},
+	{"xcap", "XCAP", nil},
+	{"messages", "Messages", nil},
+	{"documents", "Documents", nil},
+	{"debugging", "Debugging and the tool itself", []func(*kit.Kit) *cobra.Command{newVersion}},
+}
+
+func init() {
+	// The order of the help is ours, not the alphabet's.
+	cobra.EnableCommandSorting = false
+}
+
+// Main runs imp over the process's streams and arguments and returns the exit status.
+func Main() int {
+	k := kit.New(kit.System())
+	return k.Execute(context.Background(), Root(k), os.Args[1:])
+}
+
+// Root returns the tree of commands.
+func Root(k *kit.Kit) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "imp",
+		Short: "SIP presence and messaging from the shell",
+		Args:  cobra.ArbitraryArgs,
+	}
+	k.Globals(root)
+	for _, g := range groups {
+		root.AddGroup(&cobra.Group{ID: g.id, Title: g.title})
+		for _, make := range g.commands {
+			c := make(k)
+			c.GroupID = g.id
+			root.AddCommand(c)
+		}
+	}
+	return root
+}
