@@ -1,0 +1,174 @@
+package header
+
+import (
+	"net/netip"
+
+	"github.com/emiago/sipgo/sip"
+)
+
+// Via is one element of a Via header field (RFC 3261 section 20.42, RFC 3581).
+type Via struct {
+	Protocol  string // "SIP/2.0" in practice, upper case
+	Transport string // upper case, e.g. "UDP"
+	Host      string // of sent-by, an IPv6 address with its brackets
+	Port      int    // of sent-by, 0 when absent
+	Params    Params // branch, rport, received, maddr, ttl and extensions
+}
+
+// ParseVia parses one Via element; [List] takes a field apart.
+func ParseVia(s string) (Via, error) {
+	p := scanner{field: "Via", s: s}
+	v, err := p.via()
+	if err != nil {
+		return Via{}, err
+	}
+	return v, p.end()
+}
+
+func (p *scanner) via() (Via, error) {
+	var v Via
+	p.space()
+	start := p.pos
+	name, err := p.token("a protocol")
+	if err != nil {
+		return v, err
+	}
+	if !p.eat('/') {
+		return v, p.want("a slash")
+	}
+	version, err := p.token("a protocol version")
+	if err != nil {
+		return v, err
+	}
+	if v.Protocol = p.s[start:p.pos]; len(v.Protocol) > len(name)+1+len(version) {
+		v.Protocol = name + "/" + version
+	}
+	v.Protocol = uppered(v.Protocol)
+	if !p.eat('/') {
+		return v, p.want("a slash")
+	}
+	if v.Transport, err = p.token("a transport"); err != nil {
+		return v, err
+	}
+	v.Transport = uppered(v.Transport)
+	if !p.space() {
+		return v, p.want("white space behind the transport")
+	}
+	if v.Host, err = p.host(); err != nil {
+		return v, err
+	}
+	if p.eat(':') {
+		if v.Port, err = p.port(); err != nil {
+			return v, err
+		}
+	}
+	if v.Params, err = p.params(nil); err != nil {
+		return v, err
+	}
+	return v, p.viaParams(v.Params)
+}
+
+// viaParams checks the parameters that have a grammar of their own.
+func (p *scanner) viaParams(ps Params) error {
+	for _, param := range ps {
+		ok := true
+		switch name := param.Name; {
+		case fold(name, "branch"):
+			ok = !param.Quoted && IsToken(param.Value)
+		case fold(name, "received"):
+			ok = isIPv4(param.Value) || isIPv6(param.Value) || isIPv6Reference(param.Value)
+		case fold(name, "rport"):
+			n, digits := deltaSeconds(param.Value)
+			ok = param.Value == "" || digits && n > 0 && n <= 65535
+		case fold(name, "ttl"):
+			n, digits := deltaSeconds(param.Value)
+			ok = digits && n <= 255 && len(param.Value) <= 3
+		case fold(name, "maddr"):
+			ok = isHostname(param.Value) || isIPv4(param.Value) || isIPv6Reference(param.Value)
+		}
+		if !ok || param.Quoted && isViaParam(param.Name) {
+			return p.fail("the value of parameter " + param.Name + " is malformed")
+		}
+	}
+	return nil
+}
+
+func isViaParam(name string) bool {
+	return fold(name, "received") || fold(name, "rport") || fold(name, "ttl") || fold(name, "maddr")
+}
+
+// Branch returns the branch parameter, "" when there is none.
+func (v Via) Branch() string {
+	b, _ := v.Params.Get("branch")
+	return b
+}
+
+// Received returns the received parameter, which RFC 3261 section 18.2.1 sets to the source address of the request; ok is
+// false when it is absent.
+func (v Via) Received() (addr netip.Addr, ok bool) {
+	r, ok := v.Params.Get("received")
+	if !ok {
+		return netip.Addr{}, false
+	}
+	if len(r) > 2 && r[0] == '[' {
+		r = r[1 : len(r)-1]
+	}
+	addr, err := netip.ParseAddr(r)
+	return addr, err == nil
+}
+
+// RPort returns the rport parameter (RFC 3581); ok is true, with the port 0, when it is there without a value.
+func (v Via) RPort() (port int, ok bool) {
+	r, ok := v.Params.Get("rport")
+	n, _ := deltaSeconds(r)
+	return int(n), ok
+}
+
+// AppendTo appends the element.
+func (v Via) AppendTo(dst []byte) []byte {
+	dst = append(append(dst, v.Protocol...), '/')
+	dst = append(append(dst, v.Transport...), ' ')
+	dst = appendPort(append(dst, v.Host...), v.Port)
+	return v.Params.AppendTo(dst)
+}
+
+// String renders the element as AppendTo does.
+func (v Via) String() string { return string(v.AppendTo(nil)) }
+
+// TopBranch returns the branch parameter of the topmost Via element, "" when there is no such element or parameter. It
+// looks no further than that, checks nothing else and does not allocate.
+func TopBranch(m Message) string {
+	n := fieldName{"Via", 'v'}
+	for _, h := range m.Headers() {
+		if !n.is(h.Name()) {
+			continue
+		}
+		if typed, ok := h.(*sip.ViaHeader); ok {
+			for i := range typed.Params {
+				if fold(trim(typed.Params[i].K), "branch") {
+					return trim(typed.Params[i].V)
+				}
+			}
+			return ""
+		}
+		return branchOf(h.Value())
+	}
+	return ""
+}
+
+func branchOf(via string) string {
+	p := scanner{field: "Via", s: via}
+	for !p.done() && p.peek() != ';' && p.peek() != ',' {
+		p.pos++
+	}
+	for p.eat(';') {
+		param, err := p.param()
+		if err != nil {
+			return ""
+		}
+		if fold(param.Name, "branch") {
+			return param.Value
+		}
+	}
+	return ""
+}
