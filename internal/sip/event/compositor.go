@@ -1,0 +1,345 @@
+package event
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/emiago/sipgo/sip"
+
+	"imp/internal/sip/header"
+	"imp/internal/sip/stack"
+	"imp/internal/store"
+)
+
+// CompositorConfig holds what a compositor is told. Store and Resources are
+// needed.
+type CompositorConfig struct {
+	Store     store.KV
+	Resources Resources
+	// Authorize gives the response that refuses a publisher for a resource,
+	// nil lets him. nil lets everybody.
+	Authorize func(r *stack.Request, resource string) *stack.Response
+	// AllowEvents is what a 489 lists (RFC 3903 table 2); nil lists the
+	// compositor's own packages.
+	AllowEvents []string
+	// Agent names this server in Warning; "" is "imp".
+	Agent string
+	Log   *slog.Logger // nil discards
+	// MaxPublications bounds the live publications of one resource and event;
+	// beyond it PUBLISH is answered 503. 0: 100.
+	MaxPublications int
+}
+
+// Compositor is the event state compositor of RFC 3903. Each publication is
+// one key of the store, and one compare-and-swap decides each request, so any
+// number of compositors may share a store. What packages learn of state, own
+// writes included, they learn from the store's watch, in Run.
+type Compositor struct {
+	cfg      CompositorConfig
+	packages map[string]Publishable
+	names    []string
+	echo     echo
+	sinks    map[string]func(Change)
+}
+
+// NewCompositor makes a compositor for the packages.
+func NewCompositor(cfg CompositorConfig, packages ...Publishable) *Compositor {
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Agent == "" {
+		cfg.Agent = "imp"
+	}
+	if cfg.MaxPublications == 0 {
+		cfg.MaxPublications = 100
+	}
+	c := &Compositor{cfg: cfg, packages: map[string]Publishable{}, sinks: map[string]func(Change){}}
+	for _, p := range packages {
+		c.packages[p.Name()] = p
+		c.names = append(c.names, p.Name())
+	}
+	if cfg.AllowEvents != nil {
+		c.names = cfg.AllowEvents
+	}
+	return c
+}
+
+// publish is one PUBLISH as far as it has been read.
+type publish struct {
+	resource string
+	pkg      Publishable
+	tag      string // of SIP-If-Match, "" without
+	asked    time.Duration
+	duration time.Duration
+	doc      *Doc // nil without body
+}
+
+// Publish answers PUBLISH; it is the handler for that method. The steps are
+// those of RFC 3903 section 6, in its order.
+func (c *Compositor) Publish(ctx context.Context, r *stack.Request) *stack.Response {
+	p, refusal := c.read(ctx, r)
+	if refusal != nil {
+		return refusal
+	}
+	if p.tag == "" {
+		return c.initial(ctx, p)
+	}
+	return c.change(ctx, p)
+}
+
+// read judges all that can be judged without changing anything.
+func (c *Compositor) read(ctx context.Context, r *stack.Request) (*publish, *stack.Response) {
+	p := &publish{}
+	uri, err := header.ParseURI(r.Recipient.String())
+	if err != nil {
+		return nil, badRequest(err)
+	}
+	var ok bool
+	if p.resource, ok = c.cfg.Resources.Resource(uri); !ok {
+		return nil, stack.Answer(sip.StatusNotFound)
+	}
+	allow := stack.Field{Name: "Allow-Events", Value: strings.Join(c.names, ", ")}
+	ev, refusal := readEvent(r, allow)
+	if refusal != nil {
+		return nil, refusal
+	}
+	if p.pkg = c.packages[ev.Package]; p.pkg == nil {
+		return nil, badEvent(allow)
+	}
+	if c.cfg.Authorize != nil {
+		if refusal := c.cfg.Authorize(r, p.resource); refusal != nil {
+			return nil, refusal
+		}
+	}
+	if p.tag, err = readIfMatch(r); err != nil {
+		return nil, badRequest(err)
+	}
+	if p.tag != "" {
+		if _, err := c.current(ctx, p); err != nil {
+			return nil, c.failed(err)
+		}
+	}
+	asked, given, err := readExpires(r)
+	if err != nil {
+		return nil, badRequest(err)
+	}
+	if p.duration, refusal = lifetime(p.pkg.Defaults(), asked, given); refusal != nil {
+		return nil, refusal
+	}
+	refusal = c.readBody(r, p)
+	return p, refusal
+}
+
+// readIfMatch gives the tag of SIP-If-Match, "" without one.
+func readIfMatch(r *stack.Request) (string, error) {
+	v, ok, err := header.Single(r.Request, "SIP-If-Match")
+	if err != nil || !ok {
+		return "", err
+	}
+	return header.ParseETag(v)
+}
+
+// lifetime applies the package's limits to a publication. Unlike SUBSCRIBE
+// there is no hour above which 423 is forbidden (RFC 3903 section 6 step 4).
+func lifetime(d Defaults, asked time.Duration, given bool) (time.Duration, *stack.Response) {
+	least, most, usual := limits(d)
+	if !given {
+		return min(usual, most), nil
+	}
+	if asked > 0 && asked < least {
+		return 0, stack.Answer(sip.StatusIntervalToBrief,
+			stack.Field{Name: "Min-Expires", Value: strconv.FormatInt(seconds(least), 10)})
+	}
+	return min(asked, most), nil
+}
+
+// readBody judges the body: it must be there for an initial publication, of a
+// known type, and acceptable to the package.
+func (c *Compositor) readBody(r *stack.Request, p *publish) *stack.Response {
+	b := body(r)
+	if b == nil {
+		if p.tag == "" {
+			return &stack.Response{Status: sip.StatusBadRequest, Reason: "Body Or SIP-If-Match Needed"}
+		}
+		return nil
+	}
+	doc, err := p.pkg.Check(contentType(r), b)
+	var unsupported *UnsupportedType
+	var refusal *Refusal
+	switch {
+	case errors.As(err, &unsupported):
+		return stack.Answer(sip.StatusUnsupportedMediaType, stack.Field{Name: "Accept", Value: strings.Join(unsupported.Accept, ", ")})
+	case errors.As(err, &refusal):
+		return &stack.Response{Status: refusal.Status, Reason: refusal.Phrase, Fields: refusal.Fields}
+	case err != nil:
+		return stack.Answer(sip.StatusBadRequest,
+			stack.Field{Name: "Warning", Value: header.Warning{Code: 399, Agent: c.cfg.Agent, Text: phrase(err.Error())}.String()})
+	}
+	p.doc = &doc
+	return nil
+}
+
+// initial makes a new publication.
+func (c *Compositor) initial(ctx context.Context, p *publish) *stack.Response {
+	pub := Publication{ID: newPublicationID(), writeID: newWriteID(), Type: p.doc.Type, Body: p.doc.Body, Published: time.Now()}
+	if p.duration == 0 {
+		return published(&pub, 0)
+	}
+	count := 0
+	for _, err := range c.cfg.Store.Scan(ctx, store.Key("pub", p.resource, p.pkg.Name())) {
+		if err != nil {
+			return c.failed(err)
+		}
+		count++
+	}
+	if count >= c.cfg.MaxPublications {
+		return stack.Answer(sip.StatusServiceUnavailable, stack.Field{Name: "Retry-After", Value: "60"})
+	}
+	key := publicationKey(p.resource, p.pkg.Name(), pub.ID)
+	if err := c.write(ctx, key, &pub, 0, p.duration); err != nil {
+		return c.failed(err)
+	}
+	return published(&pub, p.duration)
+}
+
+// current is the entry of the publication that p's tag names, errStale when
+// the tag is not its current one.
+func (c *Compositor) current(ctx context.Context, p *publish) (store.Entry, error) {
+	id := splitTag(p.tag)
+	if id == "" {
+		return store.Entry{}, errStale
+	}
+	e, err := c.cfg.Store.Get(ctx, publicationKey(p.resource, p.pkg.Name(), id))
+	if errors.Is(err, store.ErrNotFound) {
+		return store.Entry{}, errStale
+	}
+	if err != nil {
+		return store.Entry{}, err
+	}
+	pub, err := decodePublication(id, e)
+	if err != nil {
+		return store.Entry{}, err
+	}
+	if pub.Tag() != p.tag {
+		return store.Entry{}, errStale
+	}
+	return e, nil
+}
+
+var errStale = errors.New("no publication has this entity-tag")
+
+// maxTries bounds the retries after a spurious conflict of the store.
+const maxTries = 5
+
+// change refreshes, modifies or removes the publication that the tag names.
+func (c *Compositor) change(ctx context.Context, p *publish) *stack.Response {
+	for range maxTries {
+		e, err := c.current(ctx, p)
+		if err != nil {
+			return c.failed(err)
+		}
+		pub, err := decodePublication(splitTag(p.tag), e)
+		if err != nil {
+			return c.failed(err)
+		}
+		pub.seq++
+		pub.writeID = newWriteID()
+		if p.duration == 0 {
+			err = c.remove(ctx, e)
+		} else {
+			if p.doc != nil {
+				pub.Type, pub.Body, pub.Published = p.doc.Type, p.doc.Body, time.Now()
+			}
+			err = c.write(ctx, e.Key, &pub, e.Rev, p.duration)
+		}
+		if errors.Is(err, store.ErrConflict) {
+			continue // perhaps another write was under way: the tag decides
+		}
+		if err != nil {
+			return c.failed(err)
+		}
+		return published(&pub, p.duration)
+	}
+	return c.failed(store.ErrUnavailable)
+}
+
+// write puts a publication and waits until the watch has told of it, so that
+// whoever gets the answer finds the state.
+func (c *Compositor) write(ctx context.Context, key string, pub *Publication, want store.Rev, ttl time.Duration) error {
+	w := c.echo.expect(key)
+	defer c.echo.forget(w)
+	rev, err := c.cfg.Store.Put(ctx, key, pub.encode(), want, ttl)
+	if errors.Is(err, store.ErrUnknown) {
+		e, gerr := c.cfg.Store.Get(ctx, key)
+		if gerr != nil {
+			return err
+		}
+		got, derr := decodePublication(pub.ID, e)
+		if derr != nil || got.writeID != pub.writeID {
+			return err
+		}
+		rev, err = e.Rev, nil
+	}
+	if err != nil {
+		return err
+	}
+	c.echo.wait(ctx, w, rev)
+	return nil
+}
+
+func (c *Compositor) remove(ctx context.Context, e store.Entry) error {
+	w := c.echo.expect(e.Key)
+	defer c.echo.forget(w)
+	err := c.cfg.Store.Delete(ctx, e.Key, e.Rev)
+	if errors.Is(err, store.ErrNotFound) {
+		return errStale // it expired or went meanwhile
+	}
+	if err != nil {
+		return err
+	}
+	c.echo.wait(ctx, w, e.Rev+1)
+	return nil
+}
+
+// published is the 200 of RFC 3903 section 6 step 6.
+func published(p *Publication, d time.Duration) *stack.Response {
+	return stack.Answer(sip.StatusOK,
+		stack.Field{Name: "SIP-ETag", Value: p.Tag()},
+		stack.Field{Name: "Expires", Value: strconv.FormatInt(seconds(d), 10)})
+}
+
+// failed turns an error of a change into its response.
+func (c *Compositor) failed(err error) *stack.Response {
+	switch {
+	case errors.Is(err, errStale):
+		return &stack.Response{Status: 412, Reason: "Conditional Request Failed"}
+	case errors.Is(err, store.ErrTooLarge):
+		return stack.Answer(sip.StatusRequestEntityTooLarge)
+	case errors.Is(err, store.ErrUnavailable), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+		return stack.Answer(sip.StatusServiceUnavailable, stack.Field{Name: "Retry-After", Value: "10"})
+	}
+	c.cfg.Log.Error("storing a publication", "error", err)
+	return stack.Answer(sip.StatusInternalServerError)
+}
+
+// Publications are the live publications of a resource, in no certain order.
+func (c *Compositor) Publications(ctx context.Context, event, resource string) ([]Publication, error) {
+	var pubs []Publication
+	for e, err := range c.cfg.Store.Scan(ctx, store.Key("pub", resource, event)) {
+		if err != nil {
+			return nil, fmt.Errorf("reading the publications of %s: %w", resource, err)
+		}
+		id := e.Key[strings.LastIndexByte(e.Key, '.')+1:]
+		pub, err := decodePublication(id, e)
+		if err != nil {
+			return nil, fmt.Errorf("reading publication %s: %w", e.Key, err)
+		}
+		pubs = append(pubs, pub)
+	}
+	return pubs, nil
+}

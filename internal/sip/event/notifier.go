@@ -1,0 +1,314 @@
+package event
+
+import (
+	"context"
+	"encoding/hex"
+	"hash/maphash"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/emiago/sipgo/sip"
+
+	"imp/internal/sip/header"
+	"imp/internal/sip/stack"
+)
+
+// Wire is what the notifier needs of a SIP stack: non-INVITE client
+// transactions. done is called once, with a final response or an error.
+type Wire interface {
+	Send(o *stack.Outgoing, done func(*sip.Response, error))
+}
+
+// NotifierConfig holds what a notifier is told. Wire, Resources and Contact
+// are needed.
+type NotifierConfig struct {
+	Wire      Wire
+	Resources Resources
+	// Contact gives the URI under which the peer of r reaches this notifier
+	// for the user part user; it becomes the local target of the dialog.
+	Contact func(r *stack.Request, user string) string
+	// Identify gives the canonical identity of the watcher, or the response
+	// that refuses him. nil takes the From URI.
+	Identify func(r *stack.Request) (watcher string, refusal *stack.Response)
+	Log      *slog.Logger // nil discards
+	// MinInterval, when not nil, replaces the MinInterval of every package.
+	MinInterval *time.Duration
+	// MaxSubscriptions bounds all subscriptions, MaxPerResource those of one
+	// resource; beyond them SUBSCRIBE is answered 503. 0: 1,000,000 and 100,000.
+	MaxSubscriptions, MaxPerResource int
+	// Senders is the number of NOTIFYs rendered at a time. 0: 4.
+	Senders int
+}
+
+// Notifier serves SUBSCRIBE for a set of packages and sends their NOTIFYs
+// (RFC 6665 section 4.2).
+//
+// Subscriptions of one resource live in one shard, under its lock; nothing is
+// sent with a lock held. A subscription that has something to tell stands once
+// in the ready queue; a sender takes it, renders the state as it is at that
+// moment and starts one transaction. Further changes wait for its end, so they
+// coalesce and a dialog has one NOTIFY in flight at most.
+type Notifier struct {
+	cfg      NotifierConfig
+	packages map[string]Package
+	names    []string // in the order given, for Allow-Events
+	shards   [shardCount]shard
+	seed     maphash.Seed
+	ready    readyQueue
+	live     atomic.Int64
+	draining atomic.Bool
+	idle     chan struct{} // told when live falls to zero
+	news     lifecycleQueue
+	stop     chan struct{}
+	stopOnce sync.Once
+	workers  sync.WaitGroup
+}
+
+const shardCount = 64
+
+// NewNotifier makes a notifier for the packages and starts its senders.
+func NewNotifier(cfg NotifierConfig, packages ...Package) *Notifier {
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	if cfg.MaxSubscriptions == 0 {
+		cfg.MaxSubscriptions = 1_000_000
+	}
+	if cfg.MaxPerResource == 0 {
+		cfg.MaxPerResource = 100_000
+	}
+	if cfg.Senders == 0 {
+		cfg.Senders = 4
+	}
+	if cfg.Identify == nil {
+		cfg.Identify = fromIdentity
+	}
+	n := &Notifier{cfg: cfg, packages: map[string]Package{}, seed: maphash.MakeSeed(),
+		idle: make(chan struct{}, 1), stop: make(chan struct{})}
+	n.ready.init()
+	for _, p := range packages {
+		n.packages[p.Name()] = p
+		n.names = append(n.names, p.Name())
+	}
+	for i := range n.shards {
+		n.shards[i].init(n, i)
+	}
+	for range cfg.Senders {
+		n.workers.Go(n.send)
+	}
+	n.workers.Go(func() { n.news.deliver(n.stop) })
+	return n
+}
+
+// fromIdentity is the watcher as From claims it, for servers without
+// authentication.
+func fromIdentity(r *stack.Request) (string, *stack.Response) {
+	v, _, err := header.Single(r.Request, "From")
+	if err != nil {
+		return "", stack.Answer(sip.StatusBadRequest)
+	}
+	a, err := header.ParseAddress(v)
+	if err != nil {
+		return "", stack.Answer(sip.StatusBadRequest)
+	}
+	u, err := header.ParseURI(a.URI)
+	if err != nil {
+		return "", stack.Answer(sip.StatusBadRequest)
+	}
+	return u.AOR(), nil
+}
+
+// Packages are the names for Allow-Events, in the order given.
+func (n *Notifier) Packages() []string { return n.names }
+
+// Count is the number of live subscriptions.
+func (n *Notifier) Count() int { return int(n.live.Load()) }
+
+// Changed tells that the state of a resource changed: its subscriptions to
+// package pkg are notified, at once or as pacing and running transactions
+// allow. It does not wait.
+func (n *Notifier) Changed(pkg, name string) {
+	sh := n.shard(name)
+	sh.lock()
+	if r := sh.resources[resourceKey{pkg, name}]; r != nil {
+		r.generation++
+		clear(r.renderings)
+		for _, s := range r.subs {
+			s.want |= wantChange
+			s.enqueue()
+		}
+	}
+	sh.unlock()
+}
+
+// Decide changes the state of a subscription by policy: a pending one becomes
+// active, any can be terminated with a reason (RFC 6665 section 4.2.2). It
+// reports whether the subscription exists.
+func (n *Notifier) Decide(id string, d Decision) bool {
+	sh := n.shardOfTag(id)
+	if sh == nil {
+		return false
+	}
+	sh.lock()
+	defer sh.unlock()
+	s := sh.subs[id]
+	if s == nil || s.state == Terminated {
+		return false
+	}
+	s.decide(d, "")
+	s.enqueue()
+	return true
+}
+
+// Each calls f for every live subscription until f returns false. f must not
+// call the notifier.
+func (n *Notifier) Each(f func(Info) bool) {
+	for i := range n.shards {
+		sh := &n.shards[i]
+		sh.lock()
+		infos := make([]Info, 0, len(sh.subs))
+		for _, s := range sh.subs {
+			infos = append(infos, s.info())
+		}
+		sh.unlock()
+		for _, in := range infos {
+			if !f(in) {
+				return
+			}
+		}
+	}
+}
+
+// Drain ends all subscriptions with reason deactivated, so that watchers come
+// back elsewhere or later (RFC 6665 section 4.4.2), refuses new ones with 503,
+// and returns when the last NOTIFY is answered or ctx is done.
+func (n *Notifier) Drain(ctx context.Context) error {
+	n.draining.Store(true)
+	for i := range n.shards {
+		sh := &n.shards[i]
+		sh.lock()
+		for _, s := range sh.subs {
+			if s.state != Terminated {
+				s.decide(Decision{State: Terminated, Reason: "deactivated"}, "")
+				s.enqueue()
+			}
+		}
+		sh.unlock()
+	}
+	for n.live.Load() > 0 {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-n.idle:
+		}
+	}
+	return nil
+}
+
+// Close stops the senders; subscriptions are forgotten without a word. Call
+// Drain before it to tell the watchers.
+func (n *Notifier) Close() {
+	n.stopOnce.Do(func() {
+		close(n.stop)
+		n.ready.close()
+		for i := range n.shards {
+			n.shards[i].close()
+		}
+	})
+	n.workers.Wait()
+}
+
+func (n *Notifier) shard(resource string) *shard {
+	return &n.shards[maphash.String(n.seed, resource)%shardCount]
+}
+
+// newTag makes a local tag that names the shard in its first two digits, so
+// that a request within a dialog finds its subscription by tag alone.
+func (sh *shard) newTag() string {
+	return hex.EncodeToString([]byte{byte(sh.index)}) + stack.NewTag()
+}
+
+func (n *Notifier) shardOfTag(tag string) *shard {
+	if len(tag) < 3 {
+		return nil
+	}
+	b, err := hex.DecodeString(tag[:2])
+	if err != nil || int(b[0]) >= shardCount {
+		return nil
+	}
+	return &n.shards[b[0]]
+}
+
+// send is one sender: it takes ready subscriptions and starts their NOTIFYs.
+func (n *Notifier) send() {
+	for {
+		s := n.ready.take()
+		if s == nil {
+			return
+		}
+		sh := s.shard
+		sh.lock()
+		s.queued = false
+		o, final, mark := s.next(time.Now())
+		sh.unlock()
+		if o != nil {
+			n.cfg.Wire.Send(o, func(res *sip.Response, err error) { s.answered(res, err, final, mark) })
+		}
+	}
+}
+
+// readyQueue is the queue of subscriptions with something to send. Each
+// stands in it once, so it is bounded by their number.
+type readyQueue struct {
+	mu     sync.Mutex
+	some   sync.Cond
+	ring   []*subscription
+	head   int
+	count  int
+	closed bool
+}
+
+func (q *readyQueue) init() {
+	q.some.L = &q.mu
+	q.ring = make([]*subscription, 64)
+}
+
+func (q *readyQueue) put(s *subscription) {
+	q.mu.Lock()
+	if q.count == len(q.ring) {
+		bigger := make([]*subscription, 2*len(q.ring))
+		k := copy(bigger, q.ring[q.head:])
+		copy(bigger[k:], q.ring[:q.head])
+		q.ring, q.head = bigger, 0
+	}
+	q.ring[(q.head+q.count)%len(q.ring)] = s
+	q.count++
+	q.mu.Unlock()
+	q.some.Signal()
+}
+
+// take waits for a subscription; nil when the queue is closed.
+func (q *readyQueue) take() *subscription {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for q.count == 0 && !q.closed {
+		q.some.Wait()
+	}
+	if q.closed {
+		return nil
+	}
+	s := q.ring[q.head]
+	q.ring[q.head] = nil
+	q.head = (q.head + 1) % len(q.ring)
+	q.count--
+	return s
+}
+
+func (q *readyQueue) close() {
+	q.mu.Lock()
+	q.closed = true
+	q.mu.Unlock()
+	q.some.Broadcast()
+}

@@ -1,0 +1,99 @@
+package event
+
+import (
+	"crypto/rand"
+	"encoding/base32"
+	"encoding/binary"
+	"errors"
+	"strconv"
+	"strings"
+	"time"
+
+	"imp/internal/store"
+)
+
+// Publication is one live publication: a chain of entity-tags with its state.
+type Publication struct {
+	ID        string // the part of the entity-tag that stays
+	Type      string // media type of Body
+	Body      []byte // shared with the store, read-only
+	Published time.Time
+	Expires   time.Time
+
+	seq     uint64 // counts the successes of the chain
+	writeID uint64 // marks the write that made this value
+}
+
+// Tag is the current entity-tag of the publication. It contains the id, so
+// that one key is read to find it, and a number that never repeats in the
+// chain (RFC 3903 section 6 step 6).
+func (p *Publication) Tag() string {
+	return p.ID + "-" + strconv.FormatUint(p.seq, 36)
+}
+
+// splitTag gives the publication's id that tag contains, "" when this server
+// never made such a tag.
+func splitTag(tag string) string {
+	id, seq, ok := strings.Cut(tag, "-")
+	if !ok || len(id) != publicationIDLen || seq == "" {
+		return ""
+	}
+	return id
+}
+
+var idEncoding = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
+
+const publicationIDLen = 16
+
+// newPublicationID makes 80 unguessable bits.
+func newPublicationID() string {
+	var b [10]byte
+	rand.Read(b[:])
+	return idEncoding.EncodeToString(b[:])
+}
+
+func newWriteID() uint64 {
+	var b [8]byte
+	rand.Read(b[:])
+	return binary.BigEndian.Uint64(b[:])
+}
+
+// publicationKey is where a publication is stored.
+func publicationKey(resource, event, id string) string {
+	return store.Key("pub", resource, event, id)
+}
+
+const valueVersion = 1
+
+// encode gives the stored form: version, sequence number, write id, time of
+// publication, length of the type, type, body.
+func (p *Publication) encode() []byte {
+	b := make([]byte, 0, 26+len(p.Type)+len(p.Body))
+	b = append(b, valueVersion)
+	b = binary.BigEndian.AppendUint64(b, p.seq)
+	b = binary.BigEndian.AppendUint64(b, p.writeID)
+	b = binary.BigEndian.AppendUint64(b, uint64(p.Published.UnixNano()))
+	b = append(b, byte(len(p.Type)))
+	b = append(b, p.Type...)
+	return append(b, p.Body...)
+}
+
+var errStoredForm = errors.New("stored publication is not in a form this version reads")
+
+// decodePublication reads what encode wrote; Body shares the entry's value.
+func decodePublication(id string, e store.Entry) (Publication, error) {
+	b := e.Value
+	if len(b) < 26 || b[0] != valueVersion || len(b) < 26+int(b[25]) {
+		return Publication{}, errStoredForm
+	}
+	n := int(b[25])
+	return Publication{
+		ID:        id,
+		seq:       binary.BigEndian.Uint64(b[1:]),
+		writeID:   binary.BigEndian.Uint64(b[9:]),
+		Published: time.Unix(0, int64(binary.BigEndian.Uint64(b[17:]))),
+		Type:      string(b[26 : 26+n]),
+		Body:      b[26+n : len(b) : len(b)],
+		Expires:   e.Expires,
+	}, nil
+}

@@ -1,0 +1,174 @@
+package event
+
+import (
+	"container/heap"
+	"sync"
+	"time"
+)
+
+type resourceKey struct{ pkg, name string }
+
+// shard holds the subscriptions of a part of the resources and their timers.
+type shard struct {
+	n         *Notifier
+	index     int
+	mu        sync.Mutex
+	subs      map[string]*subscription // by local tag
+	resources map[resourceKey]*resource
+	due       dueHeap
+	timer     *time.Timer
+	armed     time.Time // when timer fires; zero: not armed
+	closed    bool
+}
+
+// resource is one watched resource of one package.
+type resource struct {
+	key        resourceKey
+	pkg        Package
+	generation uint64 // counts changes
+	subs       []*subscription
+	renderings map[renderingKey]rendering // of this generation
+}
+
+type renderingKey struct {
+	view  string
+	since Mark
+}
+
+// rendering is a body that all subscriptions with equal view and mark share.
+type rendering struct {
+	body Body
+	mark Mark
+	err  error
+}
+
+func (sh *shard) init(n *Notifier, index int) {
+	sh.n, sh.index = n, index
+	sh.subs = map[string]*subscription{}
+	sh.resources = map[resourceKey]*resource{}
+}
+
+func (sh *shard) lock()   { sh.mu.Lock() }
+func (sh *shard) unlock() { sh.mu.Unlock() }
+
+func (sh *shard) close() {
+	sh.lock()
+	defer sh.unlock()
+	sh.closed = true
+	if sh.timer != nil {
+		sh.timer.Stop()
+	}
+}
+
+// add puts a new subscription under its resource; false when the resource has
+// too many.
+func (sh *shard) add(s *subscription, pkg Package, name string) bool {
+	key := resourceKey{pkg.Name(), name}
+	r := sh.resources[key]
+	if r == nil {
+		r = &resource{key: key, pkg: pkg}
+		sh.resources[key] = r
+	}
+	if len(r.subs) >= sh.n.cfg.MaxPerResource {
+		return false
+	}
+	s.resource, s.at = r, len(r.subs)
+	r.subs = append(r.subs, s)
+	sh.subs[s.tag] = s
+	sh.n.live.Add(1)
+	return true
+}
+
+// remove forgets a subscription and what only it used.
+func (sh *shard) remove(s *subscription) {
+	if sh.subs[s.tag] != s {
+		return
+	}
+	delete(sh.subs, s.tag)
+	r := s.resource
+	last := r.subs[len(r.subs)-1]
+	r.subs[s.at], last.at = last, s.at
+	r.subs[len(r.subs)-1] = nil
+	r.subs = r.subs[:len(r.subs)-1]
+	if len(r.subs) == 0 {
+		delete(sh.resources, r.key)
+	}
+	if s.dueAt >= 0 {
+		heap.Remove(&sh.due, s.dueAt)
+	}
+	s.state = Terminated
+	s.want = 0
+	if sh.n.live.Add(-1) == 0 {
+		select {
+		case sh.n.idle <- struct{}{}:
+		default:
+		}
+	}
+	s.view.Close(s.reason)
+}
+
+// wakeAt has the subscription looked at again at t.
+func (sh *shard) wakeAt(s *subscription, t time.Time) {
+	s.due = t
+	if s.dueAt >= 0 {
+		heap.Fix(&sh.due, s.dueAt)
+	} else {
+		heap.Push(&sh.due, s)
+	}
+	sh.arm()
+}
+
+// arm sets the timer for the earliest due subscription.
+func (sh *shard) arm() {
+	if len(sh.due) == 0 || sh.closed {
+		return
+	}
+	first := sh.due[0].due
+	if !sh.armed.IsZero() && !first.Before(sh.armed) {
+		return
+	}
+	sh.armed = first
+	wait := max(time.Until(first), 0)
+	if sh.timer == nil {
+		sh.timer = time.AfterFunc(wait, sh.tick)
+	} else {
+		sh.timer.Reset(wait)
+	}
+}
+
+// tick handles all that is due.
+func (sh *shard) tick() {
+	sh.lock()
+	defer sh.unlock()
+	sh.armed = time.Time{}
+	now := time.Now()
+	for len(sh.due) > 0 && !sh.due[0].due.After(now) {
+		s := sh.due[0]
+		heap.Pop(&sh.due)
+		s.wake(now)
+	}
+	sh.arm()
+}
+
+// dueHeap orders subscriptions by due time.
+type dueHeap []*subscription
+
+func (h dueHeap) Len() int           { return len(h) }
+func (h dueHeap) Less(i, j int) bool { return h[i].due.Before(h[j].due) }
+func (h dueHeap) Swap(i, j int) {
+	h[i], h[j] = h[j], h[i]
+	h[i].dueAt, h[j].dueAt = i, j
+}
+func (h *dueHeap) Push(x any) {
+	s := x.(*subscription)
+	s.dueAt = len(*h)
+	*h = append(*h, s)
+}
+func (h *dueHeap) Pop() any {
+	old := *h
+	s := old[len(old)-1]
+	old[len(old)-1] = nil
+	*h = old[:len(old)-1]
+	s.dueAt = -1
+	return s
+}

@@ -1,0 +1,264 @@
+package event
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/emiago/sipgo/sip"
+
+	"imp/internal/sip/dialog"
+	"imp/internal/sip/header"
+	"imp/internal/sip/stack"
+)
+
+// Subscribe answers SUBSCRIBE; it is the handler for that method.
+func (n *Notifier) Subscribe(ctx context.Context, r *stack.Request) *stack.Response {
+	if _, ok := r.To().Params.Get("tag"); ok {
+		return n.within(ctx, r)
+	}
+	return n.create(ctx, r)
+}
+
+// badRequest is a 400 whose reason phrase tells what is wrong.
+func badRequest(err error) *stack.Response {
+	return &stack.Response{Status: sip.StatusBadRequest, Reason: phrase(err.Error())}
+}
+
+// phrase makes text fit for a reason phrase: one line, bounded.
+func phrase(s string) string {
+	s = strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f {
+			return ' '
+		}
+		return r
+	}, s)
+	if len(s) > 120 {
+		s = s[:120]
+	}
+	return s
+}
+
+func (n *Notifier) allowEvents() stack.Field {
+	return stack.Field{Name: "Allow-Events", Value: strings.Join(n.names, ", ")}
+}
+
+// badEvent is the answer to a package that is not here (RFC 6665 section 8.3.2).
+func badEvent(allow stack.Field) *stack.Response {
+	return stack.Answer(489, allow)
+}
+
+// readEvent gives the one Event of a request; the response is 400 for a broken
+// or repeated one and 489 when there is none.
+func readEvent(r *stack.Request, allow stack.Field) (header.Event, *stack.Response) {
+	v, ok, err := header.Single(r.Request, "Event")
+	if err != nil {
+		return header.Event{}, badRequest(err)
+	}
+	if !ok {
+		return header.Event{}, badEvent(allow)
+	}
+	ev, err := header.ParseEvent(v)
+	if err != nil {
+		return header.Event{}, badRequest(err)
+	}
+	return ev, nil
+}
+
+// readExpires gives the requested duration; ok is false when there is none.
+func readExpires(r *stack.Request) (d time.Duration, ok bool, err error) {
+	v, ok, err := header.Single(r.Request, "Expires")
+	if err != nil || !ok {
+		return 0, false, err
+	}
+	s, err := header.ParseExpires(v)
+	if err != nil {
+		return 0, false, err
+	}
+	return time.Duration(s) * time.Second, true, nil
+}
+
+// grant applies the package's limits to the requested duration (RFC 6665
+// sections 3.1.1 and 4.2.1.1). The response is a 423.
+func grant(d Defaults, asked time.Duration, given bool) (time.Duration, *stack.Response) {
+	least, most, usual := limits(d)
+	if !given {
+		return min(usual, most), nil
+	}
+	if asked > 0 && asked < least && asked < time.Hour {
+		return 0, stack.Answer(sip.StatusIntervalToBrief,
+			stack.Field{Name: "Min-Expires", Value: strconv.FormatInt(seconds(least), 10)})
+	}
+	return min(asked, most), nil
+}
+
+func limits(d Defaults) (least, most, usual time.Duration) {
+	least, most, usual = d.MinExpires, d.MaxExpires, d.Expires
+	if least == 0 {
+		least = time.Minute
+	}
+	if usual == 0 {
+		usual = time.Hour
+	}
+	if most == 0 {
+		most = time.Hour
+	}
+	return least, most, usual
+}
+
+// readAccept gives the Accept list; a list that nothing of types fits is 406.
+func readAccept(r *stack.Request, types []string) (header.Accept, *stack.Response) {
+	if len(header.Values(r.Request, "Accept")) == 0 {
+		return nil, nil
+	}
+	accept, err := header.ParseAccept(header.List(r.Request, "Accept"))
+	if err != nil {
+		return nil, badRequest(err)
+	}
+	if _, ok := accept.Choose(types); !ok {
+		return nil, stack.Answer(sip.StatusNotAcceptable, stack.Field{Name: "Accept", Value: strings.Join(types, ", ")})
+	}
+	return accept, nil
+}
+
+// create handles a SUBSCRIBE outside a dialog: a new subscription or a fetch.
+func (n *Notifier) create(ctx context.Context, r *stack.Request) *stack.Response {
+	uri, err := header.ParseURI(r.Recipient.String())
+	if err != nil {
+		return badRequest(err)
+	}
+	name, ok := n.cfg.Resources.Resource(uri)
+	if !ok {
+		return stack.Answer(sip.StatusNotFound)
+	}
+	ev, refusal := readEvent(r, n.allowEvents())
+	if refusal != nil {
+		return refusal
+	}
+	pkg := n.packages[ev.Package]
+	if pkg == nil {
+		return badEvent(n.allowEvents())
+	}
+	asked, given, err := readExpires(r)
+	if err != nil {
+		return badRequest(err)
+	}
+	duration, refusal := grant(pkg.Defaults(), asked, given)
+	if refusal != nil {
+		return refusal
+	}
+	accept, refusal := readAccept(r, pkg.Types())
+	if refusal != nil {
+		return refusal
+	}
+	watcher, refusal := n.cfg.Identify(r)
+	if refusal != nil {
+		return refusal
+	}
+	if n.draining.Load() || int(n.live.Load()) >= n.cfg.MaxSubscriptions {
+		return stack.Answer(sip.StatusServiceUnavailable, stack.Field{Name: "Retry-After", Value: "30"})
+	}
+	sh := n.shard(name)
+	tag := sh.newTag()
+	d, err := dialog.FromRequest(r, tag, 0)
+	if err != nil {
+		return badRequest(err)
+	}
+	view, decision, err := pkg.Open(ctx, Request{Resource: name, URI: r.Recipient.String(), Watcher: watcher,
+		Event: ev, Accept: accept, ContentType: contentType(r), Body: body(r), Duration: duration})
+	if refusal := refused(n, err, decision); refusal != nil {
+		if view != nil {
+			view.Close("rejected")
+		}
+		return refusal
+	}
+	contact := n.cfg.Contact(r, uri.User)
+	s := &subscription{shard: sh, dialog: d, tag: tag, watcher: watcher, id: ev.ID, hasID: ev.HasID,
+		view: view, interval: n.interval(pkg), state: decision.State, dueAt: -1,
+		expires: time.Now().Add(duration), fetch: duration == 0}
+	s.fields = notifyFields(ev, contact)
+	return n.admit(s, pkg, name, contact, duration)
+}
+
+// admit enters a new subscription and answers 200; the NOTIFY follows it.
+func (n *Notifier) admit(s *subscription, pkg Package, name, contact string, duration time.Duration) *stack.Response {
+	sh := s.shard
+	sh.lock()
+	if !sh.add(s, pkg, name) {
+		sh.unlock()
+		s.view.Close("giveup")
+		return stack.Answer(sip.StatusServiceUnavailable, stack.Field{Name: "Retry-After", Value: "30"})
+	}
+	s.tell("subscribe")
+	if s.fetch {
+		pending := s.state == Pending
+		s.end("timeout", 0, "timeout")
+		s.fetch = !pending
+	} else {
+		sh.wakeAt(s, s.expires)
+	}
+	sh.unlock()
+	return n.accepted(s, contact, duration)
+}
+
+// accepted is the 200 to a SUBSCRIBE, with the NOTIFY that must follow at once
+// (RFC 6665 section 4.2.1.2).
+func (n *Notifier) accepted(s *subscription, contact string, duration time.Duration) *stack.Response {
+	res := stack.Answer(sip.StatusOK,
+		stack.Field{Name: "Expires", Value: strconv.FormatInt(seconds(duration), 10)},
+		stack.Field{Name: "Contact", Value: "<" + contact + ">"},
+		n.allowEvents())
+	res.ToTag, res.RecordRoute = s.tag, true
+	res.Sent = func() {
+		s.shard.lock()
+		s.want |= wantReply
+		s.enqueue()
+		s.shard.unlock()
+	}
+	return res
+}
+
+func (n *Notifier) interval(pkg Package) time.Duration {
+	if n.cfg.MinInterval != nil {
+		return *n.cfg.MinInterval
+	}
+	return pkg.Defaults().MinInterval
+}
+
+// notifyFields renders what every NOTIFY of a subscription repeats: the
+// event-type with the id it was asked with (RFC 6665 section 4.2.1.1), and the
+// local target.
+func notifyFields(ev header.Event, contact string) []byte {
+	bare := header.Event{Package: ev.Package, ID: ev.ID, HasID: ev.HasID}
+	return []byte("Event: " + bare.String() + "\r\nContact: <" + contact + ">\r\n")
+}
+
+// refused turns what Open said into the response that refuses, nil when the
+// watcher may have a subscription.
+func refused(n *Notifier, err error, d Decision) *stack.Response {
+	var refusal *Refusal
+	switch {
+	case errors.As(err, &refusal):
+		return &stack.Response{Status: refusal.Status, Reason: refusal.Phrase, Fields: refusal.Fields}
+	case err != nil:
+		n.cfg.Log.Error("opening a subscription", "error", err)
+		return stack.Answer(sip.StatusInternalServerError)
+	case d.State == Terminated:
+		return stack.Answer(sip.StatusForbidden)
+	}
+	return nil
+}
+
+func contentType(r *stack.Request) string {
+	v, _, _ := header.Single(r.Request, "Content-Type")
+	return v
+}
+
+func body(r *stack.Request) []byte {
+	if len(r.Body()) == 0 {
+		return nil
+	}
+	return r.Body()
+}
