@@ -25,7 +25,7 @@ var groups = []group{
 	{"xcap", "XCAP", nil},
 	{"messages", "Messages", nil},
 	{"documents", "Documents", nil},
-	{"debugging", "Debugging and the tool itself", []func(*kit.Kit) *cobra.Command{newVersion}},
+	{"debugging", "Debugging and the tool itself", []func(*kit.Kit) *cobra.Command{newSpecs, newAccount, newCompletion, newVersion}},
 }
 
 func init() {
@@ -44,8 +44,14 @@ func Root(k *kit.Kit) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "imp",
 		Short: "SIP presence and messaging from the shell",
-		Args:  cobra.ArbitraryArgs,
+		Long: `imp is SIP presence and instant messaging as shell commands: servers for a lab
+or a small site, clients that scripts can read, and tools for the documents.`,
+		Example: `  $ imp version
+  imp …`,
 	}
+	root.CompletionOptions.DisableDefaultCmd = true
+	k.Group(root)
+	k.Help(root)
 	k.Globals(root)
 	for _, g := range groups {
 		root.AddGroup(&cobra.Group{ID: g.id, Title: g.title})

@@ -112,16 +112,13 @@ func (k *Kit) Account() (*Account, error) {
 	if err != nil {
 		return nil, err
 	}
-	name := c.Default
-	if v := k.Env("IMP_ACCOUNT"); v != "" {
-		name = v
-	}
-	if k.AccountName != "" {
-		name = k.AccountName
-	}
+	name := k.ChosenAccount(c)
 	var f Fields
 	if name != "" {
 		if f, err = c.Find(name); err != nil {
+			return nil, err
+		}
+		if err := CheckSecrets(f); err != nil {
 			return nil, err
 		}
 		for _, p := range []*string{&f.PasswordFile, &f.CA, &f.Cert, &f.Key} {
@@ -129,6 +126,17 @@ func (k *Kit) Account() (*Account, error) {
 		}
 	}
 	return k.resolve(name, f)
+}
+
+// ChosenAccount returns the name of the account to use: that of -a, of $IMP_ACCOUNT, or the default; "" = none.
+func (k *Kit) ChosenAccount(c *Config) string {
+	if k.AccountName != "" {
+		return k.AccountName
+	}
+	if v := k.Env("IMP_ACCOUNT"); v != "" {
+		return v
+	}
+	return c.Default
 }
 
 // resolve lays the flags over the file's settings and checks them.
@@ -141,7 +149,7 @@ func (k *Kit) resolve(name string, f Fields) (*Account, error) {
 	a.secret = secretOf(k, flags, f)
 	for _, key := range AccountKeys {
 		if v := key.Get(flags); v != "" {
-			key.Set(&f, v)
+			*key.In(&f) = v
 		}
 	}
 	a.fields, a.Insecure = f, flags.Insecure
@@ -151,7 +159,7 @@ func (k *Kit) resolve(name string, f Fields) (*Account, error) {
 		return nil, err
 	}
 	if f.AOR != "" {
-		aor, user, domain, _ := parseAOR(f.AOR)
+		aor, user, domain, _ := ParseAOR(f.AOR)
 		a.AOR, a.Domain = aor, domain
 		if a.User == "" {
 			a.User = user
@@ -173,7 +181,7 @@ func (k *Kit) resolve(name string, f Fields) (*Account, error) {
 // CheckFields reports the first setting that cannot be right; the error has status 2.
 func CheckFields(f Fields) error {
 	if f.AOR != "" {
-		if _, _, _, err := parseAOR(f.AOR); err != nil {
+		if _, _, _, err := ParseAOR(f.AOR); err != nil {
 			return err
 		}
 	}
@@ -191,8 +199,22 @@ func CheckFields(f Fields) error {
 	return nil
 }
 
-// parseAOR reads an address of record: sip:USER@HOST[:PORT], where sip: may be left out.
-func parseAOR(s string) (aor, user, domain string, err error) {
+// CheckSecrets reports that the settings have more than one source for the password; the error has status 2.
+func CheckSecrets(f Fields) error {
+	n := 0
+	for _, v := range []string{f.Password, f.PasswordFile, f.PasswordCommand} {
+		if v != "" {
+			n++
+		}
+	}
+	if n > 1 {
+		return Fail(ExitUsage, "password", "password, password_file and password_command exclude each other", "imp account unset NAME KEY removes one")
+	}
+	return nil
+}
+
+// ParseAOR reads an address of record, sip:USER@HOST[:PORT] where sip: may be left out, and returns it in full with its parts. The error has status 2.
+func ParseAOR(s string) (aor, user, domain string, err error) {
 	scheme, rest := "sip", s
 	if name, r, ok := cutScheme(s); ok {
 		scheme, rest = name, r

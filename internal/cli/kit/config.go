@@ -59,8 +59,8 @@ var AccountKeys = []AccountKey{
 // Get returns the value of the setting in f.
 func (a AccountKey) Get(f Fields) string { return *a.field(&f) }
 
-// Set changes the value of the setting in f.
-func (a AccountKey) Set(f *Fields, value string) { *a.field(f) = value }
+// In returns where the setting is kept in f.
+func (a AccountKey) In(f *Fields) *string { return a.field(f) }
 
 // Secret reports whether the setting is not to be shown.
 func (a AccountKey) Secret() bool { return a.Name == "password" }

@@ -1,25 +1,24 @@
 package kit
 
 import (
-	"fmt"
-	"strconv"
+	"errors"
 	"time"
 )
 
 // Duration is a flag value that takes bare seconds (10, 0.5) or the form of Go (1m30s). It is never negative.
 type Duration time.Duration
 
-// ParseDuration reads bare seconds or the form of Go.
+// ParseDuration reads bare seconds or the form of Go. The error follows the value in a message: "x" is no duration.
 func ParseDuration(s string) (time.Duration, error) {
 	d, err := time.ParseDuration(s)
 	if err != nil {
 		d, err = time.ParseDuration(s + "s")
 	}
 	if err != nil {
-		return 0, fmt.Errorf("%s is no duration: give seconds or a form like 1m30s", strconv.Quote(s))
+		return 0, errors.New("is no duration: give seconds or a form like 1m30s")
 	}
 	if d < 0 {
-		return 0, fmt.Errorf("%s is negative", strconv.Quote(s))
+		return 0, errors.New("is negative")
 	}
 	return d, nil
 }

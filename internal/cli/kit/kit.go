@@ -73,15 +73,15 @@ func New(s Streams) *Kit {
 func (k *Kit) Globals(root *cobra.Command) {
 	fs := root.PersistentFlags()
 	fs.SortFlags = false
-	fs.VarP(&choice{&k.Output, []string{OutputText, OutputJSON, OutputRaw}}, "output", "o", "print `text`, json (one object a line) or raw (bodies byte for byte)")
-	fs.Var(&choice{&k.color, []string{"auto", "always", "never"}}, "color", "colour `auto` (on a terminal), always or never")
+	fs.VarP(&choice{&k.Output, []string{OutputText, OutputJSON, OutputRaw}}, "output", "o", "form of stdout: text for people, json one object a line, raw bodies byte for byte")
+	fs.Var(&choice{&k.color, []string{"auto", "always", "never"}}, "color", "colour on stdout and stderr; auto: when it is a terminal")
 	fs.BoolVarP(&k.Quiet, "quiet", "q", false, "no notes and no progress")
 	fs.BoolVarP(&k.Verbose, "verbose", "v", false, "tell more on stderr")
 	fs.BoolVarP(&k.traceSIP, "sip", "s", false, "print SIP messages on stderr, the same as --trace=sip")
-	fs.Var(&protocols{&k.trace}, "trace", "print messages of `sip`, msrp, http or all on stderr")
+	fs.Var(&protocols{&k.trace}, "trace", "print messages of `PROTOCOL` on stderr: sip, msrp, http or all")
 	fs.Lookup("trace").NoOptDefVal = traceAll
-	fs.StringVar(&k.traceFile, "trace-file", "", "append messages to `FILE` as JSON lines")
-	fs.Var(timeoutFlag{&k.Timeout, &k.TimeoutSet}, "timeout", "give up after `DURATION`")
+	fs.StringVar(&k.traceFile, "trace-file", "", "append all messages to `FILE` as JSON lines")
+	fs.Var(timeoutFlag{&k.Timeout, &k.TimeoutSet}, "timeout", "give up after `DURATION`: seconds or a form like 1m30s; watches have no limit unless it is given")
 	fs.StringVarP(&k.AccountName, "account", "a", "", "use account `NAME` (see imp-accounts(5))")
 }
 

@@ -54,9 +54,13 @@ func (k *Kit) Execute(ctx context.Context, root *cobra.Command, args []string) (
 	root.SetOut(k.Out)
 	root.SetErr(k.Err)
 	k.adopt(root)
+	if len(args) > 0 && strings.HasPrefix(args[0], cobra.ShellCompRequestCmd) {
+		k.completions(root)
+	}
 	cmd, err := root.ExecuteContextC(ctx)
 	if err != nil && !k.running.Load() {
-		err = k.usage(cmd, err, args)
+		k.outputIn(args)
+		err = usageError(cmd, err)
 	}
 	return k.report(k.interrupted(ctx, err))
 }
@@ -64,7 +68,9 @@ func (k *Kit) Execute(ctx context.Context, root *cobra.Command, args []string) (
 // adopt prepares the tree: cobra prints nothing itself, and what runs is known to run.
 func (k *Kit) adopt(cmd *cobra.Command) {
 	cmd.SilenceErrors, cmd.SilenceUsage = true, true
-	cmd.DisableAutoGenTag = true
+	if valid := cmd.Args; valid != nil {
+		cmd.Args = func(cmd *cobra.Command, args []string) error { return argsError(cmd, args, valid) }
+	}
 	if run := cmd.RunE; run != nil {
 		cmd.RunE = func(cmd *cobra.Command, args []string) error {
 			if err := k.begin(); err != nil {
@@ -82,61 +88,6 @@ func (k *Kit) adopt(cmd *cobra.Command) {
 func (k *Kit) begin() error {
 	k.running.Store(true)
 	return k.openTrace()
-}
-
-// usage turns an error of the command line into one of ours with a hint at the command's help.
-func (k *Kit) usage(cmd *cobra.Command, err error, args []string) error {
-	if known := (*Error)(nil); errors.As(err, &known) {
-		return err
-	}
-	if cmd == nil {
-		return Fail(ExitUsage, "", err, "")
-	}
-	for i, a := range args {
-		if a == "-ojson" || a == "--output=json" || (a == "-o" || a == "--output") && i+1 < len(args) && args[i+1] == "json" {
-			k.Output = OutputJSON
-		}
-	}
-	msg, hint := err.Error(), "see "+cmd.CommandPath()+" --help"
-	if name, ok := strings.CutPrefix(msg, "unknown flag: --"); ok {
-		if near := Nearest(name, flagNames(cmd)); near != "" {
-			hint = "did you mean --" + near + "? " + hint
-		}
-	}
-	if name, ok := strings.CutPrefix(msg, "unknown command "); ok {
-		return unknownCommand(cmd, strings.Trim(strings.SplitN(name, " for ", 2)[0], `"`))
-	}
-	doing := strings.TrimSpace(strings.TrimPrefix(cmd.CommandPath(), cmd.Root().Name()))
-	return Fail(ExitUsage, doing, msg, hint)
-}
-
-// unknownCommand is the error for a word that is no command of cmd.
-func unknownCommand(cmd *cobra.Command, word string) error {
-	hint := "see " + cmd.CommandPath() + " --help"
-	var names []string
-	for _, c := range cmd.Commands() {
-		if c.IsAvailableCommand() {
-			names = append(append(names, c.Name()), c.Aliases...)
-		}
-	}
-	if near := Nearest(word, names); near != "" {
-		hint = "did you mean " + cmd.CommandPath() + " " + near + "? " + hint
-	}
-	doing := strings.TrimSpace(strings.TrimPrefix(cmd.CommandPath(), cmd.Root().Name()))
-	return Fail(ExitUsage, doing, fmt.Sprintf("unknown command %q", word), hint)
-}
-
-// Group makes a command that only holds others: run by itself it is a usage error.
-func (k *Kit) Group(cmd *cobra.Command, subs ...*cobra.Command) *cobra.Command {
-	cmd.Args = cobra.ArbitraryArgs
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if len(args) > 0 {
-			return unknownCommand(cmd, args[0])
-		}
-		return Fail(ExitUsage, cmd.Name(), "which of its commands?", "see "+cmd.CommandPath()+" --help")
-	}
-	cmd.AddCommand(subs...)
-	return cmd
 }
 
 // watchSignals cancels the context at the first SIGINT or SIGTERM and ends the process at the second. It returns what stops the watching.

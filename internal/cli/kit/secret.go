@@ -31,7 +31,7 @@ func secretOf(k *Kit, flags, file Fields) secret {
 	s.fetch = func(ctx context.Context) (string, error) {
 		switch {
 		case flags.PasswordStdin:
-			return k.secretFromStdin()
+			return k.SecretFromStdin()
 		case flags.Password != "":
 			return flags.Password, nil
 		case flags.PasswordFile != "":
@@ -74,7 +74,8 @@ func (a *Account) Secret(ctx context.Context) (string, error) {
 	return s, err
 }
 
-func (k *Kit) secretFromStdin() (string, error) {
+// SecretFromStdin reads a secret from the first line of stdin; nothing else can be read from it then.
+func (k *Kit) SecretFromStdin() (string, error) {
 	in, _, err := k.OpenInput("-")
 	if err != nil {
 		return "", err

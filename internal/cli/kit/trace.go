@@ -3,6 +3,7 @@ package kit
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -35,7 +36,7 @@ func (p *protocols) Type() string   { return "list" }
 func (p *protocols) Set(s string) error {
 	for _, proto := range strings.Split(s, ",") {
 		if !slices.Contains(traceProtocols, proto) {
-			return fmt.Errorf("%q is not %s", proto, or(traceProtocols))
+			return errors.New("must be a list of " + or(traceProtocols))
 		}
 		*p.list = append(*p.list, proto)
 	}
