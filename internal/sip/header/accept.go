@@ -51,7 +51,7 @@ func (p *scanner) mediaRange() (MediaRange, error) {
 	if strings.HasPrefix(r.Type, "*/") && r.Type != "*/*" {
 		return r, p.failAt(at, "a wildcard type needs a wildcard subtype")
 	}
-	if r.Params, err = p.params(nil); err != nil {
+	if r.Params, err = p.params(); err != nil {
 		return r, err
 	}
 	for i, param := range r.Params {

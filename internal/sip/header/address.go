@@ -59,7 +59,7 @@ func (p *scanner) address() (Address, error) {
 	if err != nil {
 		return Address{}, err
 	}
-	a.Params, err = p.params(nil)
+	a.Params, err = p.params()
 	return a, err
 }
 

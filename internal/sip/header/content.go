@@ -15,7 +15,7 @@ func ParseContentType(s string) (ContentType, error) {
 	if c.MediaType, err = p.mediaType(); err != nil {
 		return ContentType{}, err
 	}
-	if c.Params, err = p.params(nil); err != nil {
+	if c.Params, err = p.params(); err != nil {
 		return ContentType{}, err
 	}
 	for _, param := range c.Params {

@@ -67,7 +67,7 @@ func ParseRetryAfter(s string) (RetryAfter, error) {
 			return RetryAfter{}, err
 		}
 	}
-	if r.Params, err = p.params(nil); err != nil {
+	if r.Params, err = p.params(); err != nil {
 		return RetryAfter{}, err
 	}
 	if d, ok := r.Params.Get("duration"); ok {

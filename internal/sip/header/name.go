@@ -8,27 +8,27 @@ type fieldName struct {
 
 // compactForms are the one-letter forms registered with IANA (RFC 3261 section 20, RFC 3515, RFC 3841,
 // RFC 3892, RFC 4028, RFC 6665, RFC 8224).
-var compactForms = [26]string{
-	'a' - 'a': "Accept-Contact",
-	'b' - 'a': "Referred-By",
-	'c' - 'a': "Content-Type",
-	'd' - 'a': "Request-Disposition",
-	'e' - 'a': "Content-Encoding",
-	'f' - 'a': "From",
-	'i' - 'a': "Call-ID",
-	'j' - 'a': "Reject-Contact",
-	'k' - 'a': "Supported",
-	'l' - 'a': "Content-Length",
-	'm' - 'a': "Contact",
-	'n' - 'a': "Identity-Info",
-	'o' - 'a': "Event",
-	'r' - 'a': "Refer-To",
-	's' - 'a': "Subject",
-	't' - 'a': "To",
-	'u' - 'a': "Allow-Events",
-	'v' - 'a': "Via",
-	'x' - 'a': "Session-Expires",
-	'y' - 'a': "Identity",
+var compactForms = [32]string{ // indexed by the letter's low five bits
+	'a' & 31: "Accept-Contact",
+	'b' & 31: "Referred-By",
+	'c' & 31: "Content-Type",
+	'd' & 31: "Request-Disposition",
+	'e' & 31: "Content-Encoding",
+	'f' & 31: "From",
+	'i' & 31: "Call-ID",
+	'j' & 31: "Reject-Contact",
+	'k' & 31: "Supported",
+	'l' & 31: "Content-Length",
+	'm' & 31: "Contact",
+	'n' & 31: "Identity-Info",
+	'o' & 31: "Event",
+	'r' & 31: "Refer-To",
+	's' & 31: "Subject",
+	't' & 31: "To",
+	'u' & 31: "Allow-Events",
+	'v' & 31: "Via",
+	'x' & 31: "Session-Expires",
+	'y' & 31: "Identity",
 }
 
 // textWithCommas are the single-value fields in which a comma is part of the value.
@@ -40,14 +40,14 @@ var textWithCommas = [...]string{
 func lookup(name string) fieldName {
 	if len(name) == 1 {
 		c := lower(name[0])
-		if c >= 'a' && c <= 'z' && compactForms[c-'a'] != "" {
-			return fieldName{compactForms[c-'a'], c}
+		if c >= 'a' && c <= 'z' && compactForms[c&31] != "" {
+			return fieldName{compactForms[c&31], c}
 		}
 		return fieldName{long: name}
 	}
 	for i, long := range compactForms {
 		if len(long) == len(name) && fold(long, name) {
-			return fieldName{name, byte('a' + i)}
+			return fieldName{long, byte('`' + i)}
 		}
 	}
 	return fieldName{long: name}

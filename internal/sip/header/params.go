@@ -103,8 +103,12 @@ func isIPv6(s string) bool {
 	return err == nil
 }
 
-// params takes *(SEMI generic-param) and appends to ps.
-func (p *scanner) params(ps Params) (Params, error) {
+// params takes *(SEMI generic-param).
+func (p *scanner) params() (Params, error) {
+	var ps Params
+	if n := strings.Count(p.s[p.pos:], ";"); n > 0 {
+		ps = make(Params, 0, min(n, 8))
+	}
 	for p.eat(';') {
 		at := p.pos
 		param, err := p.param()
@@ -118,6 +122,9 @@ func (p *scanner) params(ps Params) (Params, error) {
 			return nil, p.failAt(at, "too many parameters")
 		}
 		ps = append(ps, param)
+	}
+	if len(ps) == 0 {
+		return nil, nil
 	}
 	return ps, nil
 }
@@ -161,12 +168,17 @@ func (p *scanner) genValue(bareIPv6 bool) (string, error) {
 	return v, nil
 }
 
-// ipv6Reference takes an address in brackets, and nothing when there is none.
+// ipv6Reference takes an address in brackets, and nothing when there is none. The third colon that RFC 3261 puts before an
+// embedded IPv4 address is dropped (RFC 5118 section 4.10).
 func (p *scanner) ipv6Reference() string {
 	n := strings.IndexByte(p.s[p.pos:], ']') + 1
-	if n == 0 || !isIPv6Reference(p.s[p.pos:p.pos+n]) {
+	ref := p.s[p.pos : p.pos+n]
+	if i := strings.Index(ref, ":::"); i >= 0 && strings.IndexByte(ref, '.') > i {
+		ref = ref[:i] + ref[i+1:]
+	}
+	if !isIPv6Reference(ref) {
 		return ""
 	}
 	p.pos += n
-	return p.s[p.pos-n : p.pos]
+	return ref
 }

@@ -22,6 +22,7 @@ const (
 	isLocalChar      // local part of a mailbox in a pres or im URI without escapes
 	isMailHeaderChar // what a hvalue there may have besides isHeaderChar
 	isURIChar        // uric and brackets
+	isSchemeChar
 )
 
 var classes = func() (t [256]uint16) {
@@ -50,6 +51,7 @@ var classes = func() (t [256]uint16) {
 	set(isHostChar, letters+digits+"-.")
 	set(isLocalChar, letters+digits+"-_.!~*'&=+$")
 	set(isMailHeaderChar, "@,;=")
+	set(isSchemeChar, letters+digits+"+-.")
 	set(isURIChar, unres+";/?:@&=+$,[]")
 	return t
 }()
@@ -135,6 +137,9 @@ func (p *scanner) peek() byte {
 // space skips optional white space and tells whether there was some.
 func (p *scanner) space() bool {
 	start := p.pos
+	if start >= len(p.s) || p.s[start] > ' ' {
+		return false
+	}
 	for p.pos < len(p.s) && isSpace(p.s[p.pos]) {
 		p.pos++
 	}
@@ -145,7 +150,7 @@ func (p *scanner) space() bool {
 func (p *scanner) eat(c byte) bool {
 	start := p.pos
 	p.space()
-	if p.peek() != c || p.done() {
+	if p.peek() != c {
 		p.pos = start
 		return false
 	}
@@ -156,11 +161,13 @@ func (p *scanner) eat(c byte) bool {
 
 // run takes the longest run of bytes of a class; it may be empty.
 func (p *scanner) run(class uint16) string {
-	start := p.pos
-	for p.pos < len(p.s) && classes[p.s[p.pos]]&class != 0 {
-		p.pos++
+	s, start := p.s, p.pos
+	i := start
+	for i < len(s) && classes[s[i]]&class != 0 {
+		i++
 	}
-	return p.s[start:p.pos]
+	p.pos = i
+	return s[start:i]
 }
 
 func (p *scanner) token(what string) (string, error) {

@@ -90,14 +90,16 @@ func (p *scanner) uri() (u URI, params, headers string, err error) {
 // scheme takes the scheme and its colon, and returns it in lower case.
 func (p *scanner) scheme() (string, error) {
 	start := p.pos
-	for is(p.peek(), isAlpha) || p.pos > start && (is(p.peek(), isDigit) || strings.IndexByte("+-.", p.peek()) >= 0) {
-		p.pos++
+	scheme := p.run(isSchemeChar)
+	if scheme == "" || !is(scheme[0], isAlpha) {
+		p.pos = start
+		return "", p.want("a URI scheme")
 	}
-	if p.pos == start || p.peek() != ':' {
-		return "", p.want("a URI scheme and a colon")
+	if p.peek() != ':' {
+		return "", p.want("the colon of a URI")
 	}
 	p.pos++
-	return lowered(p.s[start : p.pos-1]), nil
+	return lowered(scheme), nil
 }
 
 // hostPart takes [ userinfo "@" ] host [ ":" port ].
@@ -161,22 +163,29 @@ func (p *scanner) mailbox(u *URI) error {
 // isLocalPart tells whether s is, without its escapes, a dot-atom or a quoted string (RFC 2822 section 3.4.1); characters beyond
 // ASCII count as text.
 func isLocalPart(s string) bool {
-	first, last, atom := byte(0), byte('.'), true
-	for i, n := 0, 0; i < len(s); i += n {
-		var c byte
-		c, n = unescapeByte(s, i)
-		if c < ' ' || c == 0x7f {
+	if strings.IndexByte(s, '%') >= 0 {
+		b := make([]byte, 0, len(s))
+		for i, n := 0, 0; i < len(s); i += n {
+			var c byte
+			c, n = unescapeByte(s, i)
+			b = append(b, c)
+		}
+		s = string(b)
+	}
+	if s != "" && s[0] == '"' {
+		p := scanner{s: s}
+		_, err := p.quoted()
+		return err == nil && p.done()
+	}
+	last := byte('.')
+	for i := 0; i < len(s); i++ {
+		c := s[i]
+		if c == '.' && last == '.' || c <= ' ' || c == 0x7f || strings.IndexByte(`()<>[]:;@\,"`, c) >= 0 {
 			return false
-		}
-		if c == '.' && last == '.' || c <= ' ' || strings.IndexByte(`()<>[]:;@\,"`, c) >= 0 {
-			atom = false
-		}
-		if i == 0 {
-			first = c
 		}
 		last = c
 	}
-	return atom && last != '.' || first == '"' && last == '"' && len(s) > len("%22")
+	return last != '.'
 }
 
 // unescapeByte returns the byte at s[i] and its length there, which is 3 for an escape.
@@ -196,17 +205,19 @@ func hexValue(c byte) byte {
 
 // escaped takes the longest run of bytes of a class and of escapes.
 func (p *scanner) escaped(class uint16) string {
-	start := p.pos
-	for !p.done() {
-		if classes[p.s[p.pos]]&class != 0 {
-			p.pos++
-		} else if _, n := unescapeByte(p.s, p.pos); n > 1 {
-			p.pos += n
+	s, start := p.s, p.pos
+	i := start
+	for i < len(s) {
+		if classes[s[i]]&class != 0 {
+			i++
+		} else if _, n := unescapeByte(s, i); n > 1 {
+			i += n
 		} else {
 			break
 		}
 	}
-	return p.s[start:p.pos]
+	p.pos = i
+	return s[start:i]
 }
 
 // uriParams takes *( ";" pname [ "=" pvalue ] ).
@@ -270,6 +281,9 @@ func isHostname(s string) bool {
 	label := 0
 	for i := 0; i <= len(s); i++ {
 		if i < len(s) && s[i] != '.' {
+			if !is(s[i], isHostChar) {
+				return false
+			}
 			continue
 		}
 		if i == label || !is(s[label], isAlpha|isDigit) || !is(s[i-1], isAlpha|isDigit) {

@@ -62,39 +62,37 @@ func (p *scanner) via() (Via, error) {
 			return v, err
 		}
 	}
-	if v.Params, err = p.params(nil); err != nil {
+	if v.Params, err = p.params(); err != nil {
 		return v, err
 	}
 	return v, p.viaParams(v.Params)
 }
 
-// viaParams checks the parameters that have a grammar of their own.
+// viaParams checks the parameters that have a grammar of their own; none of them may be quoted.
 func (p *scanner) viaParams(ps Params) error {
 	for _, param := range ps {
-		ok := true
+		v, ok := param.Value, true
 		switch name := param.Name; {
 		case fold(name, "branch"):
-			ok = !param.Quoted && IsToken(param.Value)
+			ok = IsToken(v)
 		case fold(name, "received"):
-			ok = isIPv4(param.Value) || isIPv6(param.Value) || isIPv6Reference(param.Value)
+			ok = isIPv4(v) || isIPv6(v) || isIPv6Reference(v)
 		case fold(name, "rport"):
-			n, digits := deltaSeconds(param.Value)
-			ok = param.Value == "" || digits && n > 0 && n <= 65535
+			n, digits := deltaSeconds(v)
+			ok = v == "" || digits && n > 0 && n <= 65535
 		case fold(name, "ttl"):
-			n, digits := deltaSeconds(param.Value)
-			ok = digits && n <= 255 && len(param.Value) <= 3
+			n, digits := deltaSeconds(v)
+			ok = digits && n <= 255 && len(v) <= 3
 		case fold(name, "maddr"):
-			ok = isHostname(param.Value) || isIPv4(param.Value) || isIPv6Reference(param.Value)
+			ok = isHostname(v) || isIPv4(v) || isIPv6Reference(v)
+		default:
+			continue
 		}
-		if !ok || param.Quoted && isViaParam(param.Name) {
+		if !ok || param.Quoted {
 			return p.fail("the value of parameter " + param.Name + " is malformed")
 		}
 	}
 	return nil
-}
-
-func isViaParam(name string) bool {
-	return fold(name, "received") || fold(name, "rport") || fold(name, "ttl") || fold(name, "maddr")
 }
 
 // Branch returns the branch parameter, "" when there is none.
