@@ -134,51 +134,51 @@ func unescape(raw string) string {
 
 // CheckKey returns nil when key is one that [Key] can make of at least one
 // part, else an error that wraps ErrInvalid and says where. Each state has one
-// key only: an escape that Key would not write is refused. Back ends call it
-// for every write and for every prefix but the empty one.
+// key only: what Key would have written otherwise is refused. Back ends call
+// it for every write and for every prefix but the empty one.
 func CheckKey(key string) error {
-	start := 0
-	for i := 0; i <= len(key); i++ {
-		if i < len(key) && key[i] != '.' {
-			if plain[key[i]] {
-				continue
-			}
-			if key[i] != '=' {
-				return fmt.Errorf("%w: key %.200q: byte %d must be escaped", ErrInvalid, key, i)
-			}
-			n := equalsLen(key, i, start)
-			if n == 0 {
-				return fmt.Errorf("%w: key %.200q: bad escape at byte %d", ErrInvalid, key, i)
-			}
-			i += n - 1
+	start := 0  // of the part
+	folded := 0 // bytes that escapes in the part take beyond what they stand for
+	for i := 0; i <= len(key); {
+		if i < len(key) && plain[key[i]] {
+			i++
 			continue
 		}
-		if i == start {
-			return fmt.Errorf("%w: key %.200q: empty part at byte %d", ErrInvalid, key, i)
+		if i < len(key) && key[i] != '.' {
+			n := markLen(key[i:], i == start)
+			if n == 0 {
+				return fmt.Errorf("%w: key %.200q: byte %d is not escaped as it must be", ErrInvalid, key, i)
+			}
+			folded += n - 1
+			i += n
+			continue
 		}
-		start = i + 1
+		if size := i - start - folded; i == start || size > maxPart {
+			return fmt.Errorf("%w: key %.200q: the part at byte %d is empty or too long", ErrInvalid, key, start)
+		}
+		i++
+		start, folded = i, 0
 	}
 	return nil
 }
 
-// equalsLen returns the length of what begins with the equals sign at key[i]
-// in the part that begins at start: an escape, an empty part or a hash. It
-// returns 0 when it is none of them.
-func equalsLen(key string, i, start int) int {
-	rest := key[i:]
-	if i == start {
+// markLen returns the length of the mark that rest begins with: an escape, or
+// at the start of a part also the sign of an empty part or a hash. It returns
+// 0 when there is none.
+func markLen(rest string, first bool) int {
+	if first && rest[0] == '=' {
 		part, _, _ := strings.Cut(rest, ".")
-		switch {
-		case part == "=":
+		if part == "=" {
 			return 1
-		case strings.HasPrefix(part, hashMark):
-			if _, err := base64.RawURLEncoding.Strict().DecodeString(part[len(hashMark):]); err != nil || len(part) != len(hashMark)+hashLen {
+		}
+		if len(part) == len(hashMark)+hashLen && strings.HasPrefix(part, hashMark) {
+			if _, err := base64.RawURLEncoding.Strict().DecodeString(part[len(hashMark):]); err != nil {
 				return 0
 			}
 			return len(part)
 		}
 	}
-	if len(rest) < 3 || !isUpperHex(rest[1]) || !isUpperHex(rest[2]) {
+	if len(rest) < 3 || rest[0] != '=' || !isUpperHex(rest[1]) || !isUpperHex(rest[2]) {
 		return 0
 	}
 	if plain[hexDigit(rest[1])<<4|hexDigit(rest[2])] {
