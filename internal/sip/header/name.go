@@ -53,15 +53,16 @@ func lookup(name string) fieldName {
 	return fieldName{long: name}
 }
 
-func (n fieldName) is(name string) bool {
-	if len(name) == 1 {
-		c := lower(name[0])
-		return c == n.compact || len(n.long) == 1 && c == lower(n.long[0])
-	}
-	return fold(n.long, name)
+// is is small enough to be inlined, because it runs for every field of a message.
+func (n *fieldName) is(name string) bool {
+	return (len(name) == len(n.long) || len(name) == 1) && n.matches(name)
 }
 
-func (n fieldName) commaIsText() bool {
+func (n *fieldName) matches(name string) bool {
+	return fold(n.long, name) || len(name) == 1 && n.compact != 0 && lower(name[0]) == n.compact
+}
+
+func (n *fieldName) commaIsText() bool {
 	for _, t := range textWithCommas {
 		if fold(t, n.long) {
 			return true
@@ -71,4 +72,4 @@ func (n fieldName) commaIsText() bool {
 }
 
 // String is the long form, which is what error messages should show.
-func (n fieldName) String() string { return n.long }
+func (n *fieldName) String() string { return n.long }

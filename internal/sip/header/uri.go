@@ -45,15 +45,16 @@ func ParseURI(s string) (URI, error) {
 
 // splitPairs splits name[=value] pairs, one more than maxParams at most.
 func splitPairs(s string, sep byte) Params {
-	ps := make(Params, 0, min(strings.Count(s, string(sep))+1, maxParams+1))
-	for more := true; more && len(ps) <= maxParams; {
+	ps := make(Params, min(strings.Count(s, string(sep))+1, maxParams+1))
+	for i := range ps {
 		pair := s
-		i := strings.IndexByte(s, sep)
-		if more = i >= 0; more {
-			pair, s = s[:i], s[i+1:]
+		if end := strings.IndexByte(s, sep); end >= 0 {
+			pair, s = s[:end], s[end+1:]
 		}
-		name, value, _ := strings.Cut(pair, "=")
-		ps = append(ps, Param{Name: name, Value: value})
+		ps[i].Name = pair
+		if eq := strings.IndexByte(pair, '='); eq >= 0 {
+			ps[i].Name, ps[i].Value = pair[:eq], pair[eq+1:]
+		}
 	}
 	return ps
 }
