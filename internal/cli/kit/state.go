@@ -25,6 +25,9 @@ func (k *Kit) State() *State {
 	return &State{filepath.Join(dir, "imp")}
 }
 
+// Dir returns the directory of the state, for files that are not small values.
+func (s *State) Dir() string { return s.dir }
+
 // file returns the file of a key. A key is a path of words, "publish/sip:alice@example.com/presence": the last slash parts directory and file, and no word can leave the directory.
 func (s *State) file(key string) string {
 	parts := strings.Split(key, "/")

@@ -1,0 +1,115 @@
+package cli
+
+import (
+	"context"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"imp/internal/cli/kit"
+	"imp/internal/server/lab"
+	"imp/internal/server/presence"
+)
+
+type labOptions struct {
+	serverOptions
+	dir         string
+	policy      string
+	minInterval kit.Duration
+	tour        bool
+}
+
+func newLab(k *kit.Kit) *cobra.Command {
+	o := &labOptions{serverOptions: serverOptions{kit: k}, policy: string(presence.Allow)}
+	cmd := &cobra.Command{
+		Use:   "lab [flags] [-- COMMAND…]",
+		Short: "Bring up all servers with users, for trying things out",
+		Long: `Bring up the servers of imp with the users alice, bob and carol of lab.test and
+an accounts file, all on loopback and in one temporary directory that goes away
+at the end.
+
+With -- COMMAND run the command with the lab's environment, end the lab when it
+ends, and return its status. In the environment are IMP_CONFIG, so that every
+imp command finds the accounts, and XDG_STATE_HOME, so that nothing is left.
+
+Without a command the lab serves until Ctrl-C, SIGTERM or "imp lab stop". Paste
+the line it prints into another shell, or type: eval "$(imp lab env)"`,
+		Example: `  $ imp lab -- sh -c 'imp publish --basic open --note "at my desk" && imp fetch alice'
+  …
+  sip:alice@lab.test …
+
+  $ imp lab
+  export IMP_CONFIG=… # lab ready at udp:127.0.0.1:… tcp:127.0.0.1:…`,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if cmd.ArgsLenAtDash() != 0 && len(args) > 0 {
+				return kit.Fail(kit.ExitUsage, "reading the command line", "unknown argument "+args[0], "put -- before a command to run in the lab")
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), args) },
+	}
+	o.flags(cmd, "127.0.0.1:0")
+	fs := cmd.Flags()
+	fs.StringVar(&o.dir, "dir", "", "keep all files in `DIR`")
+	fs.Var(kit.Choice(&o.policy, string(presence.Allow), string(presence.Confirm), string(presence.Block)), "policy", "what watchers get that no rule names")
+	fs.Var(&o.minInterval, "min-notify-interval", "least time between two NOTIFYs of one subscription, `DURATION`")
+	fs.BoolVar(&o.tour, "tour", false, "show what works, step by step, and end")
+	k.Emits(cmd, "ready", "the lab serves", readyEvent{})
+	cmd.AddCommand(newLabEnv(k), newLabStop(k))
+	return cmd
+}
+
+func (o *labOptions) run(ctx context.Context, command []string) error {
+	endpoints, err := o.endpoints()
+	if err != nil {
+		return err
+	}
+	log := o.logger()
+	l, err := lab.Start(ctx, lab.Config{Dir: o.dir, Listen: endpoints, Policy: presence.Policy(o.policy),
+		MinInterval: o.minInterval.Std(), Stack: o.stackConfig(log), Log: log})
+	if err != nil {
+		return startFailure(o.name, err)
+	}
+	defer func() {
+		ctx, cancel := drained(ctx)
+		defer cancel()
+		l.Close(ctx)
+	}()
+	switch {
+	case o.tour:
+		return o.runTour(ctx, l)
+	case len(command) > 0:
+		return o.runCommand(ctx, l, command)
+	}
+	return o.serve(ctx, l)
+}
+
+// serve tells where the lab is and waits for its end.
+func (o *labOptions) serve(ctx context.Context, l *lab.Lab) error {
+	unregister, err := registerLab(o.kit, l)
+	if err != nil {
+		return err
+	}
+	defer unregister()
+	ready := readyEvent{Head: o.kit.Head("ready"), Server: o.name, Config: l.ConfigFile, Dir: l.Dir, Servers: l.Servers()}
+	for _, addrs := range ready.Servers {
+		ready.Listen = append(ready.Listen, addrs...)
+	}
+	if err := o.kit.Emit(ready); err != nil {
+		return err
+	}
+	<-ctx.Done()
+	return nil
+}
+
+// labEnviron is the environment of commands run in the lab.
+func labEnviron(l *lab.Lab) []string {
+	var env []string
+	for _, v := range os.Environ() {
+		if !strings.HasPrefix(v, "IMP_") {
+			env = append(env, v)
+		}
+	}
+	return append(env, "IMP_CONFIG="+l.ConfigFile, "XDG_STATE_HOME="+l.StateDir)
+}

@@ -1,0 +1,181 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"sort"
+	"strconv"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"imp/internal/cli/kit"
+	"imp/internal/server/lab"
+)
+
+// labRecord is what a running lab leaves for "imp lab env" and "imp lab stop".
+// The file is locked as long as the lab runs, so one that is not is a relic.
+type labRecord struct {
+	PID    int    `json:"pid"`
+	Dir    string `json:"dir"`
+	Config string `json:"config"`
+	file   string
+	since  time.Time
+}
+
+func labsDir(k *kit.Kit) string { return filepath.Join(k.State().Dir(), "labs") }
+
+// registerLab writes the record of l; the function returned takes it away.
+func registerLab(k *kit.Kit, l *lab.Lab) (func(), error) {
+	doing := "registering the lab"
+	if err := os.MkdirAll(labsDir(k), 0o700); err != nil {
+		return nil, kit.Fail(kit.ExitUsage, doing, err, "")
+	}
+	name := filepath.Join(labsDir(k), strconv.Itoa(os.Getpid())+".json")
+	f, err := os.OpenFile(name, os.O_CREATE|os.O_RDWR|os.O_TRUNC, 0o600)
+	if err != nil {
+		return nil, kit.Fail(kit.ExitUsage, doing, err, "")
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		f.Close()
+		return nil, kit.Fail(kit.ExitUsage, doing, err, "")
+	}
+	if err := json.NewEncoder(f).Encode(labRecord{PID: os.Getpid(), Dir: l.Dir, Config: l.ConfigFile}); err != nil {
+		f.Close()
+		return nil, kit.Fail(kit.ExitUsage, doing, err, "")
+	}
+	return func() { os.Remove(name); f.Close() }, nil
+}
+
+// runningLabs lists the labs that run, the newest first, and removes relics.
+func runningLabs(k *kit.Kit) []labRecord {
+	names, _ := filepath.Glob(filepath.Join(labsDir(k), "*.json"))
+	var labs []labRecord
+	for _, name := range names {
+		f, err := os.Open(name)
+		if err != nil {
+			continue
+		}
+		if syscall.Flock(int(f.Fd()), syscall.LOCK_SH|syscall.LOCK_NB) == nil {
+			os.Remove(name)
+			f.Close()
+			continue
+		}
+		r := labRecord{file: name}
+		if info, err := f.Stat(); err == nil {
+			r.since = info.ModTime()
+		}
+		if json.NewDecoder(f).Decode(&r) == nil {
+			labs = append(labs, r)
+		}
+		f.Close()
+	}
+	sort.Slice(labs, func(i, j int) bool { return labs[i].since.After(labs[j].since) })
+	return labs
+}
+
+// findLab gives the lab that dir names, the newest one when dir is empty.
+func findLab(k *kit.Kit, dir string) (labRecord, error) {
+	for _, l := range runningLabs(k) {
+		if dir == "" || filepath.Clean(dir) == l.Dir {
+			return l, nil
+		}
+	}
+	return labRecord{}, kit.Fail(kit.ExitNo, "looking for a lab", "none runs", "start one with: imp lab")
+}
+
+type labFindOptions struct {
+	kit *kit.Kit
+	dir string
+}
+
+type labEvent struct {
+	kit.Head
+	Config string `json:"config" doc:"the accounts file, for IMP_CONFIG"`
+	Dir    string `json:"dir" doc:"the lab's directory"`
+	PID    int    `json:"pid" doc:"its process"`
+}
+
+// Text implements kit.Texter.
+func (e labEvent) Text(w io.Writer, _ *kit.Style) error {
+	if e.Event == "lab" {
+		_, err := fmt.Fprintf(w, "export IMP_CONFIG=%s\n", shellQuote(e.Config))
+		return err
+	}
+	return nil
+}
+
+func newLabEnv(k *kit.Kit) *cobra.Command {
+	o := &labFindOptions{kit: k}
+	cmd := &cobra.Command{
+		Use:   "env",
+		Short: "Print the environment of a running lab for the shell",
+		Long:  "Print the line that makes a shell use the accounts of a running lab, the newest one unless --dir names another.",
+		Example: `  $ eval "$(imp lab env)"
+
+  $ imp lab env
+  export IMP_CONFIG=…`,
+		Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error { return o.env() },
+	}
+	cmd.Flags().StringVar(&o.dir, "dir", "", "the lab that was started with --dir `DIR`")
+	k.Emits(cmd, "lab", "a running lab was found", labEvent{})
+	return cmd
+}
+
+func (o *labFindOptions) env() error {
+	l, err := findLab(o.kit, o.dir)
+	if err != nil {
+		return err
+	}
+	return o.kit.Emit(labEvent{Head: o.kit.Head("lab"), Config: l.Config, Dir: l.Dir, PID: l.PID})
+}
+
+func newLabStop(k *kit.Kit) *cobra.Command {
+	o := &labFindOptions{kit: k}
+	cmd := &cobra.Command{
+		Use:   "stop",
+		Short: "End a running lab",
+		Long:  "End a running lab, the newest one unless --dir names another, and wait until it is gone.",
+		Example: `  $ imp lab stop
+
+  $ imp lab stop --dir ~/lab`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return o.stop(cmd.Context()) },
+	}
+	cmd.Flags().StringVar(&o.dir, "dir", "", "the lab that was started with --dir `DIR`")
+	k.Emits(cmd, "lab_stopped", "the lab has ended", labEvent{})
+	return cmd
+}
+
+// stop asks the lab's process to end and waits for the lock it holds.
+func (o *labFindOptions) stop(ctx context.Context) error {
+	l, err := findLab(o.kit, o.dir)
+	if err != nil {
+		return err
+	}
+	doing := fmt.Sprintf("stopping the lab of process %d", l.PID)
+	f, err := os.Open(l.file)
+	if err != nil {
+		return nil // it ended this moment
+	}
+	defer f.Close()
+	if err := syscall.Kill(l.PID, syscall.SIGTERM); err != nil {
+		return kit.Fail(kit.ExitUsage, doing, err, "")
+	}
+	gone := make(chan error, 1)
+	go func() { gone <- syscall.Flock(int(f.Fd()), syscall.LOCK_SH) }()
+	ctx, cancel := context.WithTimeout(ctx, o.kit.Timeout.Std())
+	defer cancel()
+	select {
+	case <-gone:
+		return o.kit.Emit(labEvent{Head: o.kit.Head("lab_stopped"), Config: l.Config, Dir: l.Dir, PID: l.PID})
+	case <-ctx.Done():
+		return kit.Fail(kit.ExitTimeout, doing, "it still runs", "")
+	}
+}

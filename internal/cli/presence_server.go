@@ -1,0 +1,85 @@
+package cli
+
+import (
+	"context"
+
+	"github.com/spf13/cobra"
+
+	"imp/internal/cli/kit"
+	"imp/internal/server/presence"
+	"imp/internal/store/memory"
+)
+
+type presenceServerOptions struct {
+	serverOptions
+	domains     []string
+	policy      string
+	minInterval kit.Duration
+	minExpires  kit.Duration
+	maxExpires  kit.Duration
+}
+
+func newPresenceServer(k *kit.Kit) *cobra.Command {
+	o := &presenceServerOptions{serverOptions: serverOptions{kit: k}, policy: string(presence.Allow)}
+	o.minInterval.Set("5")
+	o.minExpires.Set("60")
+	o.maxExpires.Set("3600")
+	cmd := &cobra.Command{
+		Use:   "presence-server",
+		Short: "Serve presence: PUBLISH, SUBSCRIBE and NOTIFY",
+		Long: `Serve the event package "presence" (RFC 3856): take publications (RFC 3903),
+compose what all devices of a user say into one document, and notify watchers
+(RFC 6665).
+
+State is in memory. SIGTERM and Ctrl-C tell the watchers to come back later and
+end the server.`,
+		Example: `  $ imp presence-server
+  presence-server ready at udp:127.0.0.1:5060 tcp:127.0.0.1:5060
+
+  $ imp presence-server --listen 127.0.0.1:0 --domain example.com -o json
+  {"event":"ready","time":"…","server":"presence-server","listen":["udp:127.0.0.1:…","tcp:127.0.0.1:…"]}`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd.Context()) },
+	}
+	o.flags(cmd, "127.0.0.1:5060")
+	fs := cmd.Flags()
+	fs.StringArrayVar(&o.domains, "domain", nil, "serve the users of `DOMAIN`, repeatable; none: of every domain")
+	fs.Var(kit.Choice(&o.policy, string(presence.Allow), string(presence.Confirm), string(presence.Block)), "policy", "what watchers get that no rule names")
+	fs.Var(&o.minInterval, "min-notify-interval", "least time between two NOTIFYs of one subscription, `DURATION`; the first, refreshes and the last are never held")
+	fs.Var(&o.minExpires, "min-expires", "refuse publications and subscriptions shorter than `DURATION`")
+	fs.Var(&o.maxExpires, "max-expires", "shorten publications and subscriptions to `DURATION`")
+	k.Emits(cmd, "ready", "the server serves", readyEvent{})
+	return cmd
+}
+
+func (o *presenceServerOptions) run(ctx context.Context) error {
+	endpoints, err := o.endpoints()
+	if err != nil {
+		return err
+	}
+	if o.minExpires > o.maxExpires {
+		return kit.Fail(kit.ExitUsage, "reading the flags", "--min-expires is more than --max-expires", "")
+	}
+	log := o.logger()
+	store := memory.New()
+	defer store.Close()
+	server, err := presence.Serve(ctx, presence.ServerConfig{Stack: o.stackConfig(log), Listen: endpoints, Store: store,
+		Domains: o.domains, Policy: presence.Policy(o.policy), MinInterval: o.minInterval.Std(),
+		MinExpires: o.minExpires.Std(), MaxExpires: o.maxExpires.Std(), Log: log})
+	if err != nil {
+		return startFailure(o.name, err)
+	}
+	defer server.Close()
+	ready := readyEvent{Head: o.kit.Head("ready"), Server: o.name}
+	for _, e := range server.Addrs() {
+		ready.Listen = append(ready.Listen, e.String())
+	}
+	if err := o.kit.Emit(ready); err != nil {
+		return err
+	}
+	<-ctx.Done()
+	ctx, cancel := drained(ctx)
+	defer cancel()
+	server.Drain(ctx)
+	return nil
+}

@@ -1,0 +1,149 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"imp/internal/cli/kit"
+	"imp/internal/sip/stack"
+)
+
+// serverOptions are the flags that all servers share.
+type serverOptions struct {
+	kit       *kit.Kit
+	name      string // of the command
+	listen    []string
+	advertise string
+	noAuth    bool
+	logForm   string
+	logLevel  string
+}
+
+func (o *serverOptions) flags(cmd *cobra.Command, listen string) {
+	o.name = cmd.Name()
+	fs := cmd.Flags()
+	fs.StringArrayVar(&o.listen, "listen", []string{listen}, "serve at `[TRANSPORT:]HOST:PORT`, repeatable; no transport: udp and tcp; port 0: any")
+	fs.StringVar(&o.advertise, "advertise", "", "tell peers `HOST[:PORT]` as the server's address")
+	fs.BoolVar(&o.noAuth, "no-auth", false, "let everybody in")
+	o.logForm, o.logLevel = "text", "warn"
+	fs.Var(kit.Choice(&o.logForm, "text", "json"), "log", "form of the log on stderr")
+	fs.Var(kit.Choice(&o.logLevel, "debug", "info", "warn", "error"), "log-level", "log what is at least that grave")
+}
+
+// endpoints reads --listen. Without authentication only this machine may come.
+func (o *serverOptions) endpoints() ([]stack.Endpoint, error) {
+	var all []stack.Endpoint
+	for _, l := range o.listen {
+		eps, err := stack.ParseEndpoint(l)
+		if err != nil {
+			return nil, kit.Fail(kit.ExitUsage, "reading --listen "+l, err, "write it like 127.0.0.1:5060 or tcp:[::1]:5060")
+		}
+		for _, e := range eps {
+			if !loopback(e.Addr) {
+				return nil, kit.Fail(kit.ExitUsage, "listening at "+e.String(),
+					"there is no authentication yet, so only this machine may connect", "use a loopback address such as 127.0.0.1:5060")
+			}
+		}
+		all = append(all, eps...)
+	}
+	if o.noAuth {
+		o.kit.Warn("everybody on this machine can publish and watch as anybody")
+	}
+	return all, nil
+}
+
+func loopback(addr string) bool {
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		return false
+	}
+	if strings.EqualFold(host, "localhost") {
+		return true
+	}
+	ip, err := netip.ParseAddr(host)
+	return err == nil && ip.IsLoopback()
+}
+
+// logger is the log of a server: to stderr in the form and from the level asked
+// for.
+func (o *serverOptions) logger() *slog.Logger {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(o.logLevel)); err != nil {
+		level = slog.LevelWarn
+	}
+	opts := &slog.HandlerOptions{Level: level}
+	if o.logForm == "json" {
+		return slog.New(slog.NewJSONHandler(o.kit.Err, opts))
+	}
+	return slog.New(slog.NewTextHandler(o.kit.Err, opts))
+}
+
+// stackConfig is the SIP stack's configuration that follows from the flags.
+func (o *serverOptions) stackConfig(log *slog.Logger) stack.Config {
+	return stack.Config{Log: log, Product: product, Advertise: o.advertise, Trace: sipTracer(o.kit)}
+}
+
+// product is what Server and User-Agent say.
+const product = "imp/" + Version
+
+// sipTracer adapts the kit's tracer, nil when nobody asked for a trace.
+func sipTracer(k *kit.Kit) func(stack.Record) {
+	trace := k.Tracer("sip")
+	if trace == nil {
+		return nil
+	}
+	return func(r stack.Record) { trace(kit.Record(r)) }
+}
+
+// startFailure explains why a server did not start.
+func startFailure(name string, err error) error {
+	if errors.Is(err, stack.ErrInUse) {
+		return kit.Fail(kit.ExitNetwork, "starting "+name, err, "another program listens there; choose another port with --listen, port 0 takes a free one")
+	}
+	return kit.Fail(0, "starting "+name, err, "")
+}
+
+// readyEvent tells that a server serves.
+type readyEvent struct {
+	kit.Head
+	Server  string              `json:"server" doc:"the command that serves"`
+	Listen  []string            `json:"listen" doc:"its addresses, transport:host:port"`
+	Config  string              `json:"config,omitempty" doc:"lab: the accounts file, for IMP_CONFIG"`
+	Dir     string              `json:"dir,omitempty" doc:"lab: the directory with all its files"`
+	Servers map[string][]string `json:"servers,omitempty" doc:"lab: the addresses of each server in it"`
+}
+
+// Text implements kit.Texter.
+func (e readyEvent) Text(w io.Writer, _ *kit.Style) error {
+	if e.Config != "" {
+		_, err := fmt.Fprintf(w, "export IMP_CONFIG=%s # lab ready at %s\n", shellQuote(e.Config), strings.Join(e.Listen, " "))
+		return err
+	}
+	_, err := fmt.Fprintf(w, "%s ready at %s\n", e.Server, strings.Join(e.Listen, " "))
+	return err
+}
+
+// shellQuote makes s one word of a POSIX shell.
+func shellQuote(s string) string {
+	if s != "" && strings.Trim(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789/._-:@=+,") == "" {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}
+
+// drainTime bounds what a server does to leave cleanly.
+const drainTime = 3 * time.Second
+
+// drained is the context for leaving cleanly after ctx is done.
+func drained(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), drainTime)
+}

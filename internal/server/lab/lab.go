@@ -1,0 +1,124 @@
+// Package lab brings up all servers of imp in one process, with users, an
+// accounts file and addresses of its own, for trying things out: nothing is
+// left when it is closed.
+package lab
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"imp/internal/server/presence"
+	"imp/internal/sip/stack"
+	"imp/internal/store/memory"
+)
+
+// Domain is the domain of the lab's users; names under test never resolve in
+// the DNS (RFC 6761).
+const Domain = "lab.test"
+
+// Users are the lab's users.
+var Users = []string{"alice", "bob", "carol"}
+
+// Config holds what a lab is told.
+type Config struct {
+	Dir         string           // kept at the end; "" makes a temporary one, which goes
+	Listen      []stack.Endpoint // nil: udp and tcp on one port of 127.0.0.1
+	Policy      presence.Policy
+	MinInterval time.Duration // between NOTIFYs of one subscription; 0 is none
+	Stack       stack.Config
+	Log         *slog.Logger
+}
+
+// Lab is a running lab.
+type Lab struct {
+	Dir        string
+	ConfigFile string // accounts of all users, alice the default
+	StateDir   string // for XDG_STATE_HOME of commands run in the lab
+	temporary  bool
+	store      *memory.Store
+	presence   *presence.Server
+}
+
+// Start brings a lab up; all servers serve when it returns.
+func Start(ctx context.Context, cfg Config) (*Lab, error) {
+	l := &Lab{Dir: cfg.Dir, temporary: cfg.Dir == ""}
+	if err := l.makeDir(); err != nil {
+		return nil, err
+	}
+	if cfg.Listen == nil {
+		cfg.Listen, _ = stack.ParseEndpoint("127.0.0.1:0")
+	}
+	l.store = memory.New()
+	var err error
+	l.presence, err = presence.Serve(ctx, presence.ServerConfig{Stack: cfg.Stack, Listen: cfg.Listen, Store: l.store,
+		Domains: []string{Domain}, Known: known, Policy: cfg.Policy, MinInterval: cfg.MinInterval, Log: cfg.Log})
+	if err == nil {
+		err = l.writeAccounts()
+	}
+	if err != nil {
+		l.Close(ctx)
+		return nil, err
+	}
+	return l, nil
+}
+
+func known(user, _ string) bool {
+	for _, u := range Users {
+		if u == user {
+			return true
+		}
+	}
+	return false
+}
+
+func (l *Lab) makeDir() (err error) {
+	if l.temporary {
+		l.Dir, err = os.MkdirTemp("", "imp-lab-")
+	} else if l.Dir, err = filepath.Abs(l.Dir); err == nil {
+		err = os.MkdirAll(l.Dir, 0o700)
+	}
+	l.ConfigFile = filepath.Join(l.Dir, "config.toml")
+	l.StateDir = filepath.Join(l.Dir, "state")
+	return err
+}
+
+// Servers lists the addresses of each server by its command's name.
+func (l *Lab) Servers() map[string][]string {
+	var addrs []string
+	for _, e := range l.presence.Addrs() {
+		addrs = append(addrs, e.String())
+	}
+	return map[string][]string{"presence-server": addrs}
+}
+
+// writeAccounts writes the accounts file, readable by its owner only.
+func (l *Lab) writeAccounts() error {
+	proxy := l.presence.Addrs()[0].Addr
+	var b strings.Builder
+	fmt.Fprintf(&b, "default = %q\n", Users[0])
+	for _, u := range Users {
+		fmt.Fprintf(&b, "\n[accounts.%s]\naor = %q\nproxy = %q\n", u, "sip:"+u+"@"+Domain, proxy)
+	}
+	return os.WriteFile(l.ConfigFile, []byte(b.String()), 0o600)
+}
+
+// Close tells the watchers, ends the servers and removes the directory if it
+// was a temporary one. ctx bounds the telling.
+func (l *Lab) Close(ctx context.Context) error {
+	if l.presence != nil {
+		l.presence.Drain(ctx)
+		l.presence.Close()
+	}
+	if l.store != nil {
+		l.store.Close()
+	}
+	if l.temporary {
+		return os.RemoveAll(l.Dir)
+	}
+	return nil
+}

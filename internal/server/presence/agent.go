@@ -1,0 +1,219 @@
+// Package presence is the presence agent of RFC 3856: the event package
+// "presence" over the notifier and the compositor of package event. It
+// composes what the publications of a presentity say into one document (RFC
+// 3903 section 10.3, RFC 4479) and shows it to whom the policy lets see it.
+package presence
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"imp/internal/doc/pidf"
+	"imp/internal/sip/event"
+	"imp/internal/sip/header"
+	"imp/internal/sip/stack"
+	"imp/internal/store"
+)
+
+// Policy is what happens to a watcher whom no rule of the presentity names.
+type Policy string
+
+// The policies: the subscription becomes active, stays pending, or is refused
+// with 403.
+const (
+	Allow   Policy = "allow"
+	Confirm Policy = "confirm"
+	Block   Policy = "block"
+)
+
+// ParsePolicy reads the name of a policy.
+func ParsePolicy(s string) (Policy, error) {
+	switch p := Policy(s); p {
+	case Allow, Confirm, Block:
+		return p, nil
+	}
+	return "", fmt.Errorf("policy %q is unknown; it is allow, confirm or block", s)
+}
+
+// Config holds what an agent is told.
+type Config struct {
+	Stack     *stack.Stack
+	Store     store.KV
+	Directory *Directory
+	Policy    Policy // "" is Allow
+	// MinInterval is the least time between two NOTIFYs of one subscription;
+	// negative means that of the package, 5 s (RFC 3856 section 6.10).
+	MinInterval time.Duration
+	// MinExpires and MaxExpires bound publications and subscriptions; 0: 60 s
+	// and 3600 s.
+	MinExpires, MaxExpires time.Duration
+	Log                    *slog.Logger // nil discards
+}
+
+// Agent is a presence agent on a SIP stack.
+type Agent struct {
+	cfg          Config
+	notifier     *event.Notifier
+	compositor   *event.Compositor
+	presentities presentities
+}
+
+const mediaType = "application/pidf+xml"
+
+// New makes an agent and registers its methods with the stack, which must not
+// listen yet.
+func New(cfg Config) *Agent {
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Policy == "" {
+		cfg.Policy = Allow
+	}
+	a := &Agent{cfg: cfg}
+	a.presentities.byKey = map[string]*presentity{}
+	a.presentities.lapsed = func(name string) { a.notifier.Changed(a.Name(), name) }
+	notifier := event.NotifierConfig{Wire: cfg.Stack, Resources: cfg.Directory, Contact: a.contact, Log: cfg.Log}
+	if cfg.MinInterval >= 0 { // zero is an interval too: no pacing
+		notifier.MinInterval = &cfg.MinInterval
+	}
+	a.notifier = event.NewNotifier(notifier, a)
+	a.compositor = event.NewCompositor(event.CompositorConfig{Store: cfg.Store, Resources: cfg.Directory,
+		AllowEvents: a.notifier.Packages(), Log: cfg.Log}, a)
+	a.compositor.OnChange(a.Name(), a.changed)
+	cfg.Stack.Handle("SUBSCRIBE", a.notifier.Subscribe)
+	cfg.Stack.Handle("PUBLISH", a.compositor.Publish)
+	cfg.Stack.Options(func() []stack.Field {
+		return []stack.Field{
+			{Name: "Accept", Value: mediaType},
+			{Name: "Allow-Events", Value: strings.Join(a.notifier.Packages(), ", ")},
+		}
+	})
+	return a
+}
+
+// Run carries changes from the store to the watchers until ctx is done. ready
+// is called once the state there was at the start has been read.
+func (a *Agent) Run(ctx context.Context, ready func()) error { return a.compositor.Run(ctx, ready) }
+
+// Drain ends all subscriptions with NOTIFYs that ask the watchers to come back.
+func (a *Agent) Drain(ctx context.Context) error { return a.notifier.Drain(ctx) }
+
+// Close stops sending.
+func (a *Agent) Close() { a.notifier.Close() }
+
+// contact is the local target towards the peer of r: a self-made GRUU (RFC
+// 5627 section 4.3), whose user part is the presentity's, so that a new
+// SUBSCRIBE to it reaches the same resource.
+func (a *Agent) contact(r *stack.Request, user string) string {
+	transport := r.Flow.Transport()
+	host := a.cfg.Stack.ContactHost(transport, r.Flow.Remote().String())
+	var b strings.Builder
+	b.WriteString("sip:")
+	if user != "" {
+		b.WriteString(user + "@")
+	}
+	b.WriteString(host)
+	if transport != "udp" {
+		b.WriteString(";transport=" + transport)
+	}
+	b.WriteString(";gr")
+	return b.String()
+}
+
+// Name is the event package of RFC 3856 section 6.1.
+func (a *Agent) Name() string { return "presence" }
+
+// Types are the body types of NOTIFY (RFC 3856 section 6.5).
+func (a *Agent) Types() []string { return []string{mediaType} }
+
+// Defaults are those of RFC 3856 sections 6.4 and 6.10.
+func (a *Agent) Defaults() event.Defaults {
+	return event.Defaults{Expires: time.Hour, MinExpires: a.cfg.MinExpires, MaxExpires: a.cfg.MaxExpires, MinInterval: 5 * time.Second}
+}
+
+// Check accepts what can be composed: a well-formed presence document of a
+// known type with an entity and unique ids.
+func (a *Agent) Check(contentType string, body []byte) (event.Doc, error) {
+	ct, err := header.ParseContentType(contentType)
+	if err != nil || ct.MediaType != mediaType || !utf8Charset(ct) {
+		return event.Doc{}, &event.UnsupportedType{Accept: []string{mediaType}}
+	}
+	if err := pidf.Accept(body); err != nil {
+		return event.Doc{}, err
+	}
+	return event.Doc{Type: mediaType, Body: body}, nil
+}
+
+// utf8Charset tells whether the charset of a type, which wins over the XML
+// declaration (RFC 7303 section 3), is one that is stored.
+func utf8Charset(ct header.ContentType) bool {
+	charset, ok := ct.Params.Get("charset")
+	return !ok || strings.EqualFold(charset, "utf-8") || strings.EqualFold(charset, "us-ascii")
+}
+
+// Open judges a watcher by the policy and gives him a view of the presentity.
+func (a *Agent) Open(ctx context.Context, r event.Request) (event.View, event.Decision, error) {
+	if a.cfg.Policy == Block {
+		return nil, event.Decision{State: event.Terminated, Reason: "rejected"}, nil
+	}
+	if r.Current != nil {
+		return r.Current, event.Decision{State: a.state()}, nil
+	}
+	p, err := a.presentities.open(ctx, r.Resource, func(ctx context.Context) ([]event.Publication, error) {
+		return a.compositor.Publications(ctx, a.Name(), r.Resource)
+	})
+	if err != nil {
+		return nil, event.Decision{}, err
+	}
+	return &view{agent: a, presentity: p, entity: a.cfg.Directory.Entity(r.URI, r.Resource)}, event.Decision{State: a.state()}, nil
+}
+
+func (a *Agent) state() event.State {
+	if a.cfg.Policy == Confirm {
+		return event.Pending
+	}
+	return event.Active
+}
+
+// changed hands a change of published state to the watchers.
+func (a *Agent) changed(c event.Change) {
+	if c.ID != "" {
+		if name := a.presentities.apply(c); name != "" {
+			a.notifier.Changed(a.Name(), name)
+		}
+		return
+	}
+	for _, p := range a.presentities.watched() {
+		pubs, err := a.compositor.Publications(context.Background(), a.Name(), p.name)
+		if err != nil {
+			a.cfg.Log.Error("reading presence state anew", "presentity", p.name, "error", err)
+			continue
+		}
+		if p.replace(pubs) {
+			a.notifier.Changed(a.Name(), p.name)
+		}
+	}
+}
+
+// view is what a watcher sees of a presentity. All whom the policy allows see
+// the same, under the URI they asked for (RFC 4479 section 3.1).
+type view struct {
+	agent      *Agent
+	presentity *presentity
+	entity     string
+}
+
+// Key makes watchers of one URI share their documents.
+func (v *view) Key() string { return v.entity }
+
+// Render gives the whole document (RFC 3856 section 6.7).
+func (v *view) Render(event.Mark) (event.Body, event.Mark, error) {
+	doc, version := v.presentity.document(v.entity, time.Now())
+	return event.Body{Type: mediaType, Bytes: doc}, version, nil
+}
+
+// Close lets go of the presentity.
+func (v *view) Close(string) { v.agent.presentities.release(v.presentity) }

@@ -1,0 +1,78 @@
+package presence
+
+import (
+	"net"
+	"strconv"
+	"strings"
+
+	"imp/internal/sip/header"
+)
+
+// Directory tells which presentities a server serves: the users of its
+// domains. It implements event.Resources.
+type Directory struct {
+	// Domains are the domains served, in lower case. None means that every
+	// domain is served.
+	Domains []string
+	// Known tells whether a user of a domain exists; nil: every user does.
+	Known func(user, domain string) bool
+	// Own tells whether host:port is an address of this server itself, for
+	// requests to a Contact it gave. nil: none is.
+	Own func(hostport string) bool
+}
+
+// Resource maps sip, sips and pres URIs of a user to one name, his SIP address
+// of record (RFC 3856 section 5). A URI with an address of this server as host
+// stands for the user of the first domain.
+func (d *Directory) Resource(u header.URI) (string, bool) {
+	switch u.Scheme {
+	case "sip", "sips", "pres":
+	default:
+		return "", false
+	}
+	if u.User == "" {
+		return "", false
+	}
+	domain := strings.ToLower(u.Host)
+	if !d.serves(domain) {
+		if len(d.Domains) == 0 || d.Own == nil || !d.Own(hostPort(u)) {
+			return "", false
+		}
+		domain = d.Domains[0]
+	}
+	name := header.URI{Scheme: "sip", User: u.User, Host: domain}.AOR()
+	if d.Known != nil && !d.Known(u.User, domain) {
+		return "", false
+	}
+	return name, true
+}
+
+func (d *Directory) serves(domain string) bool {
+	if len(d.Domains) == 0 {
+		return true
+	}
+	for _, own := range d.Domains {
+		if own == domain {
+			return true
+		}
+	}
+	return false
+}
+
+// Entity is the URI of a presentity as the watcher wrote it, without
+// parameters; the address of record when he wrote an address of this server.
+func (d *Directory) Entity(asked, resource string) string {
+	u, err := header.ParseURI(asked)
+	if err != nil || !d.serves(strings.ToLower(u.Host)) {
+		return resource
+	}
+	return u.Scheme + ":" + u.User + "@" + u.Host
+}
+
+func hostPort(u header.URI) string {
+	port := u.Port
+	if port == 0 {
+		port = 5060
+	}
+	return net.JoinHostPort(strings.Trim(u.Host, "[]"), strconv.Itoa(port))
+}

@@ -1,0 +1,240 @@
+package presence
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"imp/internal/doc/pidf"
+	"imp/internal/sip/event"
+	"imp/internal/store"
+)
+
+// presentity is the presence state of one user as watchers share it. It is in
+// memory only while somebody watches.
+type presentity struct {
+	name   string
+	lapsed func(name string) // told when the documents change by time alone
+
+	mu        sync.Mutex
+	refs      int // views open
+	loaded    bool
+	gone      map[string]bool // publications that went while loading
+	pubs      map[string]*source
+	version   event.Mark          // counts changes of state, from 1
+	documents map[string]document // by entity
+	timer     *time.Timer         // for what ends or begins by itself
+}
+
+// source is a publication as the composition takes it.
+type source struct {
+	event.Publication
+	qualified bool // its ids are written qualified, see pidf.Input
+}
+
+// document is the composed document for one entity and the version it shows.
+type document struct {
+	bytes   []byte
+	version event.Mark
+}
+
+// presentities holds the watched presentities, by their form in store keys.
+type presentities struct {
+	lapsed func(name string)
+	mu     sync.Mutex
+	byKey  map[string]*presentity
+}
+
+// open gives the presentity with a reference held; load reads its
+// publications when nobody has watched it so far.
+func (ps *presentities) open(ctx context.Context, name string, load func(context.Context) ([]event.Publication, error)) (*presentity, error) {
+	key := store.Key(name)
+	ps.mu.Lock()
+	p := ps.byKey[key]
+	if p == nil {
+		p = &presentity{name: name, lapsed: ps.lapsed, pubs: map[string]*source{}, gone: map[string]bool{},
+			version: 1, documents: map[string]document{}}
+		ps.byKey[key] = p
+	}
+	p.mu.Lock()
+	ps.mu.Unlock()
+	p.refs++
+	loaded := p.loaded
+	p.mu.Unlock()
+	if loaded {
+		return p, nil
+	}
+	// Changes that the watch delivers meanwhile win over what is read here.
+	pubs, err := load(ctx)
+	if err != nil {
+		ps.release(p)
+		return nil, err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.loaded {
+		return p, nil // another watcher was faster, and the watch has gone on since
+	}
+	for _, pub := range pubs {
+		if _, newer := p.pubs[pub.ID]; !newer && !p.gone[pub.ID] {
+			p.set(pub)
+		}
+	}
+	p.loaded, p.gone = true, nil
+	return p, nil
+}
+
+// release gives a reference back.
+func (ps *presentities) release(p *presentity) {
+	ps.mu.Lock()
+	defer ps.mu.Unlock()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.refs--; p.refs == 0 {
+		delete(ps.byKey, store.Key(p.name))
+		if p.timer != nil {
+			p.timer.Stop()
+		}
+	}
+}
+
+// watched lists the presentities in memory.
+func (ps *presentities) watched() []*presentity {
+	ps.mu.Lock()
+	defer ps.mu.Unlock()
+	list := make([]*presentity, 0, len(ps.byKey))
+	for _, p := range ps.byKey {
+		list = append(list, p)
+	}
+	return list
+}
+
+// apply takes over a change; name is "" when nobody watches or nothing that a
+// watcher could see changed, as with a refresh.
+func (ps *presentities) apply(c event.Change) (name string) {
+	ps.mu.Lock()
+	p := ps.byKey[c.Resource]
+	ps.mu.Unlock()
+	if p == nil {
+		return ""
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	changed := false
+	if c.Publication != nil {
+		changed = p.set(*c.Publication)
+	} else {
+		changed = p.unset(c.ID)
+	}
+	if !changed {
+		return ""
+	}
+	return p.name
+}
+
+// replace puts the publications pubs in place of all there were and reports
+// whether that changed anything.
+func (p *presentity) replace(pubs []event.Publication) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	changed := false
+	live := map[string]bool{}
+	for _, pub := range pubs {
+		live[pub.ID] = true
+		changed = p.set(pub) || changed
+	}
+	for id := range p.pubs {
+		if !live[id] {
+			changed = p.unset(id) || changed
+		}
+	}
+	p.loaded, p.gone = true, nil
+	return changed
+}
+
+// set adds or replaces a publication; p.mu is held.
+func (p *presentity) set(pub event.Publication) bool {
+	old := p.pubs[pub.ID]
+	if old == nil {
+		p.pubs[pub.ID] = &source{Publication: pub}
+		p.version++
+		return true
+	}
+	same := bytes.Equal(old.Body, pub.Body) && old.Published.Equal(pub.Published)
+	old.Publication = pub
+	if !same {
+		p.version++
+	}
+	return !same
+}
+
+// unset removes a publication; p.mu is held.
+func (p *presentity) unset(id string) bool {
+	if !p.loaded {
+		p.gone[id] = true
+	}
+	if p.pubs[id] == nil {
+		return false
+	}
+	delete(p.pubs, id)
+	p.version++
+	return true
+}
+
+// document is the composed document for entity and its version.
+func (p *presentity) document(entity string, now time.Time) ([]byte, event.Mark) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	d := p.documents[entity]
+	if d.version != p.version {
+		fresh, next := p.compose(entity, now)
+		d = document{pidf.Advance(d.bytes, fresh, now), p.version}
+		p.documents[entity] = d
+		p.wakeAt(next, now)
+	}
+	return d.bytes, d.version
+}
+
+// compose merges the publications, the oldest first.
+func (p *presentity) compose(entity string, now time.Time) (doc []byte, next time.Time) {
+	sources := make([]*source, 0, len(p.pubs))
+	for _, s := range p.pubs {
+		sources = append(sources, s)
+	}
+	slices.SortFunc(sources, func(a, b *source) int {
+		return cmp.Or(a.Published.Compare(b.Published), cmp.Compare(a.ID, b.ID))
+	})
+	inputs := make([]pidf.Input, len(sources))
+	for i, s := range sources {
+		inputs[i] = pidf.Input{Key: s.ID, Doc: s.Body, Published: s.Published, Qualified: s.qualified}
+	}
+	doc, next = pidf.Compose(entity, inputs, now, pidf.Policy{})
+	for i, s := range sources {
+		s.qualified = inputs[i].Qualified
+	}
+	return doc, next
+}
+
+// wakeAt has watchers told at next, when the same publications make another
+// document (RFC 4480 section 3.1, RFC 4481 section 3).
+func (p *presentity) wakeAt(next, now time.Time) {
+	if p.timer != nil {
+		p.timer.Stop()
+		p.timer = nil
+	}
+	if next.IsZero() {
+		return
+	}
+	p.timer = time.AfterFunc(next.Sub(now), func() {
+		p.mu.Lock()
+		p.version++
+		watched := p.refs > 0
+		p.mu.Unlock()
+		if watched {
+			p.lapsed(p.name)
+		}
+	})
+}

@@ -1,0 +1,100 @@
+package presence
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"strings"
+	"sync"
+	"time"
+
+	"imp/internal/sip/stack"
+	"imp/internal/store"
+)
+
+// ServerConfig holds what a presence server is told.
+type ServerConfig struct {
+	Stack   stack.Config
+	Listen  []stack.Endpoint
+	Store   store.KV // closed by its owner
+	Domains []string // none: every domain is served
+	// Known tells whether a user of a domain exists; nil: every user does.
+	Known                  func(user, domain string) bool
+	Policy                 Policy
+	MinInterval            time.Duration // as in Config
+	MinExpires, MaxExpires time.Duration // as in Config
+	Log                    *slog.Logger
+}
+
+// Server is a presence agent with a stack of its own.
+type Server struct {
+	stack  *stack.Stack
+	agent  *Agent
+	cancel context.CancelFunc
+	ran    sync.WaitGroup
+}
+
+// Serve starts a server; it serves when Serve returns. Errors are those of
+// binding (stack.ErrInUse among them) and of the store.
+func Serve(ctx context.Context, cfg ServerConfig) (*Server, error) {
+	s := &Server{stack: stack.New(cfg.Stack)}
+	domains := make([]string, len(cfg.Domains))
+	for i, d := range cfg.Domains {
+		domains[i] = strings.ToLower(d)
+	}
+	s.agent = New(Config{Stack: s.stack, Store: cfg.Store, Policy: cfg.Policy, MinInterval: cfg.MinInterval,
+		MinExpires: cfg.MinExpires, MaxExpires: cfg.MaxExpires, Log: cfg.Log,
+		Directory: &Directory{Domains: domains, Known: cfg.Known, Own: s.own}})
+	running, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	s.cancel = cancel
+	ready := make(chan struct{})
+	failed := make(chan error, 1)
+	s.ran.Go(func() { failed <- s.agent.Run(running, func() { close(ready) }) })
+	select {
+	case <-ready:
+	case err := <-failed:
+		s.Close()
+		return nil, fmt.Errorf("watching the store: %w", err)
+	case <-ctx.Done():
+		s.Close()
+		return nil, ctx.Err()
+	}
+	if err := s.stack.Listen(ctx, cfg.Listen...); err != nil {
+		s.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// Addrs are the endpoints with their real ports.
+func (s *Server) Addrs() []stack.Endpoint { return s.stack.Addrs() }
+
+// own tells whether host:port is an address of this server.
+func (s *Server) own(hostport string) bool {
+	for _, e := range s.stack.Addrs() {
+		if e.Addr == hostport {
+			return true
+		}
+		host, port, err := net.SplitHostPort(e.Addr)
+		if err != nil {
+			continue
+		}
+		if ip, err := netip.ParseAddr(host); err == nil && ip.IsUnspecified() && strings.HasSuffix(hostport, ":"+port) {
+			return s.stack.ContactHost(e.Transport, "") == hostport
+		}
+	}
+	return false
+}
+
+// Drain tells all watchers that the server goes, until ctx is done.
+func (s *Server) Drain(ctx context.Context) error { return s.agent.Drain(ctx) }
+
+// Close ends the server at once.
+func (s *Server) Close() {
+	s.cancel()
+	s.agent.Close()
+	s.stack.Close()
+	s.ran.Wait()
+}
