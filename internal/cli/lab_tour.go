@@ -1,0 +1,156 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+
+	"imp/internal/cli/kit"
+	"imp/internal/server/lab"
+)
+
+// tourStep is one command of the tour with what it must do.
+type tourStep struct {
+	say    string   // told before it
+	args   []string // of imp; none: only say
+	stdin  string
+	status int    // that it must end with
+	shows  string // that its output must contain
+	// behind leaves the command running; a later step with until shows what it
+	// has printed when it has ended.
+	behind bool
+	until  bool
+}
+
+// tour is the walk through what works. Every line of it is run and checked.
+var tour = []tourStep{
+	{say: "A presence server is up, with the users alice, bob and carol of lab.test. Nobody has said anything about alice yet:"},
+	{args: []string{"fetch", "alice"}, shows: "alice"},
+	{say: "Bob watches alice until she is busy; this goes on in the background."},
+	{args: []string{"subscribe", "alice", "-a", "bob", "--until", "activity=busy", "--timeout", "30"}, behind: true},
+	{say: "Alice publishes. What is printed is the entity-tag of her publication."},
+	{args: []string{"publish", "--basic", "open", "--note", "at my desk"}},
+	{say: "One look at her state. The status of the command answers the question:"},
+	{args: []string{"fetch", "alice", "-a", "bob", "--until", "basic=open"}, shows: "at my desk"},
+	{say: "The same command changes the same publication, so a cron job may run it again and again."},
+	{args: []string{"publish", "--basic", "open", "--activity", "busy"}},
+	{say: "That is what bob waited for. He has seen:"},
+	{until: true, shows: "busy"},
+	{say: "For scripts everything is JSON lines:"},
+	{args: []string{"fetch", "alice", "-o", "json"}, shows: `"basic":"open"`},
+	{say: "Alice goes. Asking for an open state is a clear no then, status 1:"},
+	{args: []string{"publish", "--remove"}},
+	{args: []string{"fetch", "alice", "--until", "basic=open"}, status: kit.ExitNo},
+	{say: "Documents can be made and read without any server:"},
+	{args: []string{"pidf", "show", "-"}, stdin: `<presence xmlns="urn:ietf:params:xml:ns:pidf" entity="sip:carol@lab.test"><tuple id="phone"><status><basic>closed</basic></status></tuple></presence>`, shows: "carol"},
+}
+
+// runTour runs the tour in the lab. It ends with an error at the first step
+// that does not do what it should.
+func (o *labOptions) runTour(ctx context.Context, l *lab.Lab) error {
+	self, err := os.Executable()
+	if err != nil {
+		return kit.Fail(kit.ExitUsage, "finding the program", err, "")
+	}
+	g := &guide{kit: o.kit, self: self, env: labEnviron(l)}
+	defer g.endBehind()
+	steps := 0
+	for _, s := range tour {
+		if err := g.step(ctx, s); err != nil {
+			return err
+		}
+		if len(s.args) > 0 {
+			steps++
+		}
+	}
+	return g.print(fmt.Sprintf("\n%d commands, all as they should be. Start a lab of your own with: imp lab\n", steps))
+}
+
+// guide runs the steps of the tour.
+type guide struct {
+	kit    *kit.Kit
+	self   string
+	env    []string
+	behind *exec.Cmd
+	seen   bytes.Buffer // output of behind
+}
+
+func (g *guide) print(text string) error { return g.kit.Print([]byte(text)) }
+
+func (g *guide) step(ctx context.Context, s tourStep) error {
+	if s.say != "" {
+		if err := g.print("\n" + s.say + "\n"); err != nil {
+			return err
+		}
+	}
+	switch {
+	case s.until:
+		err := g.behind.Wait()
+		g.behind = nil
+		return g.check(s, "the command in the background", g.seen.String(), err)
+	case len(s.args) == 0:
+		return nil
+	}
+	line := "imp " + shellWords(s.args)
+	if s.behind {
+		line += " &"
+	}
+	if err := g.print("$ " + line + "\n"); err != nil {
+		return err
+	}
+	cmd := exec.CommandContext(ctx, g.self, s.args...)
+	cmd.Env = g.env
+	cmd.Stdin = strings.NewReader(s.stdin)
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	cmd.WaitDelay = drainTime
+	if s.behind {
+		g.behind = cmd
+		cmd.Stdout, cmd.Stderr = &g.seen, &g.seen
+		return cmd.Start()
+	}
+	out, err := cmd.CombinedOutput()
+	return g.check(s, line, string(out), err)
+}
+
+// check prints what a command said and compares it with what it should say.
+func (g *guide) check(s tourStep, line, out string, err error) error {
+	if perr := g.print(out); perr != nil {
+		return perr
+	}
+	status := 0
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		status = exit.ExitCode()
+	} else if err != nil {
+		return kit.Fail(kit.ExitUsage, "running "+line, err, "")
+	}
+	if status != s.status {
+		return kit.Fail(kit.ExitBug, "touring", fmt.Sprintf("%s ended with status %d, not %d", line, status, s.status), "")
+	}
+	if !strings.Contains(out, s.shows) {
+		return kit.Fail(kit.ExitBug, "touring", fmt.Sprintf("%s did not show %q", line, s.shows), "")
+	}
+	return nil
+}
+
+// endBehind leaves no process.
+func (g *guide) endBehind() {
+	if g.behind != nil && g.behind.Process != nil {
+		g.behind.Process.Kill()
+		g.behind.Wait()
+	}
+}
+
+// shellWords writes words as one types them.
+func shellWords(words []string) string {
+	quoted := make([]string, len(words))
+	for i, w := range words {
+		quoted[i] = shellQuote(w)
+	}
+	return strings.Join(quoted, " ")
+}
