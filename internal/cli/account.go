@@ -118,7 +118,7 @@ name is not overwritten without --force, which replaces all of its settings.`,
 		Example: `  $ imp account add bob --aor sip:bob@example.com --password-file ~/.bob
   imp: account bob is written to …/config.toml
 
-  $ pass sip/carol | imp account add carol --aor sip:carol@example.com --password-stdin
+  $ imp account add carol --aor sip:carol@example.com --password-stdin < secret.txt
   imp: account carol is written to …/config.toml`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -22,7 +22,10 @@ func newCompletion(k *kit.Kit) *cobra.Command {
 bash needs the package bash-completion. To have it for good, put the script where
 the shell looks: ~/.local/share/bash-completion/completions/imp, a directory of
 zsh's $fpath as _imp, or ~/.config/fish/completions/imp.fish.`,
-		Example: `  $ imp completion bash > imp.bash && . ./imp.bash
+		Example: `  $ imp completion bash > imp.bash
+
+  $ imp completion fish | head -1
+  # fish completion for imp…
 
   $ imp completion tcsh
   imp: completion: "tcsh" is not bash, zsh or fish

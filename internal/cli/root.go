@@ -34,10 +34,9 @@ func init() {
 }
 
 // Main runs imp over the process's streams and arguments and returns the exit status.
-func Main() int {
-	k := kit.New(kit.System())
-	return k.Execute(context.Background(), Root(k), os.Args[1:])
-}
+func Main() int { return run(kit.New(kit.System())) }
+
+func run(k *kit.Kit) int { return k.Execute(context.Background(), Root(k), os.Args[1:]) }
 
 // Root returns the tree of commands.
 func Root(k *kit.Kit) *cobra.Command {
@@ -46,8 +45,9 @@ func Root(k *kit.Kit) *cobra.Command {
 		Short: "SIP presence and messaging from the shell",
 		Long: `imp is SIP presence and instant messaging as shell commands: servers for a lab
 or a small site, clients that scripts can read, and tools for the documents.`,
-		Example: `  $ imp version
-  imp …`,
+		Example: `  $ imp account add alice --aor sip:alice@example.com --proxy 127.0.0.1
+
+  $ imp help account`,
 	}
 	root.CompletionOptions.DisableDefaultCmd = true
 	k.Group(root)

@@ -160,7 +160,9 @@ func (s spec) matches(word string) bool {
 			return true
 		}
 	}
-	return slices.ContainsFunc(s.Tables, func(t specTable) bool { return compact(strings.TrimSuffix(t.Name, ".md")) == strings.TrimSuffix(word, ".md") })
+	return slices.ContainsFunc(s.Tables, func(t specTable) bool {
+		return compact(strings.TrimSuffix(t.Name, ".md")) == strings.TrimSuffix(word, ".md")
+	})
 }
 
 func compact(s string) string {

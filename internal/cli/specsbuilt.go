@@ -92,5 +92,5 @@ var built = map[string]implementation{
 	"RFC 3861": by("message", "subscribe").in("transport/resolve"),
 	"RFC 7616": by("register", "xcap get", "registrar").in("auth/digest"),
 	"RFC 8760": by("register", "registrar").in("auth/digest"),
-	"RFC 8996": by("lab").in("sip/stack", "msrp/session").but("TLS 1.0 and 1.1 are not offered anywhere"),
+	"RFC 8996": by("lab").in("sip/stack", "msrp/session"),
 }
