@@ -27,7 +27,7 @@ func TestDeltaSeconds(t *testing.T) {
 func TestParseRetryAfter(t *testing.T) {
 	for in, want := range map[string]string{
 		"18000;duration=3600":                "18000;duration=3600",
-		"120 (I'm in a (long \\) meeting))":   "120 (I'm in a (long \\) meeting))",
+		"120 (I'm in a (long \\) meeting))":  "120 (I'm in a (long \\) meeting))",
 		" 5(x) ; Duration = 9 ; y=\"z\\\"\"": "5 (x);Duration=9;y=\"z\\\"\"",
 		"7":                                  "7",
 		"7 ()":                               "7",
