@@ -18,9 +18,9 @@ func (p *parser) doctype() error {
 	if err := p.needSpace("<!DOCTYPE"); err != nil {
 		return err
 	}
-	_, end, err := p.qName(p.i)
-	if err != nil {
-		return err
+	local, end := qName(p.s, p.i)
+	if local == end {
+		return p.fail(end, nil, "found %s, expected the name of the root element", p.found(end))
 	}
 	p.i = end
 	if err := p.externalID(); err != nil {

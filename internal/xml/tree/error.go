@@ -48,9 +48,14 @@ func (p *parser) found(i int) string {
 	if p.atEnd(i) {
 		return "the end of the document"
 	}
-	r, _ := utf8.DecodeRuneInString(p.s[i:])
-	if !isChar(r) {
+	r, size := utf8.DecodeRuneInString(p.s[i:])
+	switch {
+	case r == utf8.RuneError && size == 1:
+		return fmt.Sprintf("byte 0x%02X", p.s[i])
+	case !isChar(r):
 		return fmt.Sprintf("U+%04X, which is no character of XML,", r)
+	case r >= utf8.RuneSelf:
+		return fmt.Sprintf("%q (U+%04X)", r, r)
 	}
 	return fmt.Sprintf("%q", r)
 }

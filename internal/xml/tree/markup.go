@@ -1,9 +1,6 @@
 package tree
 
-import (
-	"strings"
-	"unicode/utf8"
-)
+import "strings"
 
 // opaque passes over the characters from i on up to delimiter, and returns where that stands. What is read starts at
 // start and is called what in errors.
@@ -38,7 +35,7 @@ func (p *parser) comment() error {
 		return p.fail(end, nil, `found "--" inside a comment, allowed only as part of "-->"`)
 	}
 	p.i = end + len("-->")
-	p.add(node{kind: Comment, start: uint32(start), end: uint32(p.i), flags: f})
+	p.add(Comment, start, p.i).flags = f
 	return nil
 }
 
@@ -50,7 +47,8 @@ func (p *parser) instruction() error {
 		return err
 	}
 	p.i = end + len("?>")
-	p.add(node{kind: PI, start: uint32(start), nameEnd: uint32(nameEnd), inner: uint32(inner), end: uint32(p.i), flags: f})
+	n := p.add(PI, start, p.i)
+	n.nameEnd, n.inner, n.flags = uint32(nameEnd), uint32(inner), f
 	return nil
 }
 
@@ -101,15 +99,16 @@ func (p *parser) declaration() (ascii bool, err error) {
 	case err != nil:
 		return false, err
 	case at == 0:
+		p.skipSpace()
 		return false, p.fail(p.i, nil, "found %s in the XML declaration, expected version", p.found(p.i))
-	case len(version) < 3 || version[:2] != "1." || strings.Trim(version[2:], "0123456789") != "":
+	case version != "1.0" && (len(version) < 3 || version[:2] != "1." || strings.Trim(version[2:], "0123456789") != ""):
 		return false, p.fail(at, nil, "XML version %s is not known, expected 1.0", clip(version))
 	}
 	encoding, at, err := p.pseudoAttribute("encoding")
 	switch {
 	case err != nil:
 		return false, err
-	case at == 0 || strings.EqualFold(encoding, "UTF-8"):
+	case at == 0 || encoding == "UTF-8" || strings.EqualFold(encoding, "UTF-8"):
 	case !isEncodingName(encoding):
 		return false, p.fail(at, nil, "%q is no name of an encoding", clip(encoding))
 	case strings.EqualFold(encoding, "US-ASCII") && !marked:
@@ -175,18 +174,6 @@ func (p *parser) skipSpace() {
 // isEncodingName implements EncName (XML 1.0, section 4.3.3) for what consists of ASCII name characters.
 func isEncodingName(s string) bool {
 	return s != "" && s[0] != '_' && s[0] != '.' && s[0] != '-' && (s[0] < '0' || s[0] > '9')
-}
-
-// wideName returns how many bytes the multi-byte character at i takes, 0 when it is none that is may stand in a name.
-func wideName(s string, i int, is func(rune) bool) int {
-	if s[i] < utf8.RuneSelf {
-		return 0
-	}
-	r, size := utf8.DecodeRuneInString(s[i:])
-	if !is(r) {
-		return 0
-	}
-	return size
 }
 
 // isChar reports whether a byte of a stop class starts a character of XML.

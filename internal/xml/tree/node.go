@@ -243,8 +243,8 @@ func (n Node) Unresolved() (offset int, ok bool) {
 // when the prefix is not bound there, as for "" where no default namespace is declared. The prefix xml is always bound;
 // xmlns, which no name may use, never.
 func (n Node) LookupPrefix(prefix string) (uri string, ok bool) {
-	if prefix == "xml" {
-		return XMLSpace, n.Valid()
+	if prefix == "xml" && n.Valid() {
+		return XMLSpace, true
 	}
 	for e := n; e.i != 0; e = e.Parent() {
 		for d := range e.Decls() {

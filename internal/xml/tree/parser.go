@@ -69,6 +69,9 @@ func (t *Tree) start() {
 
 // otherEncoding names the encoding of a document that cannot be UTF-8 by its first bytes (XML 1.0, appendix F).
 func otherEncoding(src []byte) string {
+	if len(src) > 1 && src[0] == '<' && src[1] != 0 {
+		return ""
+	}
 	for _, e := range [...]struct{ start, name string }{
 		{"\x00\x00\xFE\xFF", "UTF-32"}, {"\xFF\xFE\x00\x00", "UTF-32"}, {"\x00\x00\x00<", "UTF-32"}, {"<\x00\x00\x00", "UTF-32"},
 		{"\xFE\xFF", "UTF-16"}, {"\xFF\xFE", "UTF-16"}, {"\x00<", "UTF-16"}, {"<\x00", "UTF-16"}, {"\x4C\x6F\xA7\x94", "EBCDIC"},
@@ -174,36 +177,35 @@ func (p *parser) element() error {
 	return nil
 }
 
-// add puts a node behind the children that its parent has so far.
-func (p *parser) add(n node) {
-	nodes := append(p.t.nodes, n)
-	p.t.nodes = nodes
-	i := int32(len(nodes) - 1)
-	parent, added := &nodes[p.parent], &nodes[i]
-	added.parent, added.prev = p.parent, parent.last
+// add puts a node behind the children that its parent has so far. The node is for the caller to fill in.
+func (p *parser) add(kind Kind, start, end int) *node {
+	t, i := p.t, int32(len(p.t.nodes))
+	t.nodes = append(t.nodes, node{})
+	n, parent := &t.nodes[i], &t.nodes[p.parent]
+	n.kind, n.start, n.end, n.parent, n.prev = kind, uint32(start), uint32(end), p.parent, parent.last
 	if parent.last == 0 {
 		parent.first = i
 	} else {
-		nodes[parent.last].next = i
+		t.nodes[parent.last].next = i
 	}
 	parent.last = i
+	return n
 }
 
 // text reads character data, references and CDATA sections up to other markup, and makes a text node of them. Empty
 // CDATA sections alone make none, since no text node is empty.
 func (p *parser) text() error {
-	s, i := p.s, p.i
-	n := node{kind: Text, start: uint32(i)}
+	s, i, start := p.s, p.i, p.i
+	var f flags
 	for classes[s[i]]&space != 0 && s[i] != '\r' {
 		i++
 	}
 	if s[i] == '<' && s[i+1] != '!' {
-		n.end, n.flags = uint32(i), blank
 		p.i = i
-		p.add(n)
+		p.add(Text, start, i).flags = blank
 		return nil
 	}
-	empty, solid := i == p.i, false
+	empty, solid := i == start, false
 	for {
 		from := i
 		for classes[s[i]]&textStop == 0 {
@@ -213,12 +215,12 @@ func (p *parser) text() error {
 		empty = empty && i == from
 		switch s[i] {
 		case '<':
-			if !strings.HasPrefix(s[i:], cdataStart) {
-				if n.end = uint32(i); !solid {
-					n.flags |= blank
+			if s[i+1] != '!' || !strings.HasPrefix(s[i:], cdataStart) {
+				if !solid {
+					f |= blank
 				}
 				if p.i = i; !empty {
-					p.add(n)
+					p.add(Text, start, i).flags = f
 				}
 				return nil
 			}
@@ -227,7 +229,7 @@ func (p *parser) text() error {
 			if err != nil {
 				return err
 			}
-			n.flags |= coded
+			f |= coded
 			solid = solid || !isBlank(s[from:end])
 			empty = empty && from == end
 			i = end + len(cdataEnd)
@@ -237,9 +239,9 @@ func (p *parser) text() error {
 			if err != nil {
 				return err
 			}
-			n.flags |= coded
+			f |= coded
 			if r == noChar {
-				n.flags |= unresolved
+				f |= unresolved
 			}
 			solid = solid || r >= utf8.RuneSelf || classes[byte(r)]&space == 0
 			i = next - 1
@@ -249,7 +251,7 @@ func (p *parser) text() error {
 			}
 			solid = true
 		case '\r':
-			n.flags |= coded
+			f |= coded
 		default:
 			if !p.isChar(i) {
 				return p.badText(i)

@@ -24,7 +24,10 @@ type binding struct {
 	prefix, space, element int32
 }
 
-const undeclared = -1
+const (
+	undeclared = -1
+	xmlnsSpace = "http://www.w3.org/2000/xmlns/"
+)
 
 func (s scope) reset() scope {
 	clear(s.prefixes)
@@ -39,7 +42,7 @@ func (s *scope) find(name string) int32 {
 		}
 		return -1
 	}
-	for i := range s.prefixes {
+	for i := len(s.prefixes) - 1; i >= 0; i-- {
 		if s.prefixes[i].name == name {
 			return int32(i)
 		}
@@ -132,7 +135,7 @@ func (p *parser) declare(d decl, f flags) error {
 		return p.fail(at, nil, "prefix xmlns may not be declared")
 	case name == "xml" && uri != XMLSpace:
 		return p.fail(at, nil, "prefix xml may not be bound to %q", clip(uri))
-	case name != "xml" && (uri == XMLSpace || uri == XMLNSSpace):
+	case name != "xml" && (uri == XMLSpace || uri == xmlnsSpace):
 		return p.fail(at, nil, "namespace %s is reserved and may not be declared", uri)
 	case name != "" && uri == "":
 		return p.fail(at, nil, "prefix %s is declared with an empty namespace name, only the default namespace can be undeclared", clip(name))
@@ -154,12 +157,9 @@ func (p *parser) declare(d decl, f flags) error {
 	return nil
 }
 
-// resolve returns the namespace of a name that starts at start and whose local part starts at local.
+// resolve returns the namespace of a prefixed name that starts at start and whose local part starts at local.
 func (p *parser) resolve(start, local int) (int32, error) {
 	prefixes := p.t.names.prefixes
-	if start == local {
-		return prefixes[0].space, nil
-	}
 	name := p.s[start : local-1]
 	if i := p.t.names.find(name); i >= 0 && prefixes[i].space != undeclared {
 		return prefixes[i].space, nil

@@ -1,16 +1,18 @@
 package tree
 
-import "strings"
+import (
+	"unicode/utf8"
+)
 
 // startTag reads a start tag or an empty-element tag (XML 1.0, section 3.1) and adds the element.
 func (p *parser) startTag() error {
 	t, s, start := p.t, p.s, p.i
-	local, i, err := p.qName(start + 1)
-	if err != nil {
-		return err
+	local, nameEnd := qName(s, start+1)
+	if local == nameEnd {
+		return p.fail(nameEnd, nil, `found %s, expected an element name; a plain '<' is written "&lt;"`, p.found(nameEnd))
 	}
-	n := node{kind: Element, start: uint32(start), local: uint32(local), nameEnd: uint32(i)}
 	attrs, decls := len(t.attrs), len(t.decls)
+	i := nameEnd
 	for {
 		from := i
 		for classes[s[i]]&space != 0 {
@@ -22,21 +24,22 @@ func (p *parser) startTag() error {
 		if from == i {
 			return p.fail(i, nil, "found %s in tag %s, expected white space, '>' or \"/>\"", p.found(i), p.tag(start+1))
 		}
+		var err error
 		if i, err = p.attribute(i); err != nil {
 			return err
 		}
 	}
-	if len(t.decls) > decls {
-		n.decl = int32(decls)
-	}
 	if len(t.attrs) > attrs {
-		n.attr = int32(attrs)
 		if err := p.finishAttributes(attrs); err != nil {
 			return err
 		}
 	}
-	if n.space, err = p.resolve(start+1, local); err != nil {
-		return err
+	space := t.names.prefixes[0].space
+	if local > start+1 {
+		var err error
+		if space, err = p.resolve(start+1, local); err != nil {
+			return err
+		}
 	}
 	if p.depth >= p.limits.Depth {
 		return p.fail(start, ErrLimit, "element %s is nested deeper than the limit of %d", p.tag(start+1), p.limits.Depth)
@@ -48,14 +51,20 @@ func (p *parser) startTag() error {
 		}
 	}
 	p.i = i + 1
-	n.inner, n.end = uint32(p.i), uint32(p.i)
 	element := int32(len(t.nodes))
-	p.add(n)
-	if empty {
-		t.names.leave(element)
-	} else {
+	n := p.add(Element, start, p.i)
+	n.local, n.nameEnd, n.inner, n.space = uint32(local), uint32(nameEnd), uint32(p.i), space
+	if len(t.attrs) > attrs {
+		n.attr = int32(attrs)
+	}
+	if len(t.decls) > decls {
+		n.decl = int32(decls)
+	}
+	if !empty {
 		p.parent = element
 		p.depth++
+	} else if n.decl != 0 {
+		t.names.leave(element)
 	}
 	return nil
 }
@@ -64,10 +73,11 @@ func (p *parser) startTag() error {
 func (p *parser) endTag() error {
 	s, n := p.s, &p.t.nodes[p.parent]
 	name := s[n.start+1 : n.nameEnd]
-	i := p.i + len("</") + len(name)
-	if !strings.HasPrefix(s[p.i+len("</"):], name) || classes[s[i]]&(nameByte|wide) != 0 || s[i] == ':' {
+	from := p.i + len("</")
+	i := from + len(name)
+	if i >= len(s) || s[from:i] != name || classes[s[i]]&(nameByte|wide) != 0 || s[i] == ':' {
 		line, col := p.t.node(p.parent).Position()
-		return p.fail(p.i, nil, "found end tag </%s>, expected </%s> for the element of %d:%d", p.name(p.i+2), clip(name), line, col)
+		return p.fail(p.i, nil, "found end tag </%s>, expected </%s> for the element of %d:%d", p.name(from), clip(name), line, col)
 	}
 	for classes[s[i]]&space != 0 {
 		i++
@@ -77,7 +87,9 @@ func (p *parser) endTag() error {
 	}
 	p.i = i + 1
 	n.end = uint32(p.i)
-	p.t.names.leave(p.parent)
+	if n.decl != 0 {
+		p.t.names.leave(p.parent)
+	}
 	p.parent = n.parent
 	p.depth--
 	return nil
@@ -86,9 +98,9 @@ func (p *parser) endTag() error {
 // attribute reads an attribute or a namespace declaration of the element that is going to be added.
 func (p *parser) attribute(start int) (next int, err error) {
 	t, s := p.t, p.s
-	local, nameEnd, err := p.qName(start)
-	if err != nil {
-		return 0, err
+	local, nameEnd := qName(s, start)
+	if local == nameEnd {
+		return 0, p.fail(nameEnd, nil, "found %s, expected an attribute name, '>' or \"/>\"", p.found(nameEnd))
 	}
 	i := nameEnd
 	for classes[s[i]]&space != 0 {
@@ -218,34 +230,40 @@ func (p *parser) twice(a, b *attr) error {
 	return p.fail(int(b.start), nil, "attribute %s stands twice in one tag: %s is of the same namespace", second, first)
 }
 
-// qName reads a qualified name (Namespaces in XML, section 4).
-func (p *parser) qName(start int) (local, end int, err error) {
-	local, end = start, ncName(p.s, start)
-	if end > start && p.s[end] == ':' {
-		local = end + 1
-		end = ncName(p.s, local)
+// qName returns where the local part of the qualified name starts that starts at start, and where the name ends
+// (Namespaces in XML, section 4). There is no such name when both are the same.
+func qName(s string, start int) (local, end int) {
+	end = ncName(s, start)
+	if s[end] != ':' || end == start {
+		return start, end
 	}
-	if end == local {
-		return 0, 0, p.fail(end, nil, "found %s, expected a name", p.found(end))
-	}
-	return local, end, nil
+	return end + 1, ncName(s, end+1)
 }
 
 // ncName returns where the name without a colon ends that starts at i, i when there is none.
 func ncName(s string, i int) int {
-	if classes[s[i]]&nameStart != 0 {
-		i++
-	} else if size := wideName(s, i, isNameStart); size > 0 {
-		i += size
-	} else {
+	if classes[s[i]]&nameStart == 0 {
+		return wideName(s, i, i)
+	}
+	for i++; classes[s[i]]&nameByte != 0; i++ {
+	}
+	if s[i] < utf8.RuneSelf {
 		return i
 	}
+	return wideName(s, i, -1)
+}
+
+// wideName does what ncName does for names with characters beyond ASCII, from i on. Such a character at first starts the
+// name.
+func wideName(s string, i, first int) int {
 	for {
-		for classes[s[i]]&nameByte != 0 {
-			i++
-		}
-		size := wideName(s, i, isNameChar)
-		if size == 0 {
+		r, size := utf8.DecodeRuneInString(s[i:])
+		switch {
+		case r < utf8.RuneSelf:
+			if i == first || classes[s[i]]&nameByte == 0 {
+				return i
+			}
+		case !isNameStart(r) && (i == first || !isNameChar(r)):
 			return i
 		}
 		i += size
