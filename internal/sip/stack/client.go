@@ -3,6 +3,12 @@ package stack
 import (
 	"context"
 	"errors"
+	"fmt"
+	"net/netip"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
 
 	sip "github.com/emiago/sipgo/sip"
 )
@@ -15,15 +21,26 @@ var (
 	ErrTransport = errors.New("transport failed")
 	// ErrClosed is returned after Close.
 	ErrClosed = errors.New("stack closed")
-	// ErrInUse is wrapped by Listen when an address is already in use.
-	ErrInUse = errors.New("address already in use")
+
+	errNoAddress = errors.New("the name has no address")
+	errNoSocket  = errors.New("there is no UDP listener for such an address")
+	errNoTarget  = errors.New("the flow is closed and there is no address")
+	errPending   = fmt.Errorf("%w: too many requests without an answer", ErrTransport)
+	errMethod    = errors.New("only requests with a transaction of their own, other than INVITE, can be sent")
+	errTooLarge  = errors.New("larger than a datagram can be")
 )
+
+// maxUnreliable is the size of a request from which on it goes over TCP (RFC 3261 18.1.1, path MTU unknown).
+const maxUnreliable = 1300
+
+// viaRoom is more than the start line, Via and Content-Length add to what an Outgoing holds.
+const viaRoom = 400
 
 // Target says where a request goes.
 type Target struct {
 	Flow      *Flow  // used while it is alive, then Addr: streams the same connection, UDP the same listener to the flow's remote address
-	Transport string // "" = udp, or tcp for more than 1300 bytes (RFC 3261 18.1.1)
-	Addr      string // host:port or host; the port is 5060 (5061 where secure) by default
+	Transport string // "" = udp, or tcp for more than 1300 bytes (RFC 3261 18.1.1); tcp also where there is no UDP listener
+	Addr      string // host:port or host; without a port the transport's own
 }
 
 // Outgoing is a request to be sent. Head and Body are never changed and may be shared.
@@ -41,8 +58,22 @@ type Outgoing struct {
 // Send starts a non-INVITE client transaction (RFC 3261 17.1.2) and returns at once. done is called exactly once, on
 // a goroutine of the stack, and must not block: with the final response, or with ErrTimeout, ErrClosed or an error
 // that wraps ErrTransport. o must not be changed until then. Without a transport in the target a request of more than
-// 1300 bytes goes over TCP, and over UDP after all where TCP is refused or silent for Config.DialTimeout.
-func (s *Stack) Send(o *Outgoing, done func(*sip.Response, error)) { go done(nil, ErrClosed) }
+// 1300 bytes goes over TCP, and over UDP after all where TCP is refused or silent for Config.DialTimeout; such peers
+// are remembered for a while.
+func (s *Stack) Send(o *Outgoing, done func(*sip.Response, error)) {
+	if o.Method == "INVITE" || o.Method == "ACK" || o.Method == "CANCEL" {
+		go done(nil, fmt.Errorf("sending %s: %w", o.Method, errMethod))
+		return
+	}
+	tx := &clientTx{o: o, done: done}
+	if err := s.client.add(tx); err != nil {
+		go done(nil, err)
+		return
+	}
+	if err := s.route(tx, o); err != nil {
+		s.spawn(func() { s.fail(tx, err) }) // when it is closed, Close is ending the transaction
+	}
+}
 
 // Do is Send that waits. The end of ctx ends the waiting, not the transaction.
 func (s *Stack) Do(ctx context.Context, o *Outgoing) (*sip.Response, error) {
@@ -56,6 +87,231 @@ func (s *Stack) Do(ctx context.Context, o *Outgoing) (*sip.Response, error) {
 	case r := <-ch:
 		return r.res, r.err
 	case <-ctx.Done():
-		return nil, ctx.Err()
+		return nil, fmt.Errorf("waiting for the answer to %s: %w", o.Method, ctx.Err())
 	}
+}
+
+// route sends the request of tx for the first time.
+func (s *Stack) route(tx *clientTx, o *Outgoing) error {
+	t := &o.Target
+	if t.Flow != nil && !t.Flow.Closed() {
+		if !t.Flow.Stream() {
+			return s.flowUDP(tx, o)
+		}
+		if err := t.Flow.conn.submit(tx, o); err == nil || t.Addr == "" {
+			return err
+		}
+	}
+	if t.Addr == "" {
+		return errNoTarget
+	}
+	return s.resolved(t, func(to []netip.AddrPort, name string) error { return s.sendTo(tx, o, to, name) },
+		func(err error) { s.fail(tx, err) })
+}
+
+// flowUDP sends over the flow's listener; a large request goes over TCP to where the target's address leads.
+func (s *Stack) flowUDP(tx *clientTx, o *Outgoing) error {
+	t := &o.Target
+	tx.socket, tx.to = t.Flow.socket, t.Flow.remote
+	if t.Addr == "" || !s.prefersTCP(tx, o) {
+		return s.datagram(tx, o, []netip.AddrPort{tx.to}, "")
+	}
+	return s.resolved(t, func(to []netip.AddrPort, name string) error { return s.datagram(tx, o, to, name) },
+		func(error) { s.finishUDP(tx, o) })
+}
+
+// resolved calls use with the addresses of a target, at once when that is possible. What fails later goes to failed.
+func (s *Stack) resolved(t *Target, use func([]netip.AddrPort, string) error, failed func(error)) error {
+	k, err := s.kindOf(t.Transport)
+	if err != nil {
+		return err
+	}
+	host, port, err := splitHostPort(t.Addr, k.port)
+	if err != nil {
+		return err
+	}
+	if a, err := netip.ParseAddr(host); err == nil {
+		return use([]netip.AddrPort{netip.AddrPortFrom(a.Unmap(), port)}, host)
+	}
+	ok := s.spawn(func() {
+		ctx, cancel := context.WithTimeout(s.ctx, lookupTimeout)
+		defer cancel()
+		to, err := s.lookup(ctx, host, port)
+		if err == nil {
+			err = use(to, host)
+		}
+		if err != nil {
+			failed(err)
+		}
+	})
+	if !ok {
+		return ErrClosed
+	}
+	return nil
+}
+
+// kindOf finds a transport by its name in any case; "" is UDP.
+func (s *Stack) kindOf(transport string) (*kind, error) {
+	if transport == "" {
+		return s.kinds["udp"], nil
+	}
+	if k := s.kinds[transport]; k != nil {
+		return k, nil
+	}
+	if k := s.kinds[strings.ToLower(transport)]; k != nil {
+		return k, nil
+	}
+	return nil, fmt.Errorf("transport %q is not supported", transport)
+}
+
+// sendTo sends to one of the addresses.
+func (s *Stack) sendTo(tx *clientTx, o *Outgoing, to []netip.AddrPort, name string) error {
+	k, err := s.kindOf(o.Target.Transport)
+	if err != nil {
+		return err
+	}
+	if k.stream {
+		return s.overStream(tx, o, k, to, name)
+	}
+	for _, a := range to {
+		if tx.socket = s.socketFor(a.Addr()); tx.socket != nil {
+			tx.to = a
+			return s.datagram(tx, o, to, name)
+		}
+	}
+	if o.Target.Transport == "" && !o.NoTCP {
+		return s.overStream(tx, o, s.kinds["tcp"], to, name)
+	}
+	return errNoSocket
+}
+
+func (s *Stack) overStream(tx *clientTx, o *Outgoing, k *kind, to []netip.AddrPort, name string) error {
+	c, err := s.connTo(k, to, name)
+	if err != nil {
+		return err
+	}
+	return c.submit(tx, o)
+}
+
+// prefersTCP tells whether a request that goes over UDP by default is too large for it.
+func (s *Stack) prefersTCP(tx *clientTx, o *Outgoing) bool {
+	if o.NoTCP || o.Target.Transport != "" {
+		return false
+	}
+	n := len(o.Method) + len(o.URI) + len(o.Head) + len(o.Body)
+	if n > maxUnreliable || n < maxUnreliable-viaRoom {
+		return n > maxUnreliable
+	}
+	buf := borrow()
+	defer giveBack(buf)
+	*buf = s.appendRequest(*buf, o, tx.branch, tx.flow())
+	return len(*buf) > maxUnreliable
+}
+
+// datagram sends over UDP, or over TCP to one of the addresses when the request is too large.
+func (s *Stack) datagram(tx *clientTx, o *Outgoing, tcp []netip.AddrPort, name string) error {
+	if s.prefersTCP(tx, o) && !s.deaf.has(tcp[0], time.Now()) {
+		tx.fallback = !o.NoUDPFallback
+		tx.tcp = tcp[0]
+		if err := s.overStream(tx, o, s.kinds["tcp"], tcp, name); err == nil || !tx.fallback {
+			return err
+		}
+	}
+	return s.overUDP(tx, o)
+}
+
+func (s *Stack) overUDP(tx *clientTx, o *Outgoing) error {
+	if !s.client.arm(tx) {
+		return nil
+	}
+	return s.transmit(tx, o)
+}
+
+// finishUDP is overUDP for those who cannot pass an error on.
+func (s *Stack) finishUDP(tx *clientTx, o *Outgoing) {
+	if err := s.overUDP(tx, o); err != nil {
+		s.fail(tx, err)
+	}
+}
+
+// transmit writes the datagram of a request, for the first time or again.
+func (s *Stack) transmit(tx *clientTx, o *Outgoing) error {
+	buf := borrow()
+	defer giveBack(buf)
+	*buf = s.appendRequest(*buf, o, tx.branch, tx.flow())
+	if len(*buf) > maxDatagram {
+		return errTooLarge
+	}
+	if err := tx.socket.write(*buf, tx.to); err != nil {
+		return fmt.Errorf("sending %s to %s: %w", o.Method, tx.to, err)
+	}
+	return nil
+}
+
+// unreachable takes over when there is no connection for a request that had never left: UDP may do after all
+// (RFC 3261 18.1.1).
+func (s *Stack) unreachable(tx *clientTx, cause error) {
+	if !tx.fallback || errors.Is(cause, ErrClosed) {
+		s.fail(tx, cause)
+		return
+	}
+	s.deaf.add(tx.tcp, time.Now())
+	if o := s.client.outgoing(tx); o != nil {
+		s.finishUDP(tx, o)
+	}
+}
+
+// fail ends a transaction without an answer.
+func (s *Stack) fail(tx *clientTx, cause error) {
+	if !errors.Is(cause, ErrClosed) {
+		cause = fmt.Errorf("%w: %w", ErrTransport, cause)
+	}
+	s.client.end(tx, nil, cause)
+}
+
+// appendRequest writes a request as it goes over f: only Via depends on the way.
+func (s *Stack) appendRequest(b []byte, o *Outgoing, id branch, f *Flow) []byte {
+	b = append(b, o.Method...)
+	b = append(b, ' ')
+	b = append(b, o.URI...)
+	b = append(b, " SIP/2.0\r\nVia: SIP/2.0/"...)
+	b = append(b, f.kind.via...)
+	b = append(b, ' ')
+	b = s.appendSentBy(b, f)
+	b = id.append(append(b, ";branch="...))
+	if !f.kind.stream {
+		b = append(b, ";rport"...) // RFC 3581 3
+	}
+	b = append(b, "\r\n"...)
+	b = append(b, o.Head...)
+	b = append(b, "Content-Length: "...)
+	b = strconv.AppendInt(b, int64(len(o.Body)), 10)
+	b = append(b, "\r\n\r\n"...)
+	return append(b, o.Body...)
+}
+
+// deaf remembers addresses where TCP was refused or silent, so that not every large request has to find out again.
+type deaf struct {
+	mu    sync.Mutex
+	until map[netip.AddrPort]time.Time
+}
+
+const (
+	deafTime = 5 * time.Minute
+	maxDeaf  = 4096
+)
+
+func (d *deaf) has(a netip.AddrPort, now time.Time) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return now.Before(d.until[a])
+}
+
+func (d *deaf) add(a netip.AddrPort, now time.Time) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.until == nil || len(d.until) >= maxDeaf {
+		d.until = make(map[netip.AddrPort]time.Time)
+	}
+	d.until[a] = now.Add(deafTime)
 }

@@ -1,13 +1,29 @@
 // Package stack implements the transport and transaction layers of RFC 3261 (sections 17 and 18) for requests
 // other than INVITE, with RFC 3581 (symmetric responses), RFC 4320 (actions on non-INVITE transactions) and the
 // keep-alive of RFC 5626 section 4.4.1.
+//
+// Messages are parsed by sipgo, and handlers get its request type. Its transports and transactions are not used,
+// because presence needs what they do not give: requests of one connection, and datagrams for one resource, are
+// handled in the order in which they came; an answered request costs the bytes of its answer and not a transaction
+// for 32 seconds; a request in flight costs a few hundred bytes and no goroutine; a peer that does not read holds up
+// nobody and is disconnected; what cannot be parsed is answered 400; an answer echoes the request byte for byte.
+//
+// Every request passes a guard (RFC 3261 8.2) before its handler, so that handlers see only well-formed requests of
+// their method, once.
+//
+// The maddr parameter of Via is not honoured: it would let a request direct its answer to a third party.
 package stack
 
 import (
 	"context"
+	"crypto/rand"
 	"log/slog"
 	"net"
 	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	sip "github.com/emiago/sipgo/sip"
@@ -32,8 +48,8 @@ type Record struct {
 type Config struct {
 	Log       *slog.Logger  // nil: nothing is logged
 	T1        time.Duration // round-trip estimate, RFC 3261 17.1.1.1; 0 = 500 ms. Timers E, F and J follow from it
-	Product   string        // value of Server and User-Agent, e.g. "imp/0.1"; "" = neither is sent
-	Advertise string        // host[:port] for Via and Contact; "" = the address in use, for a wildcard the one of the interface towards the peer
+	Product   string        // value of Server, e.g. "imp/0.1"; "" = it is not sent
+	Advertise string        // host[:port] for Via and Contact; "" = the address in use, for a wildcard the one of the interface towards the peer. Without a port each listener's own
 	Resolver  Resolver      // A and AAAA only; nil = net.DefaultResolver
 	Trace     func(Record)  // sees every message in and out, malformed ones too; must be safe for concurrent use
 
@@ -44,54 +60,255 @@ type Config struct {
 
 	MaxMessage     int // bytes of one message with its body; 0 = 1 MiB. A datagram is never more than 65,507
 	MaxConnections int // streams, both directions together; 0 = 10,000
-	MaxPending     int // client transactions at one time; 0 = 100,000
+	MaxPending     int // client transactions without an answer; 0 = 100,000
 	MaxWriteQueue  int // bytes waiting to be written to one stream; 0 = 1 MiB
 	ReplayBytes    int // memory for answers kept for retransmissions; 0 = 64 MiB
 	Workers        int // handlers running at one time per UDP listener; 0 = 32
 	WorkerQueue    int // datagrams waiting for one worker; 0 = 256
 }
 
-// Handler answers a request. It runs after the guard, in order of receipt for one stream connection and, over UDP,
-// for one Request-URI. It must not wait for other messages of the same connection. A nil answer is sent as 500.
-type Handler func(ctx context.Context, r *Request) *Response
-
-// Request is a request that has passed the guard.
-type Request struct {
-	*sip.Request
-	Flow *Flow // where it came from and where its answer goes
-
-	in *incoming
+func (c *Config) setDefaults() {
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.Resolver == nil {
+		c.Resolver = net.DefaultResolver
+	}
+	for _, d := range []struct {
+		value    *time.Duration
+		standard time.Duration
+	}{
+		{&c.T1, 500 * time.Millisecond}, {&c.DialTimeout, 2 * time.Second}, {&c.WriteTimeout, 5 * time.Second},
+		{&c.IdleTimeout, 30 * time.Minute}, {&c.MessageTimeout, 30 * time.Second},
+	} {
+		if *d.value <= 0 {
+			*d.value = d.standard
+		}
+	}
+	for _, d := range []struct {
+		value    *int
+		standard int
+	}{
+		{&c.MaxMessage, 1 << 20}, {&c.MaxConnections, 10_000}, {&c.MaxPending, 100_000},
+		{&c.MaxWriteQueue, 1 << 20}, {&c.ReplayBytes, 64 << 20}, {&c.Workers, 32}, {&c.WorkerQueue, 256},
+	} {
+		if *d.value <= 0 {
+			*d.value = d.standard
+		}
+	}
 }
 
 // Stack is one set of listeners and connections with their transactions. All methods are safe for concurrent use
 // except those that say otherwise.
 type Stack struct {
-	cfg Config
+	cfg    Config
+	parser *sip.Parser
+	kinds  map[string]*kind
+	secret [16]byte // for tags
+	keys   keyer
+	replay *replay
+	client *clients
+	count  counters
+	logged atomic.Int64 // second in which a malformed message was last logged
+
+	// Set before Listen.
+	handlers   map[string]Handler
+	methods    []string // keys of handlers, in the order of Handle
+	allow      string
+	extensions []string
+	encodings  []string
+	options    func() []Field
+
+	ctx    context.Context // of the handlers and of dialling
+	cancel context.CancelFunc
+	goes   sync.WaitGroup
+
+	mu       sync.Mutex
+	closed   bool
+	conns    map[*conn]struct{}
+	byPeer   map[peer]*conn
+	deaf     deaf
+	towards  map[netip.Addr]netip.Addr // local address by remote address
+	bindings atomic.Pointer[[]*binding]
 }
 
-// New returns a stack that listens nowhere yet.
+// peer is where a connection leads to. The name matters for secure connections, whose certificate it must match.
+type peer struct {
+	kind *kind
+	addr netip.AddrPort
+	name string
+}
+
+// New returns a stack that listens nowhere yet. It can send over streams at once; for UDP it needs a listener.
 func New(cfg Config) *Stack {
-	return &Stack{cfg: cfg}
+	cfg.setDefaults()
+	s := &Stack{
+		cfg: cfg, parser: sip.NewParser(), kinds: kinds(), keys: newKeyer(),
+		replay:   newReplay(64*cfg.T1, cfg.ReplayBytes),
+		handlers: make(map[string]Handler), allow: allow(nil),
+		conns: make(map[*conn]struct{}), byPeer: make(map[peer]*conn),
+		towards: make(map[netip.Addr]netip.Addr),
+	}
+	s.parser.MaxMessageLength = max(cfg.MaxMessage, maxDatagram)
+	_, _ = rand.Read(s.secret[:])
+	s.client = newClients(s)
+	s.bindings.Store(new([]*binding))
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	return s
 }
 
 // Handle sets the handler of a method, which then appears in Allow. To be called before Listen.
-func (s *Stack) Handle(method string, h Handler) {}
+func (s *Stack) Handle(method string, h Handler) {
+	if s.handlers[method] == nil {
+		s.methods = append(s.methods, method)
+	}
+	s.handlers[method] = h
+	s.allow = allow(s.methods)
+}
+
+// allow is the value of Allow: what has a handler, and what the stack answers itself. ACK is never answered, but
+// whoever takes INVITE takes it too.
+func allow(methods []string) string {
+	all := slices.Clone(methods)
+	for _, m := range [...]string{"OPTIONS", "CANCEL"} {
+		if !slices.Contains(all, m) {
+			all = append(all, m)
+		}
+	}
+	return strings.Join(all, ", ")
+}
 
 // Extensions adds option tags that are understood: they appear in Supported, and any other tag in Require is
 // answered 420 (RFC 3261 8.2.2.3). To be called before Listen.
-func (s *Stack) Extensions(tags ...string) {}
+func (s *Stack) Extensions(tags ...string) { s.extensions = append(s.extensions, tags...) }
 
 // Encodings adds content codings that handlers decode themselves; a body in any other is answered 415
 // (RFC 3261 8.2.3). To be called before Listen.
-func (s *Stack) Encodings(codings ...string) {}
+func (s *Stack) Encodings(codings ...string) { s.encodings = append(s.encodings, codings...) }
 
 // Options sets what OPTIONS is answered with beside Allow and Supported: Allow-Events, Accept and the like. To be
 // called before Listen.
-func (s *Stack) Options(fields func() []Field) {}
+func (s *Stack) Options(fields func() []Field) { s.options = fields }
 
 // Close stops the listeners, ends pending client transactions with ErrClosed, closes all connections after what was
 // already queued has been written or one second has passed, and waits for every goroutine of the stack. It must not
 // be called from a handler or from the done function of Send.
-func (s *Stack) Close() error { return nil }
+func (s *Stack) Close() error {
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		s.goes.Wait()
+		return nil
+	}
+	s.closed = true
+	conns := make([]*conn, 0, len(s.conns))
+	for c := range s.conns {
+		conns = append(conns, c)
+	}
+	s.mu.Unlock()
 
-var _ Resolver = (*net.Resolver)(nil)
+	for _, b := range *s.bindings.Load() {
+		b.close()
+	}
+	s.client.close()
+	var ended sync.WaitGroup
+	for _, c := range conns {
+		ended.Go(c.shutdown)
+	}
+	ended.Wait()
+	s.cancel()
+	s.replay.close()
+	s.goes.Wait()
+	return nil
+}
+
+// spawn runs f on a goroutine of the stack, unless that is closed.
+func (s *Stack) spawn(f func()) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return false
+	}
+	s.goes.Go(f)
+	return true
+}
+
+// addConn registers a connection and runs it. It returns false when there are too many.
+func (s *Stack) addConn(c *conn, connect func() (net.Conn, error)) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.addLocked(c, connect)
+}
+
+func (s *Stack) addLocked(c *conn, connect func() (net.Conn, error)) bool {
+	if s.closed || len(s.conns) >= s.cfg.MaxConnections {
+		s.count.refused.Add(1)
+		return false
+	}
+	s.conns[c] = struct{}{}
+	s.goes.Go(func() { c.run(connect) })
+	return true
+}
+
+// connTo finds the connection to a peer or begins to dial one. to holds the addresses of the peer, best first.
+func (s *Stack) connTo(k *kind, to []netip.AddrPort, name string) (*conn, error) {
+	if !k.secure {
+		name = ""
+	}
+	p := peer{k, to[0], name}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if c := s.byPeer[p]; c != nil {
+		return c, nil
+	}
+	c := s.newConn(k)
+	c.remote, c.name = to[0], name
+	if !s.addLocked(c, func() (net.Conn, error) { return c.dial(to) }) {
+		if s.closed {
+			return nil, ErrClosed
+		}
+		return nil, errTooMany
+	}
+	c.peer = p
+	s.byPeer[p] = c
+	return c, nil
+}
+
+// known makes an accepted connection usable for requests to its peer's address.
+func (s *Stack) known(c *conn) {
+	if c.kind.secure {
+		return // no name has been checked
+	}
+	p := peer{kind: c.kind, addr: c.remote}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.byPeer[p] == nil {
+		c.peer = p
+		s.byPeer[p] = c
+	}
+}
+
+func (s *Stack) removeConn(c *conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.conns, c)
+	if s.byPeer[c.peer] == c {
+		delete(s.byPeer, c.peer)
+	}
+}
+
+// trace shows a message to the hook.
+func (s *Stack) trace(out bool, k *kind, local, remote netip.AddrPort, data []byte) {
+	if s.cfg.Trace != nil {
+		s.cfg.Trace(Record{time.Now(), out, k.name, local.String(), remote.String(), data})
+	}
+}
+
+// malformed counts what could not be read and logs one such message a second, without its content: whoever sends
+// garbage shall not fill the log.
+func (s *Stack) malformed(why string, k *kind, remote netip.AddrPort, data []byte) {
+	s.count.malformed.Add(1)
+	if now := time.Now().Unix(); s.logged.Swap(now) != now {
+		s.cfg.Log.Debug("malformed message", "why", why, "transport", k.name, "remote", remote, "bytes", len(data))
+	}
+}

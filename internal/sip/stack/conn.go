@@ -1,0 +1,433 @@
+package stack
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// conn is one stream connection, accepted or dialled. One goroutine establishes it, reads, and handles message after
+// message; another one exists while there is something to write, so that nobody who sends waits for the peer.
+type conn struct {
+	Flow // its address is the flow of every message of the connection
+	s    *Stack
+	name string // host name dialled
+	peer peer   // under which it is in Stack.byPeer; guarded by Stack.mu
+
+	mu      sync.Mutex
+	state   connState
+	cause   error // why it is closed
+	nc      net.Conn
+	waiting []outbound // until the connection is there
+	pending *[]byte    // not yet given to the writer; nil = nothing
+	marks   []int      // where in pending messages begin, when they are traced
+	writing bool       // there is a writer
+	drained sync.Cond  // pending became shorter, or the connection is closed
+	txs     *clientTx  // transactions whose request went this way
+
+	lastOut atomic.Int64 // when something was written, in Unix nanoseconds
+}
+
+type connState int
+
+const (
+	connecting connState = iota
+	open
+	closed
+)
+
+// outbound is a message for a connection that is not there yet: a request, or an answer whose own connection is gone.
+type outbound struct {
+	tx     *clientTx
+	answer []byte
+	lost   func() // the answer could not be delivered
+}
+
+var (
+	errTooMany = errors.New("too many connections are open")
+	errBacklog = errors.New("the peer does not read: too much is waiting to be written")
+	errEnded   = errors.New("connection ended")
+	errFraming = errors.New("the end of a message cannot be found")
+	errIdle    = errors.New("idle")
+	errSlow    = errors.New("a message did not arrive completely in time")
+)
+
+const (
+	smallBuffer = 4 << 10
+	maxHead     = 64 << 10 // start line and header of one message on a stream
+	writeChunk  = 64 << 10 // written under one deadline
+	lingerTime  = time.Second
+	lingerBytes = 256 << 10
+	maxWaiting  = 4096 // messages waiting for one connection to be established
+)
+
+func (s *Stack) newConn(k *kind) *conn {
+	c := &conn{s: s}
+	c.kind = k
+	c.conn = c
+	c.drained.L = &c.mu
+	return c
+}
+
+func (c *conn) isClosed() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.state == closed
+}
+
+// run lives as long as the connection: connect establishes it.
+func (c *conn) run(connect func() (net.Conn, error)) {
+	nc, err := connect()
+	if err != nil {
+		c.close(err)
+		return
+	}
+	if !c.opened(nc) {
+		_ = nc.Close()
+		return
+	}
+	if c.peer == (peer{}) {
+		c.s.known(c)
+	}
+	c.close(c.read())
+}
+
+// opened sends what has been waiting.
+func (c *conn) opened(nc net.Conn) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.state == closed {
+		return false
+	}
+	c.nc, c.state = nc, open
+	c.local, c.remote = addrPort(nc.LocalAddr()), addrPort(nc.RemoteAddr())
+	for _, o := range c.waiting {
+		if o.tx != nil {
+			c.request(o.tx)
+		} else {
+			c.append(o.answer)
+		}
+	}
+	c.waiting = nil
+	return true
+}
+
+// send queues one message. more is by how many times the usual bound of the queue may be exceeded.
+func (c *conn) send(b []byte, more int) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.state != open {
+		return c.gone()
+	}
+	if c.full(len(b), more) {
+		return errBacklog
+	}
+	c.append(b)
+	return nil
+}
+
+func (c *conn) gone() error {
+	if c.cause != nil {
+		return c.cause
+	}
+	return errEnded
+}
+
+// submit sends the request of a transaction, at once or when the connection is there. The transaction ends when the
+// connection does.
+func (c *conn) submit(tx *clientTx, o *Outgoing) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case c.state == closed:
+		return c.gone()
+	case c.state == connecting:
+		return c.wait(outbound{tx: tx})
+	case c.full(len(o.Head)+len(o.Body), 1):
+		return errBacklog
+	}
+	c.request(tx)
+	return nil
+}
+
+// submitAnswer is submit for an answer.
+func (c *conn) submitAnswer(o outbound) error {
+	c.mu.Lock()
+	if c.state == connecting {
+		defer c.mu.Unlock()
+		return c.wait(o)
+	}
+	c.mu.Unlock()
+	return c.send(o.answer, 1)
+}
+
+func (c *conn) wait(o outbound) error {
+	if len(c.waiting) >= maxWaiting {
+		return errBacklog
+	}
+	c.waiting = append(c.waiting, o)
+	return nil
+}
+
+// full tells whether n more bytes are too many. A single message always fits.
+func (c *conn) full(n, more int) bool {
+	return c.pending != nil && len(*c.pending)+n > c.s.cfg.MaxWriteQueue*more
+}
+
+// request renders the request of tx straight into the queue.
+func (c *conn) request(tx *clientTx) {
+	o := c.s.client.attach(tx, c)
+	if o == nil {
+		return // it has ended while waiting
+	}
+	tx.next = c.txs
+	if c.txs != nil {
+		c.txs.prev = tx
+	}
+	c.txs = tx
+	if c.pending == nil {
+		c.pending = borrow()
+	}
+	from := len(*c.pending)
+	*c.pending = c.s.appendRequest(*c.pending, o, tx.branch, &c.Flow)
+	c.queued(from)
+}
+
+func (c *conn) append(b []byte) {
+	if c.pending == nil {
+		c.pending = borrow()
+	}
+	from := len(*c.pending)
+	*c.pending = append(*c.pending, b...)
+	c.queued(from)
+}
+
+// queued takes notice of the message from offset from on, and sees to it that it gets written.
+func (c *conn) queued(from int) {
+	if len(*c.pending)-from > len(pong) {
+		c.s.count.out(c.kind)
+		if c.s.cfg.Trace != nil {
+			c.marks = append(c.marks, from)
+		}
+	}
+	if !c.writing {
+		c.writing = true
+		c.s.goes.Go(c.flush)
+	}
+}
+
+// unlink forgets a transaction that has ended.
+func (c *conn) unlink(tx *clientTx) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if tx.prev != nil {
+		tx.prev.next = tx.next
+	} else if c.txs == tx {
+		c.txs = tx.next
+	}
+	if tx.next != nil {
+		tx.next.prev = tx.prev
+	}
+	tx.prev, tx.next = nil, nil
+}
+
+// flush writes until nothing is pending.
+func (c *conn) flush() {
+	for {
+		c.mu.Lock()
+		buf, marks := c.pending, c.marks
+		c.pending, c.marks = nil, nil
+		if buf == nil || c.state != open {
+			c.writing = false
+			c.drained.Broadcast()
+			c.mu.Unlock()
+			return
+		}
+		c.drained.Broadcast()
+		c.mu.Unlock()
+		for i, from := range marks {
+			to := len(*buf)
+			if i+1 < len(marks) {
+				to = marks[i+1]
+			}
+			c.s.trace(true, c.kind, c.local, c.remote, (*buf)[from:to])
+		}
+		err := c.write(*buf)
+		giveBack(buf)
+		if err != nil {
+			if t, ok := c.nc.(*net.TCPConn); ok {
+				_ = t.SetLinger(0) // the peer does not take it; the kernel need not keep it either
+			}
+			c.close(fmt.Errorf("writing: %w", err))
+		}
+	}
+}
+
+func (c *conn) write(b []byte) error {
+	for len(b) > 0 {
+		n := min(len(b), writeChunk)
+		now := time.Now()
+		c.lastOut.Store(now.UnixNano())
+		_ = c.nc.SetWriteDeadline(now.Add(c.s.cfg.WriteTimeout))
+		if _, err := c.nc.Write(b[:n]); err != nil {
+			return err
+		}
+		b = b[n:]
+	}
+	return nil
+}
+
+// throttle makes the reader wait while its peer does not take the answers.
+func (c *conn) throttle() {
+	c.mu.Lock()
+	for c.state == open && c.pending != nil && len(*c.pending) > c.s.cfg.MaxWriteQueue/2 {
+		c.drained.Wait()
+	}
+	c.mu.Unlock()
+}
+
+// finish lets what is queued go out before the connection is closed, and takes in what the peer is still sending: to
+// close with unread bytes would reset the connection and might destroy the last answer.
+func (c *conn) finish() {
+	c.mu.Lock()
+	for c.state == open && c.writing {
+		c.drained.Wait()
+	}
+	nc := c.nc
+	c.mu.Unlock()
+	if h, ok := nc.(interface{ CloseWrite() error }); ok && h.CloseWrite() == nil {
+		_ = nc.SetReadDeadline(time.Now().Add(lingerTime))
+		_, _ = io.CopyN(io.Discard, nc, lingerBytes)
+	}
+}
+
+// shutdown closes when what is queued has been written, or after lingerTime.
+func (c *conn) shutdown() {
+	c.mu.Lock()
+	timer := time.AfterFunc(lingerTime, func() { c.close(ErrClosed) })
+	for c.state == open && c.writing {
+		c.drained.Wait()
+	}
+	c.mu.Unlock()
+	timer.Stop()
+	c.close(ErrClosed)
+}
+
+// close ends the connection and everything that depends on it. Only the first call counts.
+func (c *conn) close(cause error) {
+	c.mu.Lock()
+	if c.state == closed {
+		c.mu.Unlock()
+		return
+	}
+	c.state, c.cause = closed, cause
+	nc, waiting := c.nc, c.waiting
+	var txs []*clientTx
+	for tx := c.txs; tx != nil; {
+		next := tx.next
+		tx.prev, tx.next = nil, nil
+		txs = append(txs, tx)
+		tx = next
+	}
+	c.txs, c.waiting, c.pending, c.marks = nil, nil, nil, nil
+	c.drained.Broadcast()
+	c.mu.Unlock()
+
+	if nc != nil {
+		_ = nc.Close()
+	}
+	c.s.removeConn(c)
+	for _, tx := range txs {
+		c.s.fail(tx, cause)
+	}
+	for _, o := range waiting {
+		if o.tx != nil {
+			c.s.unreachable(o.tx, cause)
+		} else {
+			o.lost()
+		}
+	}
+}
+
+// dial establishes an outgoing connection, to the first address that answers.
+func (c *conn) dial(to []netip.AddrPort) (nc net.Conn, err error) {
+	ctx, cancel := context.WithTimeout(c.s.ctx, c.s.cfg.DialTimeout)
+	defer cancel()
+	for _, a := range to {
+		if nc, err = c.kind.dial(ctx, a, c.name); err == nil {
+			return nc, nil
+		}
+	}
+	return nil, err
+}
+
+// read handles message after message until the connection ends.
+func (c *conn) read() error {
+	var (
+		in    = framer{c: c, e: new(envelope)}
+		buf   = make([]byte, 0, smallBuffer)
+		since time.Time // when the first byte of an incomplete message came
+	)
+	for {
+		now := time.Now()
+		deadline := now.Add(c.s.cfg.IdleTimeout)
+		if len(buf) > 0 {
+			if since.IsZero() {
+				since = now
+			}
+			deadline = since.Add(c.s.cfg.MessageTimeout)
+		}
+		_ = c.nc.SetReadDeadline(deadline)
+		n, err := c.nc.Read(buf[len(buf):cap(buf)])
+		buf = buf[:len(buf)+n]
+		if n > 0 {
+			used, bad := in.take(buf)
+			if bad != nil {
+				c.finish()
+				return bad
+			}
+			if used > 0 {
+				since = time.Time{}
+				buf = compact(buf, used)
+			}
+			if len(buf) == cap(buf) {
+				buf = append(make([]byte, 0, 2*cap(buf)), buf...)
+			}
+		}
+		if err != nil {
+			if err = c.readError(err, len(buf) > 0); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// readError decides whether the connection ends.
+func (c *conn) readError(err error, partial bool) error {
+	if !errors.Is(err, os.ErrDeadlineExceeded) {
+		return err
+	}
+	if partial {
+		return errSlow
+	}
+	if time.Since(time.Unix(0, c.lastOut.Load())) < c.s.cfg.IdleTimeout {
+		return nil
+	}
+	return errIdle
+}
+
+// compact moves the unused rest to the front, and gives up a buffer that one large message had made grow.
+func compact(buf []byte, used int) []byte {
+	rest := buf[used:]
+	if cap(buf) > 4*smallBuffer && len(rest) < smallBuffer {
+		return append(make([]byte, 0, smallBuffer), rest...)
+	}
+	return append(buf[:0], rest...)
+}

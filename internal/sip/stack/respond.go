@@ -1,0 +1,103 @@
+package stack
+
+import (
+	"context"
+	"net/netip"
+	"time"
+)
+
+// send sends an answer: over UDP to the source, at the port that Via says (RFC 3261 18.2.2, RFC 3581 4), otherwise on
+// the connection of the request, and when that is gone to where sent-by leads.
+func (in *incoming) send(r rendered) {
+	s, e, f := in.s, in.e, in.flow
+	buf := borrow()
+	defer giveBack(buf)
+	*buf = appendAnswer(*buf, e, f.remote, r)
+	if f.socket != nil {
+		if err := f.socket.write(*buf, answerTo(e, f.remote)); err != nil {
+			s.count.unanswered.Add(1)
+			s.cfg.Log.Debug("answer not sent", "remote", f.remote, "error", err)
+		}
+		return
+	}
+	// Twice the usual bound: requests of ours may fill the queue, answers shall pass.
+	if err := f.conn.send(*buf, 2); err == nil {
+		return
+	}
+	if !f.conn.isClosed() || f.kind.secure {
+		s.count.unanswered.Add(1)
+		return
+	}
+	port := e.top.port
+	if port == 0 {
+		port = f.kind.port
+	}
+	answer := append([]byte(nil), *buf...)
+	host := string(e.top.host)
+	s.redeliver(f.kind, answer, []netip.AddrPort{netip.AddrPortFrom(f.remote.Addr(), port)}, func() {
+		s.toSentBy(f, host, port, answer)
+	})
+}
+
+// answerTo is the address of an answer over UDP.
+func answerTo(e *envelope, source netip.AddrPort) netip.AddrPort {
+	if e.top.rport != nil {
+		return source
+	}
+	port := e.top.port
+	if port == 0 {
+		port = 5060
+	}
+	return netip.AddrPortFrom(source.Addr(), port)
+}
+
+// redeliver sends an answer over another connection, existing or new.
+func (s *Stack) redeliver(k *kind, answer []byte, to []netip.AddrPort, lost func()) {
+	c, err := s.connTo(k, to, "")
+	if err == nil {
+		err = c.submitAnswer(outbound{answer: answer, lost: lost})
+	}
+	if err != nil {
+		s.count.unanswered.Add(1)
+	}
+}
+
+// toSentBy is the last resort for an answer (RFC 3263 5, as far as addresses go).
+func (s *Stack) toSentBy(f *Flow, host string, port uint16, answer []byte) {
+	undelivered := func() { s.count.unanswered.Add(1) }
+	ok := s.spawn(func() {
+		ctx, cancel := context.WithTimeout(s.ctx, lookupTimeout)
+		defer cancel()
+		to, err := s.lookup(ctx, host, port)
+		if err != nil || to[0] == netip.AddrPortFrom(f.remote.Addr(), port) {
+			undelivered()
+			return
+		}
+		s.redeliver(f.kind, answer, to, undelivered)
+	})
+	if !ok {
+		undelivered()
+	}
+}
+
+// lookupTimeout bounds one name lookup.
+const lookupTimeout = 5 * time.Second
+
+// lookup turns host into addresses; a literal needs no resolver.
+func (s *Stack) lookup(ctx context.Context, host string, port uint16) ([]netip.AddrPort, error) {
+	if a, err := netip.ParseAddr(host); err == nil {
+		return []netip.AddrPort{netip.AddrPortFrom(a.Unmap(), port)}, nil
+	}
+	found, err := s.cfg.Resolver.LookupNetIP(ctx, "ip", host)
+	if err != nil {
+		return nil, err
+	}
+	if len(found) == 0 {
+		return nil, errNoAddress
+	}
+	to := make([]netip.AddrPort, len(found))
+	for i, a := range found {
+		to[i] = netip.AddrPortFrom(a.Unmap(), port)
+	}
+	return to, nil
+}

@@ -1,0 +1,207 @@
+package stack
+
+import (
+	"errors"
+	"hash/maphash"
+	"net"
+	"net/netip"
+	"sync/atomic"
+	"time"
+)
+
+// maxDatagram is the largest payload of UDP over IPv4.
+const maxDatagram = 65507
+
+// socket is a UDP listener. One goroutine reads; requests go to the worker that the Request-URI selects, so that
+// those for one resource are handled in order of receipt; responses have workers of their own, so that a handler may
+// wait for an answer that comes in here.
+type socket struct {
+	s      *Stack
+	kind   *kind
+	pc     *net.UDPConn
+	local  netip.AddrPort
+	seed   maphash.Seed
+	closed atomic.Bool
+
+	requests  []chan packet
+	responses chan packet
+	queued    atomic.Int64 // bytes in the queues
+}
+
+type packet struct {
+	data   *[]byte
+	remote netip.AddrPort
+}
+
+const (
+	responseWorkers = 4
+	maxQueued       = 32 << 20 // bytes in the queues of one socket
+	readBuffer      = 4 << 20  // asked of the kernel, for bursts
+)
+
+func (s *Stack) newSocket(pc *net.UDPConn) *socket {
+	u := &socket{s: s, kind: s.kinds["udp"], pc: pc, local: addrPort(pc.LocalAddr()), seed: maphash.MakeSeed()}
+	_ = pc.SetReadBuffer(readBuffer) // as much as the kernel allows
+	u.requests = make([]chan packet, s.cfg.Workers)
+	for i := range u.requests {
+		u.requests[i] = make(chan packet, s.cfg.WorkerQueue)
+	}
+	u.responses = make(chan packet, s.cfg.WorkerQueue*responseWorkers)
+	return u
+}
+
+// start runs the reader and the workers; they end when the socket is closed.
+func (u *socket) start() {
+	for _, q := range u.requests {
+		u.s.goes.Go(func() { u.work(q) })
+	}
+	for range responseWorkers {
+		u.s.goes.Go(func() { u.work(u.responses) })
+	}
+	u.s.goes.Go(u.read)
+}
+
+func (u *socket) read() {
+	defer func() {
+		for _, q := range u.requests {
+			close(q)
+		}
+		close(u.responses)
+	}()
+	buf := make([]byte, 1<<16)
+	for {
+		n, remote, err := u.pc.ReadFromUDPAddrPort(buf)
+		if err != nil {
+			if u.closed.Load() || errors.Is(err, net.ErrClosed) {
+				return
+			}
+			// Such an error belongs to one datagram, or the kernel is short of memory.
+			select {
+			case <-time.After(10 * time.Millisecond):
+			case <-u.s.ctx.Done():
+			}
+			continue
+		}
+		u.accept(buf[:n], netip.AddrPortFrom(remote.Addr().Unmap(), remote.Port()))
+	}
+}
+
+// accept queues one datagram, or drops it when there is no room.
+func (u *socket) accept(data []byte, remote netip.AddrPort) {
+	queue := u.queue(data)
+	if queue == nil {
+		return
+	}
+	if u.queued.Load()+int64(len(data)) > maxQueued {
+		u.s.count.dropped.Add(1)
+		return
+	}
+	buf := borrow()
+	*buf = append((*buf)[:0], data...)
+	u.queued.Add(int64(len(data)))
+	select {
+	case queue <- packet{buf, remote}:
+	default:
+		u.queued.Add(-int64(len(data)))
+		giveBack(buf)
+		u.s.count.dropped.Add(1)
+	}
+}
+
+// queue selects by the Request-URI as it stands in the start line; nil for a keep-alive.
+func (u *socket) queue(data []byte) chan packet {
+	line := data
+	for i, c := range data {
+		if c == '\r' || c == '\n' {
+			if i == 0 {
+				data, line = trimSpace(data), nil
+				if len(data) > 0 {
+					return u.queue(data)
+				}
+				return nil
+			}
+			line = data[:i]
+			break
+		}
+	}
+	if len(line) >= 4 && equalFold(line[:4], "sip/") {
+		return u.responses
+	}
+	first, last := 0, len(line)
+	for first < last && line[first] != ' ' {
+		first++
+	}
+	for last > first+1 && line[last-1] != ' ' {
+		last--
+	}
+	return u.requests[maphash.Bytes(u.seed, line[first:last])%uint64(len(u.requests))]
+}
+
+func (u *socket) work(queue chan packet) {
+	e := new(envelope)
+	for p := range queue {
+		u.queued.Add(-int64(len(*p.data)))
+		if !u.closed.Load() {
+			u.handle(e, *p.data, p.remote)
+		}
+		giveBack(p.data)
+	}
+}
+
+// handle takes one datagram, which is one message (RFC 3261 18.3).
+func (u *socket) handle(e *envelope, data []byte, remote netip.AddrPort) {
+	u.s.trace(false, u.kind, u.local, remote, data)
+	for len(data) > 0 && (data[0] == '\r' || data[0] == '\n') {
+		data = data[1:]
+	}
+	end := headEnd(data, 0)
+	if end == 0 {
+		end = len(data)
+	}
+	if !e.scan(data[:end]) {
+		if !keepAlive(data) {
+			u.s.malformed("not a SIP message", u.kind, remote, data)
+		}
+		return
+	}
+	u.s.count.in(u.kind)
+	switch body := data[end:]; {
+	case e.length < 0:
+		e.body = body
+	case e.length <= len(body):
+		e.body = body[:e.length] // what follows is padding (RFC 3261 18.3)
+	default:
+		e.short = true
+		e.blame("Content-Length larger than the datagram")
+	}
+	u.s.dispatch(e, &Flow{kind: u.kind, local: u.local, remote: remote, socket: u})
+}
+
+// keepAlive recognises what clients send to keep a NAT binding open: zero bytes, a letter pair, white space.
+func keepAlive(data []byte) bool {
+	if len(data) > 4 {
+		return false
+	}
+	for _, c := range data {
+		if c > ' ' && (c|0x20 < 'a' || c|0x20 > 'z') {
+			return false
+		}
+	}
+	return true
+}
+
+// write sends one datagram.
+func (u *socket) write(b []byte, to netip.AddrPort) error {
+	_, err := u.pc.WriteToUDPAddrPort(b, to)
+	if err != nil {
+		return err
+	}
+	u.s.count.out(u.kind)
+	u.s.trace(true, u.kind, u.local, to, b)
+	return nil
+}
+
+func (u *socket) close() {
+	u.closed.Store(true)
+	_ = u.pc.Close()
+}
