@@ -1,0 +1,3 @@
+package skipped
+
+const name = "DEMO-003 in a folder that go ignores"
