@@ -2,10 +2,11 @@
 // RFC 6665 section 8.4 (Event, Allow-Events, Subscription-State), RFC 6446 (notification rates) and
 // RFC 3903 section 11 (entity-tags), and the URIs they carry (RFC 3261 section 19, RFC 3859, RFC 3860).
 //
-// Parsers accept what the grammar accepts and nothing else, never keep more than their input, and
-// return a [SyntaxError] that names the field and the offset. Results share memory with the input
-// string. The package knows messages only through [Message]; it knows nothing of transactions,
-// connections or dialogs.
+// Parsers accept what the grammar accepts and nothing else, never keep more than their input, and return a
+// [SyntaxError] that names the field and the offset. Results share memory with the input string. Rendering
+// quotes and escapes texts, parameter values and parts of URIs where they need it; tokens and whole URIs
+// are written as they are. The package knows messages only through [Message]; it knows nothing of
+// transactions, connections or dialogs.
 package header
 
 import (

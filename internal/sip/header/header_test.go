@@ -25,7 +25,7 @@ func message(lines ...string) Message {
 }
 
 func TestValues(t *testing.T) {
-	m := message("Via: a", "O: presence", "event: dialog", "k: x, y", "SUPPORTED:  z\t", "Supported: ", "r: <sip:a@b>", "\u212a: no")
+	m := message("Via: a", "O: presence", "event: dialog", "k: x, y", "SUPPORTED:  z\t", "Supported: ", "r: <sip:a@b>", "\u212a: no", "\x00: no")
 	for _, tt := range []struct {
 		name string
 		want []string
@@ -38,6 +38,7 @@ func TestValues(t *testing.T) {
 		{"v", []string{"a"}},
 		{"Even", nil},
 		{"Subject", nil},
+		{"Expires", nil},
 		{"z", nil},
 	} {
 		if got := Values(m, tt.name); !slices.Equal(got, tt.want) {

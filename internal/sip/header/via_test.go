@@ -19,7 +19,7 @@ func TestParseVia(t *testing.T) {
 		}
 	}
 	for _, in := range []string{
-		"", "SIP", "SIP/2.0", "SIP/2.0/UDP", "SIP/2.0/UDP ", "SIP/2.0 UDP h", "SIP/2.0/UDPh;x", "SIP/2.0/UDP h:", "SIP/2.0/UDP h:0", "SIP/2.0/UDP h:99999",
+		"", "SIP", "SIP/2.0", "SIP/2.0/UDP", "SIP/2.0/UDP ", "SIP/2.0 UDP h", "SIP/2.0/UDPh;x", "SIP/2.0/UDP[::1]", "SIP/2.0/UDP h:", "SIP/2.0/UDP h:0", "SIP/2.0/UDP h:99999",
 		"SIP/2.0/UDP h;;", "SIP/2.0/UDP h;branch", "SIP/2.0/UDP h;branch=", `SIP/2.0/UDP h;branch="a"`, "SIP/2.0/UDP h;branch=a;BRANCH=b", "SIP/2.0/UDP h;rport=x",
 		"SIP/2.0/UDP h;rport=0", "SIP/2.0/UDP h;rport=65536", "SIP/2.0/UDP h;received=h", "SIP/2.0/UDP h;received", "SIP/2.0/UDP h;ttl=256", "SIP/2.0/UDP h;ttl=0001",
 		"SIP/2.0/UDP h;maddr=a_b", "SIP/2.0/UDP h, SIP/2.0/UDP g", "SIP/2.0/UDP h x", "SIP/2.0/UDP ::1", `SIP/2.0/UDP h;received="1.2.3.4"`,
