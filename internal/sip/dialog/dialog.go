@@ -4,33 +4,36 @@
 package dialog
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
+
+	"github.com/emiago/sipgo/sip"
 
 	"imp/internal/sip/header"
 	"imp/internal/sip/stack"
 )
 
-// Dialog is one side of a dialog. Its owner serialises all calls.
+// Dialog is one side of a dialog. Its owner serialises all calls. What
+// requests repeat is kept rendered, so that sending one parses nothing.
 type Dialog struct {
 	CallID    string
 	LocalTag  string
 	RemoteTag string
 
-	target  string // remote target URI
-	routes  []string
-	strict  bool   // the first route is a strict router (RFC 3261 section 12.2.1.1)
-	ends    []byte // rendered From, To and Call-ID of requests we send
-	flow    *stack.Flow
-	local   uint32 // CSeq of the last request sent
-	remote  uint32 // CSeq of the last request accepted
-	started bool   // remote is set
+	ends   string       // rendered From, To and Call-ID; the three above are parts of it
+	target string       // remote target URI
+	routes string       // rendered Route fields, without the target that ends those of a strict router
+	strict string       // URI of the first route when it is a strict router (RFC 3261 section 12.2.1.1)
+	hop    stack.Target // where requests go
+	local  uint32       // CSeq of the last request sent
+	remote uint32       // CSeq of the last request accepted
 }
 
-// ErrOutOfOrder is returned by Accept for a request whose CSeq is lower than
-// one seen before; the answer is 500 (RFC 3261 section 12.2.2).
-var ErrOutOfOrder = fmt.Errorf("CSeq is lower than that of an earlier request of this dialog")
+// ErrOutOfOrder is returned by Accept for a request whose CSeq is not higher
+// than that of one seen before; the answer is 500 (RFC 3261 section 12.2.2).
+var ErrOutOfOrder = errors.New("CSeq is not higher than that of an earlier request of this dialog")
 
 // FromRequest makes the dialog that request r forms at the side that received
 // it: the notifier for a SUBSCRIBE (RFC 3261 section 12.1.1) and the subscriber
@@ -46,47 +49,16 @@ func FromRequest(r *stack.Request, localTag string, localSeq uint32) (*Dialog, e
 	if err != nil {
 		return nil, err
 	}
-	remoteTag, _ := from.Params.Get("tag")
-	d := &Dialog{
-		CallID:    r.CallID().Value(),
-		LocalTag:  localTag,
-		RemoteTag: remoteTag,
-		local:     localSeq,
-		remote:    r.CSeq().SeqNo,
-		started:   true,
-	}
-	if err := d.setTarget(r); err != nil {
+	d := &Dialog{local: localSeq, remote: r.CSeq().SeqNo}
+	d.setEnds(to.URI, localTag, from.URI, from.Tag(), r.CallID().Value())
+	if err := d.setRoutes(header.List(r.Request, "Record-Route")); err != nil {
 		return nil, err
 	}
-	if d.routes, err = routeSet(r); err != nil {
+	if err := d.setTarget(header.List(r.Request, "Contact")); err != nil {
 		return nil, err
 	}
-	if len(d.routes) > 0 {
-		first, err := header.ParseAddress(d.routes[0])
-		if err != nil {
-			return nil, fmt.Errorf("Record-Route: %w", err)
-		}
-		u, err := header.ParseURI(first.URI)
-		if err != nil {
-			return nil, fmt.Errorf("Record-Route: %w", err)
-		}
-		d.strict = !u.Params.Has("lr")
-	}
-	d.ends = renderEnds(to, localTag, from, remoteTag, d.CallID)
+	d.setFlow(r)
 	return d, nil
-}
-
-// renderEnds writes From, To and Call-ID as seen from the local end. Display
-// names and other parameters are left out: only URI and tag count (RFC 3261
-// section 12.2.1.1), and every byte here is kept per dialog.
-func renderEnds(local header.Address, localTag string, remote header.Address, remoteTag, callID string) []byte {
-	var b strings.Builder
-	b.WriteString("From: <" + local.URI + ">;tag=" + localTag + "\r\nTo: <" + remote.URI + ">")
-	if remoteTag != "" {
-		b.WriteString(";tag=" + remoteTag)
-	}
-	b.WriteString("\r\nCall-ID: " + callID + "\r\n")
-	return []byte(b.String())
 }
 
 func single(r *stack.Request, name string) (header.Address, error) {
@@ -100,21 +72,58 @@ func single(r *stack.Request, name string) (header.Address, error) {
 	return header.ParseAddress(v)
 }
 
-// routeSet is the Record-Route list in the order of the request, which is the
-// order in which the receiving side uses it.
-func routeSet(r *stack.Request) ([]string, error) {
-	routes := header.List(r.Request, "Record-Route")
-	for _, route := range routes {
-		if _, err := header.ParseAddress(route); err != nil {
-			return nil, fmt.Errorf("Record-Route: %w", err)
-		}
+// setEnds renders From, To and Call-ID as seen from the local end. Display
+// names and other parameters are left out: only URI and tag count (RFC 3261
+// section 12.2.1.1), and every byte here is kept per dialog.
+func (d *Dialog) setEnds(local, localTag, remote, remoteTag, callID string) {
+	var b strings.Builder
+	b.Grow(len("From: <>;tag=\r\nTo: <>;tag=\r\nCall-ID: \r\n") + len(local) + len(localTag) + len(remote) + len(remoteTag) + len(callID))
+	b.WriteString("From: <" + local + ">;tag=")
+	localAt := b.Len()
+	b.WriteString(localTag + "\r\nTo: <" + remote + ">")
+	if remoteTag != "" {
+		b.WriteString(";tag=" + remoteTag)
 	}
-	return routes, nil
+	remoteEnd := b.Len()
+	b.WriteString("\r\nCall-ID: ")
+	callAt := b.Len()
+	b.WriteString(callID + "\r\n")
+	d.ends = b.String()
+	d.LocalTag = d.ends[localAt : localAt+len(localTag)]
+	d.RemoteTag = d.ends[remoteEnd-len(remoteTag) : remoteEnd]
+	d.CallID = d.ends[callAt : callAt+len(callID)]
 }
 
-// setTarget takes remote target and flow from a target-refresh request.
-func (d *Dialog) setTarget(r *stack.Request) error {
-	contacts := header.List(r.Request, "Contact")
+// setRoutes takes the Record-Route list in the order of the request, which is
+// the order in which the receiving side uses it. It stays for the life of the
+// dialog.
+func (d *Dialog) setRoutes(routes []string) error {
+	var b strings.Builder
+	for i, route := range routes {
+		a, err := header.ParseAddress(route)
+		if err != nil {
+			return fmt.Errorf("Record-Route: %w", err)
+		}
+		u, err := header.ParseURI(a.URI)
+		if err != nil {
+			return fmt.Errorf("Record-Route: %w", err)
+		}
+		if i == 0 {
+			d.hop = hop(u)
+			if !u.Params.Has("lr") {
+				d.strict = strings.Clone(requestURI(u, a.URI))
+				continue
+			}
+		}
+		b.WriteString("Route: " + route + "\r\n")
+	}
+	d.routes = b.String()
+	return nil
+}
+
+// setTarget takes the remote target from the Contact list of a target-refresh
+// request or of the answer to one.
+func (d *Dialog) setTarget(contacts []string) error {
 	if len(contacts) != 1 {
 		return fmt.Errorf("Contact: one is needed, found %d", len(contacts))
 	}
@@ -129,106 +138,119 @@ func (d *Dialog) setTarget(r *stack.Request) error {
 	if u.Scheme != "sip" && u.Scheme != "sips" {
 		return fmt.Errorf("Contact: a sip or sips URI is needed, found %q", u.Scheme)
 	}
-	d.target = c.URI
-	d.flow = nil
-	if r.Flow != nil && r.Flow.Stream() {
-		d.flow = r.Flow
+	d.target = strings.Clone(requestURI(u, c.URI))
+	if !d.routed() {
+		flow := d.hop.Flow
+		d.hop = hop(u)
+		d.hop.Flow = flow
 	}
 	return nil
 }
 
+// setFlow takes the connection that a request came over for those that go
+// back, when what is at its other end is the next hop: the peer himself, or the
+// proxy that he is reached by.
+func (d *Dialog) setFlow(r *stack.Request) {
+	d.hop.Flow = nil
+	if r.Flow != nil && r.Flow.Stream() && (d.routed() || len(header.List(r.Request, "Via")) == 1) {
+		d.hop.Flow = r.Flow
+	}
+}
+
+func (d *Dialog) routed() bool { return d.routes != "" || d.strict != "" }
+
 // Accept checks a request received within the dialog: its CSeq must be higher
 // than the last one (ErrOutOfOrder otherwise), and the Contact of a
 // target-refresh request becomes the new remote target (RFC 3261 section
-// 12.2.2). A request without Contact leaves the target as it is.
+// 12.2.2). A request without Contact leaves the target as it is. After an error
+// nothing has changed.
 func (d *Dialog) Accept(r *stack.Request) error {
 	seq := r.CSeq().SeqNo
-	if d.started && seq <= d.remote {
+	if seq <= d.remote {
 		return ErrOutOfOrder
 	}
-	if len(header.Values(r.Request, "Contact")) > 0 {
-		if err := d.setTarget(r); err != nil {
+	contacts := header.List(r.Request, "Contact")
+	if contacts != nil {
+		if err := d.setTarget(contacts); err != nil {
 			return err
 		}
-	} else if r.Flow != nil && r.Flow.Stream() {
-		d.flow = r.Flow
 	}
-	d.remote, d.started = seq, true
+	if contacts != nil || r.Flow != nil && r.Flow.Stream() {
+		d.setFlow(r)
+	}
+	d.remote = seq
 	return nil
+}
+
+// Answered takes the Contact of a 2xx to a target-refresh request sent within
+// the dialog as the new remote target (RFC 3261 section 12.2.1.2). One that is
+// no target is ignored: the request has succeeded all the same.
+func (d *Dialog) Answered(res *sip.Response) {
+	if !res.IsSuccess() {
+		return
+	}
+	if contacts := header.List(res, "Contact"); contacts != nil {
+		_ = d.setTarget(contacts)
+	}
 }
 
 // Target is the remote target URI.
 func (d *Dialog) Target() string { return d.target }
 
 // Flow is the stream connection that the peer's last request came over, nil
-// over UDP.
-func (d *Dialog) Flow() *stack.Flow { return d.flow }
+// over UDP and when a proxy that does not stay in the path was in between.
+func (d *Dialog) Flow() *stack.Flow { return d.hop.Flow }
 
 // LocalSeq is the CSeq number of the last request sent.
 func (d *Dialog) LocalSeq() uint32 { return d.local }
 
 // Request renders the next request of the dialog (RFC 3261 section 12.2.1.1):
 // CSeq goes up by one. fields are rendered header fields, each with its line
-// end; body is not copied.
+// end, and copied; body is not.
 func (d *Dialog) Request(method string, fields, body []byte) *stack.Outgoing {
 	d.local++
-	o := &stack.Outgoing{Method: method, URI: d.target, Body: body}
-	routes := d.routes
-	var last string
-	if d.strict {
-		first, _ := header.ParseAddress(routes[0])
-		o.URI, routes, last = first.URI, routes[1:], d.target
+	if d.hop.Flow != nil && d.hop.Flow.Closed() {
+		d.hop.Flow = nil // it would only keep the connection's memory
 	}
-	size := len(d.ends) + len(fields) + 48
-	for _, r := range routes {
-		size += len(r) + 10
-	}
-	b := make([]byte, 0, size+len(last))
+	o := &stack.Outgoing{Method: method, URI: d.target, Body: body, Target: d.hop}
+	const fixed = len("Max-Forwards: 70\r\nRoute: <>\r\nCSeq: 4294967295 \r\n")
+	b := make([]byte, 0, fixed+len(d.routes)+len(d.target)+len(d.ends)+len(method)+len(fields))
 	b = append(b, "Max-Forwards: 70\r\n"...)
-	for _, r := range routes {
-		b = append(b, "Route: "...)
-		b = append(b, r...)
-		b = append(b, '\r', '\n')
-	}
-	if last != "" {
-		b = append(b, "Route: <"...)
-		b = append(b, last...)
-		b = append(b, ">\r\n"...)
+	b = append(b, d.routes...)
+	if d.strict != "" {
+		o.URI = d.strict
+		b = append(append(append(b, "Route: <"...), d.target...), ">\r\n"...)
 	}
 	b = append(b, d.ends...)
-	b = append(b, "CSeq: "...)
-	b = strconv.AppendUint(b, uint64(d.local), 10)
-	b = append(b, ' ')
-	b = append(b, method...)
-	b = append(b, '\r', '\n')
+	b = strconv.AppendUint(append(b, "CSeq: "...), uint64(d.local), 10)
+	b = append(append(append(b, ' '), method...), "\r\n"...)
 	o.Head = append(b, fields...)
-	o.Target = d.nextHop()
 	return o
 }
 
-// nextHop is where requests of the dialog go: down the peer's connection while
-// it lives, else to the first route or the remote target.
-func (d *Dialog) nextHop() stack.Target {
-	hop := d.target
-	if len(d.routes) > 0 {
-		if a, err := header.ParseAddress(d.routes[0]); err == nil {
-			hop = a.URI
-		}
+// requestURI is a URI without what a Request-URI may not have: header fields
+// and the method parameter (RFC 3261 section 19.1.1). raw is the URI as it was
+// written.
+func requestURI(u header.URI, raw string) string {
+	if len(u.Headers) == 0 && !u.Params.Has("method") {
+		return raw
 	}
-	t := Hop(hop)
-	if d.flow != nil && !d.flow.Closed() {
-		t.Flow = d.flow
-	}
-	return t
+	u.Headers, u.Params = nil, u.Params.Del("method")
+	return u.String()
 }
 
 // Hop tells where a request for uri is sent: its maddr or host and port, and
-// the transport it names (RFC 3263 section 4).
+// the transport it names or needs (RFC 3263 section 4). It is zero for what is
+// no URI.
 func Hop(uri string) stack.Target {
 	u, err := header.ParseURI(uri)
 	if err != nil {
 		return stack.Target{}
 	}
+	return hop(u)
+}
+
+func hop(u header.URI) stack.Target {
 	host := u.Host
 	if m, ok := u.Params.Get("maddr"); ok && m != "" {
 		host = m
@@ -239,9 +261,23 @@ func Hop(uri string) stack.Target {
 	if u.Port > 0 {
 		host += ":" + strconv.Itoa(u.Port)
 	}
-	t := stack.Target{Addr: host}
-	if tp, ok := u.Params.Get("transport"); ok {
-		t.Transport = strings.ToLower(tp)
+	tp, _ := u.Params.Get("transport")
+	return stack.Target{Addr: strings.Clone(host), Transport: transport(tp, u.Scheme == "sips")}
+}
+
+// transport is the name of a transport as the stack knows it. A sips URI is
+// reached over TLS, whatever it names (RFC 3261 sections 19.1.2 and 26.2.2).
+func transport(name string, secure bool) string {
+	if secure {
+		if strings.EqualFold(name, "ws") || strings.EqualFold(name, "wss") {
+			return "wss"
+		}
+		return "tls"
 	}
-	return t
+	for _, known := range [...]string{"", "udp", "tcp", "tls", "ws", "wss"} {
+		if strings.EqualFold(name, known) {
+			return known // one string for all dialogs
+		}
+	}
+	return strings.Clone(strings.ToLower(name))
 }
