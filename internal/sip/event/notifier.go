@@ -30,7 +30,8 @@ type NotifierConfig struct {
 	// for the user part user; it becomes the local target of the dialog.
 	Contact func(r *stack.Request, user string) string
 	// Identify gives the canonical identity of the watcher, or the response
-	// that refuses him. nil takes the From URI.
+	// that refuses him, before anything else about a request is judged. nil
+	// takes the From URI.
 	Identify func(r *stack.Request) (watcher string, refusal *stack.Response)
 	Log      *slog.Logger // nil discards
 	// MinInterval, when not nil, replaces the MinInterval of every package.
@@ -46,7 +47,8 @@ type NotifierConfig struct {
 // (RFC 6665 section 4.2).
 //
 // Subscriptions of one resource live in one shard, under its lock; nothing is
-// sent with a lock held. A subscription that has something to tell stands once
+// rendered, closed or sent with it held, so views and packages may call the
+// notifier from anywhere. A subscription that has something to tell stands once
 // in the ready queue; a sender takes it, renders the state as it is at that
 // moment and starts one transaction. Further changes wait for its end, so they
 // coalesce and a dialog has one NOTIFY in flight at most.
@@ -128,13 +130,13 @@ func (n *Notifier) Count() int { return int(n.live.Load()) }
 
 // Changed tells that the state of a resource changed: its subscriptions to
 // package pkg are notified, at once or as pacing and running transactions
-// allow. It does not wait.
+// allow. Whatever Render reads must have changed before the call, which does
+// not wait.
 func (n *Notifier) Changed(pkg, name string) {
 	sh := n.shard(name)
 	sh.lock()
 	if r := sh.resources[resourceKey{pkg, name}]; r != nil {
 		r.generation++
-		clear(r.renderings)
 		for _, s := range r.subs {
 			s.want |= wantChange
 			s.enqueue()
@@ -144,8 +146,10 @@ func (n *Notifier) Changed(pkg, name string) {
 }
 
 // Decide changes the state of a subscription by policy: a pending one becomes
-// active, any can be terminated with a reason (RFC 6665 section 4.2.2). It
-// reports whether the subscription exists.
+// active, any can be terminated with a reason (RFC 6665 section 4.2.2), which
+// is "rejected" when d names none. It reports whether the subscription exists;
+// one that Open is just judging does not, and is heard of by Observe when it
+// begins.
 func (n *Notifier) Decide(id string, d Decision) bool {
 	sh := n.shardOfTag(id)
 	if sh == nil {
@@ -157,13 +161,13 @@ func (n *Notifier) Decide(id string, d Decision) bool {
 	if s == nil || s.state == Terminated {
 		return false
 	}
-	s.decide(d, "")
+	s.decide(d)
 	s.enqueue()
 	return true
 }
 
-// Each calls f for every live subscription until f returns false. f must not
-// call the notifier.
+// Each calls f for every live subscription until f returns false, with no lock
+// held.
 func (n *Notifier) Each(f func(Info) bool) {
 	for i := range n.shards {
 		sh := &n.shards[i]
@@ -191,7 +195,7 @@ func (n *Notifier) Drain(ctx context.Context) error {
 		sh.lock()
 		for _, s := range sh.subs {
 			if s.state != Terminated {
-				s.decide(Decision{State: Terminated, Reason: "deactivated"}, "")
+				s.end("deactivated", 0)
 				s.enqueue()
 			}
 		}
@@ -204,20 +208,31 @@ func (n *Notifier) Drain(ctx context.Context) error {
 		case <-n.idle:
 		}
 	}
+	n.tellIdle() // another Drain may wait
 	return nil
 }
 
-// Close stops the senders; subscriptions are forgotten without a word. Call
-// Drain before it to tell the watchers.
+// tellIdle wakes a Drain to look at the count.
+func (n *Notifier) tellIdle() {
+	select {
+	case n.idle <- struct{}{}:
+	default:
+	}
+}
+
+// Close stops the senders and closes all views; subscriptions are forgotten
+// without a word. Call Drain before it to tell the watchers.
 func (n *Notifier) Close() {
 	n.stopOnce.Do(func() {
 		close(n.stop)
 		n.ready.close()
-		for i := range n.shards {
-			n.shards[i].close()
-		}
 	})
 	n.workers.Wait()
+	for i := range n.shards {
+		for _, v := range n.shards[i].close() {
+			v.Close("")
+		}
+	}
 }
 
 func (n *Notifier) shard(resource string) *shard {
@@ -248,67 +263,8 @@ func (n *Notifier) send() {
 		if s == nil {
 			return
 		}
-		sh := s.shard
-		sh.lock()
-		s.queued = false
-		o, final, mark := s.next(time.Now())
-		sh.unlock()
-		if o != nil {
-			n.cfg.Wire.Send(o, func(res *sip.Response, err error) { s.answered(res, err, final, mark) })
+		if o, notice := s.next(); o != nil {
+			n.cfg.Wire.Send(o, func(res *sip.Response, err error) { s.answered(res, err, notice) })
 		}
 	}
-}
-
-// readyQueue is the queue of subscriptions with something to send. Each
-// stands in it once, so it is bounded by their number.
-type readyQueue struct {
-	mu     sync.Mutex
-	some   sync.Cond
-	ring   []*subscription
-	head   int
-	count  int
-	closed bool
-}
-
-func (q *readyQueue) init() {
-	q.some.L = &q.mu
-	q.ring = make([]*subscription, 64)
-}
-
-func (q *readyQueue) put(s *subscription) {
-	q.mu.Lock()
-	if q.count == len(q.ring) {
-		bigger := make([]*subscription, 2*len(q.ring))
-		k := copy(bigger, q.ring[q.head:])
-		copy(bigger[k:], q.ring[:q.head])
-		q.ring, q.head = bigger, 0
-	}
-	q.ring[(q.head+q.count)%len(q.ring)] = s
-	q.count++
-	q.mu.Unlock()
-	q.some.Signal()
-}
-
-// take waits for a subscription; nil when the queue is closed.
-func (q *readyQueue) take() *subscription {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	for q.count == 0 && !q.closed {
-		q.some.Wait()
-	}
-	if q.closed {
-		return nil
-	}
-	s := q.ring[q.head]
-	q.ring[q.head] = nil
-	q.head = (q.head + 1) % len(q.ring)
-	q.count--
-	return s
-}
-
-func (q *readyQueue) close() {
-	q.mu.Lock()
-	q.closed = true
-	q.mu.Unlock()
-	q.some.Broadcast()
 }

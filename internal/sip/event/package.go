@@ -115,18 +115,22 @@ type Body struct {
 	Fields []stack.Field
 }
 
-// View is what one watcher is shown of a resource. The notifier calls it for
-// one resource at a time, never concurrently.
+// View is what one watcher is shown of a resource. It must be comparable, as a
+// pointer is. Views of one resource render one at a time, with no lock of the
+// notifier's shards held; Key and Render are not called after Close nor during
+// it.
 type View interface {
 	// Key names the rendering: subscriptions to one resource with equal keys
 	// share it. "" is private.
 	Key() string
 	// Render gives the body that brings a watcher who has version since up to
 	// date, and the version that it brings him to: full state when since is
-	// zero. A body without Type makes a NOTIFY without body.
+	// zero. A body without Type makes a NOTIFY without body. An error ends the
+	// subscription with reason giveup.
 	Render(since Mark) (Body, Mark, error)
 	// Close tells that the subscription ended, with the reason of its
-	// Subscription-State.
+	// Subscription-State, or that a refresh replaced the view, with "". It
+	// must not wait.
 	Close(reason string)
 }
 

@@ -6,8 +6,6 @@ import (
 	"time"
 )
 
-type resourceKey struct{ pkg, name string }
-
 // shard holds the subscriptions of a part of the resources and their timers.
 type shard struct {
 	n         *Notifier
@@ -21,27 +19,6 @@ type shard struct {
 	closed    bool
 }
 
-// resource is one watched resource of one package.
-type resource struct {
-	key        resourceKey
-	pkg        Package
-	generation uint64 // counts changes
-	subs       []*subscription
-	renderings map[renderingKey]rendering // of this generation
-}
-
-type renderingKey struct {
-	view  string
-	since Mark
-}
-
-// rendering is a body that all subscriptions with equal view and mark share.
-type rendering struct {
-	body Body
-	mark Mark
-	err  error
-}
-
 func (sh *shard) init(n *Notifier, index int) {
 	sh.n, sh.index = n, index
 	sh.subs = map[string]*subscription{}
@@ -51,40 +28,53 @@ func (sh *shard) init(n *Notifier, index int) {
 func (sh *shard) lock()   { sh.mu.Lock() }
 func (sh *shard) unlock() { sh.mu.Unlock() }
 
-func (sh *shard) close() {
+// close forgets all subscriptions and lets no more in; the views are the
+// caller's to close.
+func (sh *shard) close() (views []View) {
 	sh.lock()
 	defer sh.unlock()
 	sh.closed = true
 	if sh.timer != nil {
 		sh.timer.Stop()
 	}
+	for _, s := range sh.subs {
+		sh.remove(s)
+		views = append(views, s.view)
+	}
+	return views
 }
 
-// add puts a new subscription under its resource; false when the resource has
-// too many.
+// add puts a new subscription under its resource; false when there are too
+// many or no new ones are wanted.
 func (sh *shard) add(s *subscription, pkg Package, name string) bool {
+	n := sh.n
+	if sh.closed || n.draining.Load() {
+		return false
+	}
 	key := resourceKey{pkg.Name(), name}
 	r := sh.resources[key]
-	if r == nil {
-		r = &resource{key: key, pkg: pkg}
-		sh.resources[key] = r
-	}
-	if len(r.subs) >= sh.n.cfg.MaxPerResource {
+	if r != nil && len(r.subs) >= n.cfg.MaxPerResource {
 		return false
+	}
+	if n.live.Add(1) > int64(n.cfg.MaxSubscriptions) {
+		n.live.Add(-1)
+		return false
+	}
+	if r == nil {
+		r = &resource{key: key, pkg: pkg, interval: n.interval(pkg)}
+		sh.resources[key] = r
 	}
 	s.resource, s.at = r, len(r.subs)
 	r.subs = append(r.subs, s)
-	sh.subs[s.tag] = s
-	sh.n.live.Add(1)
+	sh.subs[s.tag()] = s
 	return true
 }
 
-// remove forgets a subscription and what only it used.
+// remove forgets a subscription and what only it used. Its view is the
+// caller's to close, once the shard is unlocked.
 func (sh *shard) remove(s *subscription) {
-	if sh.subs[s.tag] != s {
-		return
-	}
-	delete(sh.subs, s.tag)
+	s.removed = true
+	delete(sh.subs, s.tag())
 	r := s.resource
 	last := r.subs[len(r.subs)-1]
 	r.subs[s.at], last.at = last, s.at
@@ -96,15 +86,9 @@ func (sh *shard) remove(s *subscription) {
 	if s.dueAt >= 0 {
 		heap.Remove(&sh.due, s.dueAt)
 	}
-	s.state = Terminated
-	s.want = 0
 	if sh.n.live.Add(-1) == 0 {
-		select {
-		case sh.n.idle <- struct{}{}:
-		default:
-		}
+		sh.n.tellIdle()
 	}
-	s.view.Close(s.reason)
 }
 
 // wakeAt has the subscription looked at again at t.

@@ -36,7 +36,7 @@ func phrase(s string) string {
 		return r
 	}, s)
 	if len(s) > 120 {
-		s = s[:120]
+		s = strings.ToValidUTF8(s[:120], "")
 	}
 	return s
 }
@@ -123,8 +123,17 @@ func readAccept(r *stack.Request, types []string) (header.Accept, *stack.Respons
 	return accept, nil
 }
 
+// unavailable is the answer when no subscription more can be had.
+func unavailable() *stack.Response {
+	return stack.Answer(sip.StatusServiceUnavailable, stack.Field{Name: "Retry-After", Value: "30"})
+}
+
 // create handles a SUBSCRIBE outside a dialog: a new subscription or a fetch.
 func (n *Notifier) create(ctx context.Context, r *stack.Request) *stack.Response {
+	watcher, refusal := n.cfg.Identify(r)
+	if refusal != nil {
+		return refusal
+	}
 	uri, err := header.ParseURI(r.Recipient.String())
 	if err != nil {
 		return badRequest(err)
@@ -141,45 +150,45 @@ func (n *Notifier) create(ctx context.Context, r *stack.Request) *stack.Response
 	if pkg == nil {
 		return badEvent(n.allowEvents())
 	}
-	asked, given, err := readExpires(r)
-	if err != nil {
-		return badRequest(err)
-	}
-	duration, refusal := grant(pkg.Defaults(), asked, given)
-	if refusal != nil {
-		return refusal
-	}
-	accept, refusal := readAccept(r, pkg.Types())
-	if refusal != nil {
-		return refusal
-	}
-	watcher, refusal := n.cfg.Identify(r)
+	duration, accept, refusal := readTerms(r, pkg)
 	if refusal != nil {
 		return refusal
 	}
 	if n.draining.Load() || int(n.live.Load()) >= n.cfg.MaxSubscriptions {
-		return stack.Answer(sip.StatusServiceUnavailable, stack.Field{Name: "Retry-After", Value: "30"})
+		return unavailable()
 	}
 	sh := n.shard(name)
-	tag := sh.newTag()
-	d, err := dialog.FromRequest(r, tag, 0)
+	d, err := dialog.FromRequest(r, sh.newTag(), 0)
 	if err != nil {
 		return badRequest(err)
 	}
 	view, decision, err := pkg.Open(ctx, Request{Resource: name, URI: r.Recipient.String(), Watcher: watcher,
 		Event: ev, Accept: accept, ContentType: contentType(r), Body: body(r), Duration: duration})
-	if refusal := refused(n, err, decision); refusal != nil {
+	if refusal := refused(n, view, err, decision); refusal != nil {
 		if view != nil {
 			view.Close("rejected")
 		}
 		return refusal
 	}
 	contact := n.cfg.Contact(r, uri.User)
-	s := &subscription{shard: sh, dialog: d, tag: tag, watcher: watcher, id: ev.ID, hasID: ev.HasID,
-		view: view, interval: n.interval(pkg), state: decision.State, dueAt: -1,
-		expires: time.Now().Add(duration), fetch: duration == 0}
-	s.fields = notifyFields(ev, contact)
+	s := &subscription{shard: sh, dialog: d, watcher: watcher, id: strings.Clone(ev.ID), hasID: ev.HasID, view: view,
+		fields: notifyFields(ev, contact), state: decision.State, expires: time.Now().Add(duration), dueAt: -1}
 	return n.admit(s, pkg, name, contact, duration)
+}
+
+// readTerms gives what a SUBSCRIBE asks of the package: for how long, and which
+// body types.
+func readTerms(r *stack.Request, pkg Package) (time.Duration, header.Accept, *stack.Response) {
+	asked, given, err := readExpires(r)
+	if err != nil {
+		return 0, nil, badRequest(err)
+	}
+	duration, refusal := grant(pkg.Defaults(), asked, given)
+	if refusal != nil {
+		return 0, nil, refusal
+	}
+	accept, refusal := readAccept(r, pkg.Types())
+	return duration, accept, refusal
 }
 
 // admit enters a new subscription and answers 200; the NOTIFY follows it.
@@ -189,30 +198,32 @@ func (n *Notifier) admit(s *subscription, pkg Package, name, contact string, dur
 	if !sh.add(s, pkg, name) {
 		sh.unlock()
 		s.view.Close("giveup")
-		return stack.Answer(sip.StatusServiceUnavailable, stack.Field{Name: "Retry-After", Value: "30"})
+		return unavailable()
 	}
+	defer sh.unlock()
 	s.tell("subscribe")
-	if s.fetch {
-		pending := s.state == Pending
-		s.end("timeout", 0, "timeout")
-		s.fetch = !pending
-	} else {
+	if duration > 0 {
 		sh.wakeAt(s, s.expires)
+	} else {
+		s.fetch = s.state == Active // a pending watcher gets no state
+		s.end("timeout", 0)
 	}
-	sh.unlock()
 	return n.accepted(s, contact, duration)
 }
 
 // accepted is the 200 to a SUBSCRIBE, with the NOTIFY that must follow at once
-// (RFC 6665 section 4.2.1.2).
+// (RFC 6665 section 4.2.1.2). Others wait for it too: many watchers know of
+// their subscription only from the 200. The shard is locked.
 func (n *Notifier) accepted(s *subscription, contact string, duration time.Duration) *stack.Response {
 	res := stack.Answer(sip.StatusOK,
 		stack.Field{Name: "Expires", Value: strconv.FormatInt(seconds(duration), 10)},
 		stack.Field{Name: "Contact", Value: "<" + contact + ">"},
 		n.allowEvents())
-	res.ToTag, res.RecordRoute = s.tag, true
+	res.ToTag, res.RecordRoute = s.tag(), true
+	s.answering++
 	res.Sent = func() {
 		s.shard.lock()
+		s.answering--
 		s.want |= wantReply
 		s.enqueue()
 		s.shard.unlock()
@@ -230,14 +241,14 @@ func (n *Notifier) interval(pkg Package) time.Duration {
 // notifyFields renders what every NOTIFY of a subscription repeats: the
 // event-type with the id it was asked with (RFC 6665 section 4.2.1.1), and the
 // local target.
-func notifyFields(ev header.Event, contact string) []byte {
+func notifyFields(ev header.Event, contact string) string {
 	bare := header.Event{Package: ev.Package, ID: ev.ID, HasID: ev.HasID}
-	return []byte("Event: " + bare.String() + "\r\nContact: <" + contact + ">\r\n")
+	return "Event: " + bare.String() + "\r\nContact: <" + contact + ">\r\n"
 }
 
 // refused turns what Open said into the response that refuses, nil when the
 // watcher may have a subscription.
-func refused(n *Notifier, err error, d Decision) *stack.Response {
+func refused(n *Notifier, view View, err error, d Decision) *stack.Response {
 	var refusal *Refusal
 	switch {
 	case errors.As(err, &refusal):
@@ -247,6 +258,9 @@ func refused(n *Notifier, err error, d Decision) *stack.Response {
 		return stack.Answer(sip.StatusInternalServerError)
 	case d.State == Terminated:
 		return stack.Answer(sip.StatusForbidden)
+	case view == nil:
+		n.cfg.Log.Error("opening a subscription: the package gave no view")
+		return stack.Answer(sip.StatusInternalServerError)
 	}
 	return nil
 }

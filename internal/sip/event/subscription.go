@@ -1,6 +1,7 @@
 package event
 
 import (
+	"cmp"
 	"errors"
 	"strconv"
 	"time"
@@ -23,35 +24,38 @@ const (
 type subscription struct {
 	shard    *shard
 	resource *resource
-	at       int // index in resource.subs
 	dialog   *dialog.Dialog
-	tag      string // local tag, also its id
 	watcher  string
-	event    string // Event as NOTIFY repeats it
 	id       string // the id parameter of Event
-	hasID    bool
-	fields   []byte // rendered Event and Contact
+	fields   string // rendered Event and Contact
 	view     View
-	interval time.Duration // pacing
 
-	state      State
-	reason     string
-	retryAfter time.Duration
 	expires    time.Time
-	fetch      bool // ends with the state, not with an empty NOTIFY
+	lastSent   time.Time // when the last NOTIFY was started
+	due        time.Time // when wake is called
+	mark       Mark      // version the watcher has
+	reason     string    // of a terminated one, with retryAfter
+	retryAfter time.Duration
+	at         int    // index in resource.subs
+	dueAt      int    // index in the shard's heap, -1: not there
+	number     uint32 // NOTIFYs sent, for bodies that are numbered
+	answering  int32  // 2xx on their way to the watcher: NOTIFYs come after them
 
-	want     uint8
-	queued   bool      // stands in the ready queue
-	inFlight bool      // a NOTIFY is unanswered
-	lastSent time.Time // of the last NOTIFY started
-	mark     Mark      // version the watcher has
-	number   uint32    // NOTIFYs sent, for bodies that are numbered
-	due      time.Time
-	dueAt    int // index in the shard's heap, -1: not there
+	state     State
+	want      uint8
+	hasID     bool
+	fetch     bool // ends with the state, not with an empty NOTIFY
+	queued    bool // stands in the ready queue
+	busy      bool // a NOTIFY is being rendered or unanswered
+	unreached bool // the last NOTIFY found no way to the watcher
+	removed   bool // the shard does not know it any more
 }
 
+// tag is the local tag of the dialog, which is also the subscription's id.
+func (s *subscription) tag() string { return s.dialog.LocalTag }
+
 func (s *subscription) info() Info {
-	return Info{ID: s.tag, Package: s.resource.key.pkg, Resource: s.resource.key.name,
+	return Info{ID: s.tag(), Package: s.resource.key.pkg, Resource: s.resource.key.name,
 		Watcher: s.watcher, State: s.state, Reason: s.reason, Expires: s.expires}
 }
 
@@ -61,9 +65,10 @@ func (s *subscription) tell(cause string) {
 }
 
 // enqueue puts the subscription into the ready queue unless it stands there,
-// has a NOTIFY in flight, or has nothing to tell but a change that must wait.
+// has a NOTIFY or the answer to a SUBSCRIBE under way, or has nothing to tell
+// but a change that must wait.
 func (s *subscription) enqueue() {
-	if s.queued || s.inFlight || s.want == 0 {
+	if s.queued || s.busy || s.answering > 0 || s.want == 0 {
 		return
 	}
 	if s.want == wantChange {
@@ -71,7 +76,7 @@ func (s *subscription) enqueue() {
 			s.want = 0 // a pending watcher is told nothing (RFC 6665 section 4.2.2)
 			return
 		}
-		if free := s.lastSent.Add(s.interval); time.Now().Before(free) {
+		if free := s.lastSent.Add(s.resource.interval); time.Now().Before(free) {
 			s.wakeBy(free)
 			return
 		}
@@ -94,97 +99,110 @@ func (s *subscription) wake(now time.Time) {
 		return
 	}
 	if !now.Before(s.expires) {
-		s.end("timeout", 0, "timeout")
+		s.end("timeout", 0)
 	} else {
 		s.shard.wakeAt(s, s.expires)
 	}
 	s.enqueue()
 }
 
-// decide takes over a verdict of the package. cause, when not empty, replaces
-// the lifecycle event that follows from it.
-func (s *subscription) decide(d Decision, cause string) {
+// decide takes over a verdict of the package.
+func (s *subscription) decide(d Decision) {
 	switch {
 	case d.State == Terminated:
-		s.end(d.Reason, d.RetryAfter, cause)
+		s.end(cmp.Or(d.Reason, "rejected"), d.RetryAfter)
 	case d.State != s.state:
-		if cause == "" && d.State == Active {
-			cause = "approved"
-		}
 		s.state = d.State
 		s.mark = 0
 		s.want |= wantState
-		s.tell(cause)
+		if s.state == Active {
+			s.tell("approved")
+		} else {
+			s.tell("subscribe")
+		}
 	}
 }
 
 // end terminates: one more NOTIFY, then the subscription is forgotten.
-func (s *subscription) end(reason string, retryAfter time.Duration, cause string) {
+func (s *subscription) end(reason string, retryAfter time.Duration) {
 	s.state, s.reason, s.retryAfter = Terminated, reason, retryAfter
 	s.want |= wantState
-	if cause == "" {
-		cause = reason
-	}
-	s.tell(cause)
+	s.tell(reason)
 }
 
-// next renders the NOTIFY that is due, or gives nil. final tells that the
-// subscription ends with it; mark is the version it carries.
-func (s *subscription) next(now time.Time) (o *stack.Outgoing, final bool, mark Mark) {
-	if s.want == 0 || s.inFlight || s.shard.subs[s.tag] != s {
-		return nil, false, 0
+// shows tells whether NOTIFYs carry state now.
+func (s *subscription) shows() bool { return s.state == Active || s.state == Terminated && s.fetch }
+
+// notice is what must be known of a NOTIFY when its answer comes.
+type notice struct {
+	view  View // nil when it shows nothing
+	mark  Mark // version it brings the watcher to
+	final bool // the subscription ends with it
+}
+
+// next gives the NOTIFY that is due, nil when there is none. It is called
+// without a lock.
+func (s *subscription) next() (*stack.Outgoing, notice) {
+	sh := s.shard
+	sh.lock()
+	s.queued = false
+	if s.want == 0 || s.busy || s.removed {
+		sh.unlock()
+		return nil, notice{}
 	}
-	since := s.mark
-	if s.want&wantReply != 0 {
+	want, state, view, since, generation := s.want, s.state, s.view, s.mark, s.resource.generation
+	if want&wantReply != 0 {
 		since = 0
 	}
-	onlyChange := s.want == wantChange
-	s.want = 0
-	final = s.state == Terminated
-	body, mark := Body{}, s.mark
-	if s.state == Active || (final && s.fetch) {
-		var err error
-		if body, mark, err = s.render(since); err != nil {
-			s.shard.n.cfg.Log.Error("rendering a NOTIFY body", "package", s.resource.key.pkg, "resource", s.resource.key.name, "error", err)
-			body = Body{}
-			if !final {
-				s.end("giveup", 0, "giveup")
-				s.want, final = 0, true
-			}
-		}
-		if onlyChange && mark == since {
-			return nil, false, 0 // nothing in this view changed
-		}
+	s.want, s.busy = 0, true
+	if !s.shows() {
+		defer sh.unlock()
+		return s.start(Body{}, notice{final: state == Terminated})
 	}
-	fields, bytes := s.notify(body, now)
-	s.inFlight = true
+	sh.unlock()
+	out, err := s.resource.render(view, since, generation)
+	sh.lock()
+	defer sh.unlock()
+	switch {
+	case s.removed:
+		return nil, notice{}
+	case s.state != state || s.view != view: // what was rendered is not for this watcher any more
+		s.busy = false
+		s.want |= want
+		s.enqueue()
+		return nil, notice{}
+	case err != nil:
+		return s.unrendered(err)
+	case want == wantChange && out.mark == since: // nothing in this view changed
+		s.busy = false
+		s.enqueue()
+		return nil, notice{}
+	}
+	return s.start(out.body, notice{view: view, mark: out.mark, final: state == Terminated})
+}
+
+// unrendered ends a subscription whose state cannot be shown.
+func (s *subscription) unrendered(err error) (*stack.Outgoing, notice) {
+	s.shard.n.cfg.Log.Error("rendering a NOTIFY body", "package", s.resource.key.pkg, "resource", s.resource.key.name, "error", err)
+	if s.state != Terminated {
+		s.end("giveup", 0)
+		s.want = 0
+	}
+	return s.start(Body{}, notice{final: true})
+}
+
+// start makes the request of a NOTIFY.
+func (s *subscription) start(body Body, n notice) (*stack.Outgoing, notice) {
+	now := time.Now()
 	s.lastSent = now
-	return s.dialog.Request("NOTIFY", fields, bytes), final, mark
+	var room [512]byte
+	fields, bytes := s.notify(room[:0], body, now)
+	return s.dialog.Request("NOTIFY", fields, bytes), n
 }
 
-// render gives the body of the view, shared with equal views of the resource.
-func (s *subscription) render(since Mark) (Body, Mark, error) {
-	key := s.view.Key()
-	if key == "" {
-		return s.view.Render(since)
-	}
-	r := s.resource
-	k := renderingKey{key, since}
-	got, ok := r.renderings[k]
-	if !ok {
-		got.body, got.mark, got.err = s.view.Render(since)
-		if r.renderings == nil {
-			r.renderings = map[renderingKey]rendering{}
-		}
-		r.renderings[k] = got
-	}
-	return got.body, got.mark, got.err
-}
-
-// notify renders the header fields that differ from NOTIFY to NOTIFY and
+// notify appends the header fields that differ from NOTIFY to NOTIFY to b, and
 // numbers the body.
-func (s *subscription) notify(body Body, now time.Time) (fields, bytes []byte) {
-	b := make([]byte, 0, len(s.fields)+128)
+func (s *subscription) notify(b []byte, body Body, now time.Time) (fields, bytes []byte) {
 	b = append(b, s.fields...)
 	b = append(b, "Subscription-State: "...)
 	b = append(b, s.state.String()...)
@@ -227,39 +245,53 @@ func seconds(d time.Duration) int64 {
 }
 
 // answered handles the end of a NOTIFY transaction (RFC 6665 section 4.2.2).
-func (s *subscription) answered(res *sip.Response, err error, final bool, mark Mark) {
+func (s *subscription) answered(res *sip.Response, err error, n notice) {
 	sh := s.shard
 	sh.lock()
-	defer sh.unlock()
-	s.inFlight = false
-	if sh.subs[s.tag] != s {
+	if s.removed {
+		sh.unlock()
 		return
 	}
-	switch {
-	case final:
-		sh.remove(s)
-		return
-	case err != nil:
-		if errors.Is(err, stack.ErrClosed) {
-			return
-		}
-		s.lost(err.Error())
-		return
-	case res.IsSuccess():
-		s.mark = mark
-	case endsSubscription(res.StatusCode):
-		s.lost(strconv.Itoa(res.StatusCode))
+	s.busy = false
+	why := ""
+	if !n.final {
+		why = s.outcome(res, err, n)
+	}
+	if !n.final && why == "" {
+		s.enqueue()
+		sh.unlock()
 		return
 	}
-	s.enqueue()
+	if s.state != Terminated {
+		sh.n.cfg.Log.Info("subscription ended by a failed NOTIFY", "resource", s.resource.key.name, "watcher", s.watcher, "why", why)
+		s.end("timeout", 0)
+	}
+	sh.remove(s)
+	sh.unlock()
+	s.view.Close(s.reason)
 }
 
-// lost forgets a subscription whose watcher is gone, without a further NOTIFY.
-func (s *subscription) lost(why string) {
-	s.shard.n.cfg.Log.Info("subscription ended by a failed NOTIFY", "resource", s.resource.key.name, "watcher", s.watcher, "why", why)
-	s.state, s.reason = Terminated, "timeout"
-	s.tell("timeout")
-	s.shard.remove(s)
+// outcome takes over the end of a NOTIFY that was not the last. It gives the
+// reason why the subscription must go, "" when it stays.
+func (s *subscription) outcome(res *sip.Response, err error, n notice) string {
+	unreached := s.unreached
+	s.unreached = errors.Is(err, stack.ErrTransport)
+	switch {
+	case errors.Is(err, stack.ErrClosed):
+		return "" // nothing was learnt of the watcher
+	case s.unreached && !unreached:
+		return "" // as good as a 503 (RFC 3261 section 8.1.3.1), but not for ever
+	case err != nil:
+		return err.Error()
+	case endsSubscription(res.StatusCode):
+		return strconv.Itoa(res.StatusCode)
+	case res.IsSuccess():
+		s.dialog.Answered(res)
+		if s.view == n.view {
+			s.mark = n.mark
+		}
+	}
+	return ""
 }
 
 // endsSubscription lists the responses to NOTIFY that destroy the usage or the
