@@ -21,9 +21,13 @@ import (
 type CompositorConfig struct {
 	Store     store.KV
 	Resources Resources
-	// Authorize gives the response that refuses a publisher for a resource,
-	// nil lets him. nil lets everybody.
-	Authorize func(r *stack.Request, resource string) *stack.Response
+	// Identify gives the canonical identity of the publisher, or the response
+	// that refuses him, before anything else about a request is judged (RFC
+	// 3903 section 6). nil takes the From URI.
+	Identify func(r *stack.Request) (publisher string, refusal *stack.Response)
+	// Authorize tells whether a publisher may publish for a resource; who may
+	// not is answered 403. nil lets everybody.
+	Authorize func(publisher, resource string) bool
 	// AllowEvents is what a 489 lists (RFC 3903 table 2); nil lists the
 	// compositor's own packages.
 	AllowEvents []string
@@ -42,7 +46,7 @@ type CompositorConfig struct {
 type Compositor struct {
 	cfg      CompositorConfig
 	packages map[string]Publishable
-	names    []string
+	allow    stack.Field // Allow-Events
 	echo     echo
 	sinks    map[string]func(Change)
 }
@@ -58,14 +62,19 @@ func NewCompositor(cfg CompositorConfig, packages ...Publishable) *Compositor {
 	if cfg.MaxPublications == 0 {
 		cfg.MaxPublications = 100
 	}
+	if cfg.Identify == nil {
+		cfg.Identify = fromIdentity
+	}
 	c := &Compositor{cfg: cfg, packages: map[string]Publishable{}, sinks: map[string]func(Change){}}
+	var names []string
 	for _, p := range packages {
 		c.packages[p.Name()] = p
-		c.names = append(c.names, p.Name())
+		names = append(names, p.Name())
 	}
 	if cfg.AllowEvents != nil {
-		c.names = cfg.AllowEvents
+		names = cfg.AllowEvents
 	}
+	c.allow = stack.Field{Name: "Allow-Events", Value: strings.Join(names, ", ")}
 	return c
 }
 
@@ -73,8 +82,8 @@ func NewCompositor(cfg CompositorConfig, packages ...Publishable) *Compositor {
 type publish struct {
 	resource string
 	pkg      Publishable
-	tag      string // of SIP-If-Match, "" without
-	asked    time.Duration
+	tag      string      // of SIP-If-Match, "" without
+	entry    store.Entry // what the tag named when the request was read
 	duration time.Duration
 	doc      *Doc // nil without body
 }
@@ -94,33 +103,16 @@ func (c *Compositor) Publish(ctx context.Context, r *stack.Request) *stack.Respo
 
 // read judges all that can be judged without changing anything.
 func (c *Compositor) read(ctx context.Context, r *stack.Request) (*publish, *stack.Response) {
-	p := &publish{}
-	uri, err := header.ParseURI(r.Recipient.String())
-	if err != nil {
-		return nil, badRequest(err)
-	}
-	var ok bool
-	if p.resource, ok = c.cfg.Resources.Resource(uri); !ok {
-		return nil, stack.Answer(sip.StatusNotFound)
-	}
-	allow := stack.Field{Name: "Allow-Events", Value: strings.Join(c.names, ", ")}
-	ev, refusal := readEvent(r, allow)
+	p, refusal := c.readTarget(r)
 	if refusal != nil {
 		return nil, refusal
 	}
-	if p.pkg = c.packages[ev.Package]; p.pkg == nil {
-		return nil, badEvent(allow)
-	}
-	if c.cfg.Authorize != nil {
-		if refusal := c.cfg.Authorize(r, p.resource); refusal != nil {
-			return nil, refusal
-		}
-	}
+	var err error
 	if p.tag, err = readIfMatch(r); err != nil {
 		return nil, badRequest(err)
 	}
 	if p.tag != "" {
-		if _, err := c.current(ctx, p); err != nil {
+		if p.entry, err = c.current(ctx, p); err != nil {
 			return nil, c.failed(err)
 		}
 	}
@@ -133,6 +125,34 @@ func (c *Compositor) read(ctx context.Context, r *stack.Request) (*publish, *sta
 	}
 	refusal = c.readBody(r, p)
 	return p, refusal
+}
+
+// readTarget judges who publishes what for whom.
+func (c *Compositor) readTarget(r *stack.Request) (*publish, *stack.Response) {
+	publisher, refusal := c.cfg.Identify(r)
+	if refusal != nil {
+		return nil, refusal
+	}
+	uri, err := header.ParseURI(r.Recipient.String())
+	if err != nil {
+		return nil, badRequest(err)
+	}
+	resource, ok := c.cfg.Resources.Resource(uri)
+	if !ok {
+		return nil, stack.Answer(sip.StatusNotFound)
+	}
+	ev, refusal := readEvent(r, c.allow)
+	if refusal != nil {
+		return nil, refusal
+	}
+	pkg := c.packages[ev.Package]
+	if pkg == nil {
+		return nil, badEvent(c.allow)
+	}
+	if c.cfg.Authorize != nil && !c.cfg.Authorize(publisher, resource) {
+		return nil, stack.Answer(sip.StatusForbidden)
+	}
+	return &publish{resource: resource, pkg: pkg}, nil
 }
 
 // readIfMatch gives the tag of SIP-If-Match, "" without one.
@@ -208,7 +228,8 @@ func (c *Compositor) initial(ctx context.Context, p *publish) *stack.Response {
 }
 
 // current is the entry of the publication that p's tag names, errStale when
-// the tag is not its current one.
+// the tag is not its current one or its form is not one that can be read: the
+// publisher then publishes anew.
 func (c *Compositor) current(ctx context.Context, p *publish) (store.Entry, error) {
 	id := splitTag(p.tag)
 	if id == "" {
@@ -221,11 +242,7 @@ func (c *Compositor) current(ctx context.Context, p *publish) (store.Entry, erro
 	if err != nil {
 		return store.Entry{}, err
 	}
-	pub, err := decodePublication(id, e)
-	if err != nil {
-		return store.Entry{}, err
-	}
-	if pub.Tag() != p.tag {
+	if pub, err := decodePublication(id, e); err != nil || pub.Tag() != p.tag {
 		return store.Entry{}, errStale
 	}
 	return e, nil
@@ -238,14 +255,11 @@ const maxTries = 5
 
 // change refreshes, modifies or removes the publication that the tag names.
 func (c *Compositor) change(ctx context.Context, p *publish) *stack.Response {
+	e, err := p.entry, error(nil)
 	for range maxTries {
-		e, err := c.current(ctx, p)
-		if err != nil {
-			return c.failed(err)
-		}
-		pub, err := decodePublication(splitTag(p.tag), e)
-		if err != nil {
-			return c.failed(err)
+		var pub Publication
+		if pub, err = decodePublication(splitTag(p.tag), e); err != nil {
+			break
 		}
 		pub.seq++
 		pub.writeID = newWriteID()
@@ -257,15 +271,19 @@ func (c *Compositor) change(ctx context.Context, p *publish) *stack.Response {
 			}
 			err = c.write(ctx, e.Key, &pub, e.Rev, p.duration)
 		}
-		if errors.Is(err, store.ErrConflict) {
-			continue // perhaps another write was under way: the tag decides
+		if err == nil {
+			return published(&pub, p.duration)
 		}
-		if err != nil {
-			return c.failed(err)
+		if !errors.Is(err, store.ErrConflict) {
+			break
 		}
-		return published(&pub, p.duration)
+		// Perhaps only another write was under way: the tag decides.
+		if e, err = c.current(ctx, p); err != nil {
+			break
+		}
+		err = store.ErrConflict
 	}
-	return c.failed(store.ErrUnavailable)
+	return c.failed(err)
 }
 
 // write puts a publication and waits until the watch has told of it, so that
@@ -274,7 +292,8 @@ func (c *Compositor) write(ctx context.Context, key string, pub *Publication, wa
 	w := c.echo.expect(key)
 	defer c.echo.forget(w)
 	rev, err := c.cfg.Store.Put(ctx, key, pub.encode(), want, ttl)
-	if errors.Is(err, store.ErrUnknown) {
+	if errors.Is(err, store.ErrUnknown) || errors.Is(err, store.ErrConflict) {
+		// What is there tells by its write id whether it is this very write.
 		e, gerr := c.cfg.Store.Get(ctx, key)
 		if gerr != nil {
 			return err
@@ -296,6 +315,11 @@ func (c *Compositor) remove(ctx context.Context, e store.Entry) error {
 	w := c.echo.expect(e.Key)
 	defer c.echo.forget(w)
 	err := c.cfg.Store.Delete(ctx, e.Key, e.Rev)
+	if errors.Is(err, store.ErrUnknown) {
+		if _, gerr := c.cfg.Store.Get(ctx, e.Key); errors.Is(gerr, store.ErrNotFound) {
+			err = nil // gone, as was wanted
+		}
+	}
 	if errors.Is(err, store.ErrNotFound) {
 		return errStale // it expired or went meanwhile
 	}
@@ -320,14 +344,19 @@ func (c *Compositor) failed(err error) *stack.Response {
 		return &stack.Response{Status: 412, Reason: "Conditional Request Failed"}
 	case errors.Is(err, store.ErrTooLarge):
 		return stack.Answer(sip.StatusRequestEntityTooLarge)
-	case errors.Is(err, store.ErrUnavailable), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+	case errors.Is(err, store.ErrUnavailable), errors.Is(err, store.ErrConflict),
+		errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		return stack.Answer(sip.StatusServiceUnavailable, stack.Field{Name: "Retry-After", Value: "10"})
 	}
 	c.cfg.Log.Error("storing a publication", "error", err)
+	if errors.Is(err, store.ErrUnknown) {
+		return stack.Answer(sip.StatusGatewayTimeout)
+	}
 	return stack.Answer(sip.StatusInternalServerError)
 }
 
 // Publications are the live publications of a resource, in no certain order.
+// One that this version cannot read is left out.
 func (c *Compositor) Publications(ctx context.Context, event, resource string) ([]Publication, error) {
 	var pubs []Publication
 	for e, err := range c.cfg.Store.Scan(ctx, store.Key("pub", resource, event)) {
@@ -337,7 +366,8 @@ func (c *Compositor) Publications(ctx context.Context, event, resource string) (
 		id := e.Key[strings.LastIndexByte(e.Key, '.')+1:]
 		pub, err := decodePublication(id, e)
 		if err != nil {
-			return nil, fmt.Errorf("reading publication %s: %w", e.Key, err)
+			c.cfg.Log.Error("reading a publication", "key", e.Key, "error", err)
+			continue
 		}
 		pubs = append(pubs, pub)
 	}

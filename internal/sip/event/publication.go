@@ -65,15 +65,18 @@ func publicationKey(resource, event, id string) string {
 
 const valueVersion = 1
 
+// fixedLen is the length of what stands before the type in the stored form.
+const fixedLen = 1 + 3*8
+
 // encode gives the stored form: version, sequence number, write id, time of
-// publication, length of the type, type, body.
+// publication, length of the type as a varint, type, body.
 func (p *Publication) encode() []byte {
-	b := make([]byte, 0, 26+len(p.Type)+len(p.Body))
+	b := make([]byte, 0, fixedLen+binary.MaxVarintLen64+len(p.Type)+len(p.Body))
 	b = append(b, valueVersion)
 	b = binary.BigEndian.AppendUint64(b, p.seq)
 	b = binary.BigEndian.AppendUint64(b, p.writeID)
 	b = binary.BigEndian.AppendUint64(b, uint64(p.Published.UnixNano()))
-	b = append(b, byte(len(p.Type)))
+	b = binary.AppendUvarint(b, uint64(len(p.Type)))
 	b = append(b, p.Type...)
 	return append(b, p.Body...)
 }
@@ -83,17 +86,22 @@ var errStoredForm = errors.New("stored publication is not in a form this version
 // decodePublication reads what encode wrote; Body shares the entry's value.
 func decodePublication(id string, e store.Entry) (Publication, error) {
 	b := e.Value
-	if len(b) < 26 || b[0] != valueVersion || len(b) < 26+int(b[25]) {
+	if len(b) < fixedLen || b[0] != valueVersion {
 		return Publication{}, errStoredForm
 	}
-	n := int(b[25])
+	rest := b[fixedLen:]
+	n, size := binary.Uvarint(rest)
+	if size <= 0 || n > uint64(len(rest)-size) {
+		return Publication{}, errStoredForm
+	}
+	body := rest[size+int(n):]
 	return Publication{
 		ID:        id,
 		seq:       binary.BigEndian.Uint64(b[1:]),
 		writeID:   binary.BigEndian.Uint64(b[9:]),
 		Published: time.Unix(0, int64(binary.BigEndian.Uint64(b[17:]))),
-		Type:      string(b[26 : 26+n]),
-		Body:      b[26+n : len(b) : len(b)],
+		Type:      string(rest[size : size+int(n)]),
+		Body:      body[:len(body):len(body)],
 		Expires:   e.Expires,
 	}, nil
 }

@@ -13,10 +13,11 @@ import (
 type Change struct {
 	// Resource is the resource in the form it has in keys, store.Key(name).
 	Resource string
-	// ID is the publication's; "" means that all is to be read anew, because
-	// changes were lost. Resource is "" then too.
+	// ID is the publication's; "" means that changes were lost and all that is
+	// held is to be read anew, from Publications. Resource is "" then too.
 	ID string
-	// Publication is the state now, nil when it is gone.
+	// Publication is the state now, nil when it is gone. A refresh comes as a
+	// change too, with the same Published.
 	Publication *Publication
 }
 
@@ -26,42 +27,59 @@ func (c *Compositor) OnChange(event string, f func(Change)) {
 	c.sinks[store.Key(event)] = f
 }
 
+// watchPause is how long Run waits before it watches anew when the store has
+// closed the watch.
+const watchPause = 100 * time.Millisecond
+
 // Run watches the store and hands changes to the sinks until ctx is done. It
 // must run for publications to reach watchers; ready, when not nil, is called
-// once all state there was at the start has been handed over.
+// once all state there was at the start has been handed over. An error of the
+// store's Watch ends it.
 func (c *Compositor) Run(ctx context.Context, ready func()) error {
-	for {
+	for lost := false; ; lost = true {
 		events, err := c.cfg.Store.Watch(ctx, "pub")
 		if err != nil {
 			return err
 		}
 		c.echo.start()
 		for e := range events {
-			c.deliver(e)
-			if e.Kind == store.Synced && ready != nil {
-				ready()
-				ready = nil
+			switch e.Kind {
+			case store.Reset:
+				lost = true
+			case store.Synced:
+				// Only now does the watch know all there is: of what is read
+				// earlier and vanishes it might never tell.
+				if lost {
+					c.tellLost()
+					lost = false
+				}
+				if ready != nil {
+					ready()
+					ready = nil
+				}
+			default:
+				c.deliver(e)
+				c.echo.arrived(e)
 			}
 		}
 		c.echo.stop()
-		if ctx.Err() != nil {
+		select {
+		case <-ctx.Done():
 			return ctx.Err()
+		case <-time.After(watchPause):
 		}
-		c.deliver(store.Event{Kind: store.Reset}) // the store closed the watch: start over
 	}
 }
 
-func (c *Compositor) deliver(e store.Event) {
-	switch e.Kind {
-	case store.Synced:
-		return
-	case store.Reset:
-		for _, sink := range c.sinks {
-			sink(Change{})
-		}
-		return
+// tellLost has the sinks read anew what they hold.
+func (c *Compositor) tellLost() {
+	for _, sink := range c.sinks {
+		sink(Change{})
 	}
-	defer c.echo.arrived(e)
+}
+
+// deliver hands a change to the sink of its event.
+func (c *Compositor) deliver(e store.Event) {
 	parts := strings.Split(e.Entry.Key, ".")
 	if len(parts) != 4 {
 		return
@@ -92,7 +110,7 @@ type echo struct {
 type echoWait struct {
 	key  string
 	seen store.Rev
-	gone bool
+	gone bool // or nothing will be seen any more
 	wake chan struct{}
 }
 
@@ -108,10 +126,16 @@ func (w *echo) start() {
 	}
 }
 
+// stop lets all writers go, now that nothing arrives any more.
 func (w *echo) stop() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.running = false
+	for _, list := range w.waiting {
+		for _, x := range list {
+			x.tell(0, true)
+		}
+	}
 }
 
 // expect begins to look out for key; nil when no watch runs.
@@ -150,15 +174,17 @@ func (w *echo) arrived(e store.Event) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, x := range w.waiting[e.Entry.Key] {
-		if e.Kind == store.Put {
-			x.seen = max(x.seen, e.Entry.Rev)
-		} else {
-			x.gone = true
-		}
-		select {
-		case x.wake <- struct{}{}:
-		default:
-		}
+		x.tell(e.Entry.Rev, e.Kind != store.Put)
+	}
+}
+
+// tell lets a writer know what the watch has come to.
+func (x *echoWait) tell(seen store.Rev, gone bool) {
+	x.seen = max(x.seen, seen)
+	x.gone = x.gone || gone
+	select {
+	case x.wake <- struct{}{}:
+	default:
 	}
 }
 
