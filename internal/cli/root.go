@@ -20,11 +20,11 @@ type group struct {
 
 // groups are the commands in the order of the help. A new command is one entry here.
 var groups = []group{
-	{"servers", "Servers", nil},
-	{"presence", "Presence", nil},
+	{"servers", "Servers", []func(*kit.Kit) *cobra.Command{newLab, newPresenceServer}},
+	{"presence", "Presence", []func(*kit.Kit) *cobra.Command{newPublish, newFetch, newSubscribe}},
 	{"xcap", "XCAP", nil},
 	{"messages", "Messages", nil},
-	{"documents", "Documents", nil},
+	{"documents", "Documents", []func(*kit.Kit) *cobra.Command{newPIDF}},
 	{"debugging", "Debugging and the tool itself", []func(*kit.Kit) *cobra.Command{newSpecs, newAccount, newCompletion, newVersion}},
 }
 

@@ -198,8 +198,12 @@ func (p *presentity) document(entity string, now time.Time) ([]byte, event.Mark)
 	return d.bytes, d.version
 }
 
-// compose merges the publications, the oldest first.
+// compose merges the publications, the oldest first. Without any it is what a
+// watcher who may see nothing gets too (RFC 3856 section 6.6.2).
 func (p *presentity) compose(entity string, now time.Time) (doc []byte, next time.Time) {
+	if len(p.pubs) == 0 {
+		return pidf.Neutral(entity), time.Time{}
+	}
 	sources := make([]*source, 0, len(p.pubs))
 	for _, s := range p.pubs {
 		sources = append(sources, s)

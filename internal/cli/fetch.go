@@ -1,0 +1,117 @@
+package cli
+
+import (
+	"context"
+
+	"github.com/spf13/cobra"
+
+	"imp/internal/agent/presence"
+	"imp/internal/cli/kit"
+	"imp/internal/sip/event"
+)
+
+type fetchOptions struct {
+	watchOptions
+	until []string
+	ns    []string
+}
+
+func newFetch(k *kit.Kit) *cobra.Command {
+	o := &fetchOptions{watchOptions: watchOptions{kit: k}}
+	cmd := &cobra.Command{
+		Use:   "fetch [flags] [TARGET…]",
+		Short: "Look once at the state of resources",
+		Long: `Ask once for the state of each TARGET (yourself without one), print it and end.
+
+With --until the status of the command tells whether the state is as asked: 0
+when it holds for every TARGET, 1 when it does not.`,
+		Example: `  $ imp fetch alice
+  sip:alice@lab.test  …
+  …
+
+  $ imp fetch alice --until basic=open && echo online
+
+  $ imp fetch alice -o raw > alice.xml`,
+		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), args) },
+	}
+	o.flags(cmd)
+	fs := cmd.Flags()
+	fs.StringArrayVar(&o.until, "until", nil, "end with status 1 unless `EXPR` holds, key=value, key!=value or XPath; repeatable")
+	fs.StringArrayVar(&o.ns, "ns", nil, "bind a prefix for XPath, `PREFIX=URI`")
+	return cmd
+}
+
+func (o *fetchOptions) run(ctx context.Context, args []string) error {
+	acct, err := o.kit.Account()
+	if err != nil {
+		return err
+	}
+	targets, err := o.targets(acct, args)
+	if err != nil {
+		return err
+	}
+	form, err := o.form()
+	if err != nil {
+		return err
+	}
+	form.Fetch = true
+	o.wait.NS = append(o.wait.NS, o.ns...)
+	var conditions []kit.Matcher
+	for _, expr := range o.until {
+		m, err := kit.ParseUntil(expr, o.wait.NS, notifyKeys()...)
+		if err != nil {
+			return err
+		}
+		conditions = append(conditions, m)
+	}
+	show, err := newShower(&o.watchOptions)
+	if err != nil {
+		return err
+	}
+	show.once = true
+	ctx, cancel := context.WithTimeout(ctx, o.kit.Timeout.Std())
+	defer cancel()
+	agent, err := startAgent(ctx, o.kit, acct)
+	if err != nil {
+		return err
+	}
+	defer agent.Close()
+	holds := true
+	for _, t := range targets {
+		e, err := fetchOne(ctx, agent, t, form, show)
+		if err != nil {
+			return err
+		}
+		for _, c := range conditions {
+			holds = holds && c.Match(e)
+		}
+	}
+	if !holds {
+		return kit.Quiet(kit.ExitNo)
+	}
+	return nil
+}
+
+// fetchOne asks for the state of one target and prints it.
+func fetchOne(ctx context.Context, agent *presence.Agent, target string, form event.SubscribeOptions, show *shower) (*notifyEvent, error) {
+	doing := "fetching " + target
+	form.Target = target
+	s, err := agent.Subscribe(ctx, form)
+	if err != nil {
+		return nil, sipFailure(doing, err)
+	}
+	for {
+		e, err := s.Next(ctx)
+		switch {
+		case err != nil:
+			return nil, sipFailure(doing, err)
+		case e.Kind == event.OnNotify:
+			if r := e.Notification.State.Reason; r == "rejected" || r == "noresource" {
+				return nil, kit.Fail(kit.ExitRefused, doing, "terminated: "+r, "")
+			}
+			return show.show(target, e.Notification)
+		case e.Kind == event.OnEnd && e.Err != nil:
+			return nil, sipFailure(doing, e.Err)
+		}
+	}
+}

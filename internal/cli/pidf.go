@@ -1,0 +1,126 @@
+package cli
+
+import (
+	"context"
+	"io"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"imp/internal/cli/kit"
+	"imp/internal/doc/pidf"
+)
+
+func newPIDF(k *kit.Kit) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "pidf",
+		Short: "Make and read presence documents",
+		Long: `Work on presence documents (PIDF, RFC 3863, with the extensions of RFC 4479,
+4480, 4481, 4482 and 5196) without any server.`,
+		Example: `  $ imp pidf new --entity sip:alice@example.com --basic open | imp pidf show -
+  …
+
+  $ imp pidf show alice.xml -o json`,
+	}
+	return k.Group(cmd, newPIDFNew(k), newPIDFShow(k))
+}
+
+type pidfNewOptions struct {
+	kit    *kit.Kit
+	entity string
+	status statusFlags
+}
+
+func newPIDFNew(k *kit.Kit) *cobra.Command {
+	o := &pidfNewOptions{kit: k}
+	cmd := &cobra.Command{
+		Use:   "new",
+		Short: "Make a presence document of flags",
+		Long: `Make a presence document and print it. The presentity is --entity, or the
+account. Values that RFC 4480 does not know are refused with a list of those it
+knows.`,
+		Example: `  $ imp pidf new --entity sip:alice@example.com --basic open --note "at my desk"
+  <?xml version="1.0" encoding="UTF-8"?>
+  …
+
+  $ imp pidf new --entity sip:alice@example.com --activity meeting --mood happy > alice.xml`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd.Context()) },
+	}
+	cmd.Flags().StringVar(&o.entity, "entity", "", "the `URI` of the presentity; default: the account")
+	o.status.add(cmd)
+	return cmd
+}
+
+func (o *pidfNewOptions) run(context.Context) error {
+	entity := o.entity
+	if entity == "" {
+		acct, err := o.kit.Account()
+		if err != nil {
+			return err
+		}
+		if entity, err = acct.Self(); err != nil {
+			return kit.Fail(kit.ExitUsage, "making a presence document", "whose it is was not told", "name the presentity with --entity, or set up an account: imp account add")
+		}
+	}
+	d, err := o.status.build(entity, o.kit.Now())
+	if err != nil {
+		return err
+	}
+	return o.kit.Print(d.Bytes())
+}
+
+type pidfShowOptions struct {
+	kit *kit.Kit
+}
+
+func newPIDFShow(k *kit.Kit) *cobra.Command {
+	o := &pidfShowOptions{kit: k}
+	cmd := &cobra.Command{
+		Use:   "show [FILE|-]",
+		Short: "Show a presence document to people or programs",
+		Long: `Show what a presence document says: as text, or with -o json as one object of
+the fields that notifications carry as document.`,
+		Example: `  $ imp pidf show alice.xml
+  sip:alice@example.com …
+
+  $ imp fetch alice -o raw | imp pidf show - -o json | jq -r .document.basic`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), args) },
+	}
+	k.Emits(cmd, "document", "a document was read", documentEvent{})
+	return cmd
+}
+
+type documentEvent struct {
+	kit.Head
+	Document *pidf.Document `json:"document" doc:"what the presence document says"`
+	source   []byte
+}
+
+// Text implements kit.Texter.
+func (e documentEvent) Text(w io.Writer, s *kit.Style) error {
+	return e.Document.WriteText(w, time.Time(e.Time), s.Zone)
+}
+
+// Raw implements kit.Rawer.
+func (e documentEvent) Raw() []byte { return e.source }
+
+func (o *pidfShowOptions) run(_ context.Context, args []string) error {
+	name := "-"
+	if len(args) > 0 {
+		name = args[0]
+	}
+	src, err := o.kit.ReadDocument(name)
+	if err != nil {
+		return err
+	}
+	d, err := pidf.Parse(src)
+	if err != nil {
+		if name == "-" {
+			name = "stdin"
+		}
+		return kit.Fail(kit.ExitDocument, "reading "+name, err, "")
+	}
+	return o.kit.Emit(documentEvent{Head: o.kit.Head("document"), Document: d, source: src})
+}

@@ -1,0 +1,81 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"imp/internal/agent/presence"
+	"imp/internal/cli/kit"
+	"imp/internal/sip/event"
+	"imp/internal/sip/header"
+	"imp/internal/sip/stack"
+)
+
+// startAgent starts the user agent of an account.
+func startAgent(ctx context.Context, k *kit.Kit, acct *kit.Account) (*presence.Agent, error) {
+	self, err := acct.Self()
+	if err != nil {
+		return nil, err
+	}
+	for _, transport := range []string{acct.Proxy.Transport, acct.Transport} {
+		switch transport {
+		case "", "udp", "tcp":
+		default:
+			return nil, kit.Fail(kit.ExitUsage, "reaching "+acct.Proxy.Addr(), "transport "+transport+" is not built yet", "use udp or tcp")
+		}
+	}
+	proxy := stack.Target{Addr: acct.Proxy.Addr(), Transport: acct.Proxy.Transport}
+	if proxy.Transport == "" {
+		proxy.Transport = acct.Transport
+	}
+	if acct.Proxy.IsZero() {
+		proxy = stack.Target{}
+	}
+	a, err := presence.Start(ctx, presence.Config{AOR: header.Address{URI: self}, Proxy: proxy, Product: product,
+		Trace: sipTracer(k), Log: k.Log()})
+	if err != nil {
+		return nil, kit.Fail(kit.ExitNetwork, "starting a user agent for "+self, err, "")
+	}
+	return a, nil
+}
+
+// sipFailure maps what ended a SIP request to an exit status with a hint.
+func sipFailure(doing string, err error) error {
+	var refused *event.ResponseError
+	switch {
+	case errors.As(err, &refused):
+		return kit.Fail(kit.ExitRefused, doing, answerOf(refused), refusalHint(refused))
+	case errors.Is(err, event.ErrNoNotify):
+		return kit.Fail(kit.ExitTimeout, doing, err, "the server accepted the subscription and said nothing more; look with -s")
+	case errors.Is(err, stack.ErrTimeout), errors.Is(err, context.DeadlineExceeded):
+		return kit.Fail(kit.ExitTimeout, doing, "no answer", "is the server running, and is the account's proxy right? imp account show")
+	case errors.Is(err, stack.ErrTransport):
+		return kit.Fail(kit.ExitNetwork, doing, err, "is the server running, and is the account's proxy right? imp account show")
+	}
+	return kit.Fail(0, doing, err, "")
+}
+
+// answerOf is a refusal as the kit's errors carry it, with what Warning says.
+func answerOf(e *event.ResponseError) kit.Answer {
+	reason := e.Phrase
+	if e.Warning != "" {
+		reason += " (" + e.Warning + ")"
+	}
+	return kit.Answer{Code: e.Status, Reason: reason}
+}
+
+// refusalHint says what to do about a refusal, as far as the answer tells.
+func refusalHint(e *event.ResponseError) string {
+	switch {
+	case e.Status == 489 && len(e.AllowEvents()) > 0:
+		return fmt.Sprintf("the server has these event packages: %s", e.Field("Allow-Events"))
+	case e.Status == 415 && len(e.Accept()) > 0:
+		return fmt.Sprintf("the server takes these types: %s", e.Field("Accept"))
+	case e.Status == 423 && e.Field("Min-Expires") != "":
+		return fmt.Sprintf("ask for at least --expires %s", e.Field("Min-Expires"))
+	case e.Status == 503 && e.Field("Retry-After") != "":
+		return fmt.Sprintf("try again in %s seconds", e.Field("Retry-After"))
+	}
+	return ""
+}

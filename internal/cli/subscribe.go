@@ -1,0 +1,244 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"io"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"imp/internal/agent/presence"
+	"imp/internal/cli/kit"
+	"imp/internal/sip/event"
+	"imp/internal/sip/header"
+)
+
+// watchOptions are what subscribe and fetch share.
+type watchOptions struct {
+	kit    *kit.Kit
+	event  string
+	accept []string
+	choose string // --select
+	wait   kit.Wait
+}
+
+type subscribeOptions struct {
+	watchOptions
+	expires kit.Duration
+	fetch   bool
+	once    bool
+}
+
+func newSubscribe(k *kit.Kit) *cobra.Command {
+	o := &subscribeOptions{watchOptions: watchOptions{kit: k}}
+	cmd := &cobra.Command{
+		Use:   "subscribe [flags] [TARGET…]",
+		Short: "Watch resources and print every notification",
+		Long: `Subscribe to each TARGET (yourself without one) and print what its notifier
+tells, one event a notification, until Ctrl-C, --count, --until, --for or
+--timeout end it. A bare TARGET gets the account's domain.
+
+The event package is presence unless --event names another; of a package that
+imp does not know the bodies are printed as they are.
+
+--until waits for a state: key=value or key!=value with a key of imp-json(7),
+or XPath. The subscription is renewed as long as the command runs, made again
+when the server asks for it, and ended when the command ends.`,
+		Example: `  $ imp subscribe alice -a bob --count 1
+  … sip:alice@lab.test active
+  …
+
+  $ imp subscribe alice --until basic=open --timeout 60 && echo "she is there"
+
+  $ imp subscribe alice bob -o json | jq -r .document.basic
+
+  $ imp subscribe alice --select '//rpid:activities/*' --count 1`,
+		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), args) },
+	}
+	o.flags(cmd)
+	fs := cmd.Flags()
+	fs.Var(&o.expires, "expires", "ask for subscriptions of `DURATION`; the server chooses without it")
+	fs.BoolVar(&o.fetch, "fetch", false, "ask once and end, like imp fetch")
+	fs.BoolVar(&o.once, "no-resubscribe", false, "end when the server ends the subscription, whatever the reason")
+	k.WaitFlags(cmd, &o.wait, notifyKeys()...)
+	k.Emits(cmd, "resubscribe", "the server ended a subscription and it is made again", resubscribeEvent{})
+	return cmd
+}
+
+// flags adds what subscribe and fetch share.
+func (o *watchOptions) flags(cmd *cobra.Command) {
+	fs := cmd.Flags()
+	fs.StringVar(&o.event, "event", "presence", "the event package, with parameters if need be, as in Event")
+	fs.StringArrayVar(&o.accept, "accept", nil, "take bodies of `TYPE`, repeatable; none: the package's default")
+	fs.StringVar(&o.choose, "select", "", "print only what this `XPATH` finds in each body")
+	o.kit.AccountFlags(cmd)
+	o.kit.Emits(cmd, "notify", "a notification came", notifyEvent{})
+}
+
+type resubscribeEvent struct {
+	kit.Head
+	Resource string `json:"resource" doc:"the URI subscribed to"`
+	Reason   string `json:"reason" doc:"why the subscription ended"`
+	Delay    int    `json:"delay" doc:"seconds until it is made again"`
+}
+
+// targets completes the arguments; none is the account itself.
+func (o *watchOptions) targets(acct *kit.Account, args []string) ([]string, error) {
+	if len(args) == 0 {
+		args = []string{""}
+	}
+	targets := make([]string, len(args))
+	for i, a := range args {
+		t, err := acct.Target(a)
+		if err != nil {
+			return nil, err
+		}
+		targets[i] = t
+	}
+	return targets, nil
+}
+
+// form makes the options that all targets share.
+func (o *watchOptions) form() (event.SubscribeOptions, error) {
+	ev, err := header.ParseEvent(o.event)
+	if err != nil {
+		return event.SubscribeOptions{}, kit.Fail(kit.ExitUsage, "reading --event", err, "write it like presence or dialog;id=7")
+	}
+	if _, err := header.ParseAccept(o.accept); len(o.accept) > 0 && err != nil {
+		return event.SubscribeOptions{}, kit.Fail(kit.ExitUsage, "reading --accept", err, "write it like application/pidf+xml")
+	}
+	return event.SubscribeOptions{Event: ev, Accept: o.accept, MultipleDialogs: strings.HasSuffix(ev.Package, ".winfo")}, nil
+}
+
+func (o *subscribeOptions) run(ctx context.Context, args []string) error {
+	if o.fetch {
+		f := &fetchOptions{watchOptions: o.watchOptions}
+		f.until = o.wait.Until
+		return f.run(ctx, args)
+	}
+	acct, err := o.kit.Account()
+	if err != nil {
+		return err
+	}
+	targets, err := o.targets(acct, args)
+	if err != nil {
+		return err
+	}
+	form, err := o.form()
+	if err != nil {
+		return err
+	}
+	form.Expires, form.Resubscribe = o.expires.Std(), !o.once
+	show, err := newShower(&o.watchOptions)
+	if err != nil {
+		return err
+	}
+	watch, err := o.kit.Watch(ctx, o.wait)
+	if err != nil {
+		return err
+	}
+	defer watch.Stop()
+	agent, err := startAgent(ctx, o.kit, acct)
+	if err != nil {
+		return err
+	}
+	defer agent.Close()
+	return o.follow(ctx, watch, agent, targets, form, show)
+}
+
+// heard is one thing that happened to the subscription to a target.
+type heard struct {
+	target string
+	event  event.SubscriptionEvent
+	err    error // the subscription could not be made
+}
+
+// follow subscribes to all targets and prints what comes until the watch is
+// over or no subscription is left.
+func (o *subscribeOptions) follow(ctx context.Context, watch *kit.Watch, agent *presence.Agent, targets []string, form event.SubscribeOptions, show *shower) error {
+	news := make(chan heard)
+	var all sync.WaitGroup
+	for _, t := range targets {
+		all.Go(func() { followOne(watch.Context(), ctx, agent, t, form, news) })
+	}
+	go func() { all.Wait(); close(news) }()
+	var failed error
+	for h := range news {
+		if failed != nil {
+			continue // the others are being closed
+		}
+		if err := o.tell(h, watch, show); err != nil {
+			failed = err
+			watch.Stop()
+		}
+	}
+	if failed != nil {
+		return failed
+	}
+	return watch.Err()
+}
+
+// followOne holds one subscription, hands over what happens, and ends it when
+// the watch is over.
+func followOne(watching, ctx context.Context, agent *presence.Agent, target string, form event.SubscribeOptions, news chan<- heard) {
+	form.Target = target
+	s, err := agent.Subscribe(watching, form)
+	if err != nil {
+		if watching.Err() == nil {
+			news <- heard{target: target, err: err}
+		}
+		return
+	}
+	for {
+		e, err := s.Next(watching)
+		if errors.Is(err, io.EOF) {
+			return
+		}
+		if err != nil {
+			break
+		}
+		news <- heard{target: target, event: e}
+	}
+	ctx, cancel := kit.Cleanup(ctx)
+	defer cancel()
+	s.Close(ctx)
+}
+
+// tell prints what happened; an error ends the command.
+func (o *subscribeOptions) tell(h heard, watch *kit.Watch, show *shower) error {
+	doing := "subscribing to " + h.target
+	switch {
+	case h.err != nil:
+		return sipFailure(doing, h.err)
+	case h.event.Kind == event.OnNotify:
+		e, err := show.show(h.target, h.event.Notification)
+		if err != nil {
+			return err
+		}
+		watch.Seen(e)
+	case h.event.Kind == event.OnResubscribe:
+		reason := h.event.Reason
+		if reason == "" && h.event.Err != nil {
+			reason = h.event.Err.Error()
+		}
+		o.kit.Note("the subscription to %s ended (%s), made again in %v", h.target, reason, h.event.Delay)
+		return o.kit.Emit(resubscribeEvent{Head: o.kit.Head("resubscribe"), Resource: h.target, Reason: reason, Delay: int(h.event.Delay / time.Second)})
+	case h.event.Kind == event.OnEnd && watch.Context().Err() == nil:
+		return o.ended(doing, h.event, watch)
+	}
+	return nil
+}
+
+// ended is how the command ends when a subscription did.
+func (o *subscribeOptions) ended(doing string, e event.SubscriptionEvent, watch *kit.Watch) error {
+	switch {
+	case e.Err != nil:
+		return sipFailure(doing, e.Err)
+	case e.Reason == "rejected" || e.Reason == "noresource":
+		return kit.Fail(kit.ExitRefused, doing, "terminated: "+e.Reason, "")
+	}
+	return watch.Unmet("the server ended the subscription (" + e.Reason + ")")
+}
