@@ -222,7 +222,7 @@ func parses(args []string) error {
 	if help, _ := cmd.Flags().GetBool("help"); help {
 		return nil
 	}
-	if cmd.HasSubCommands() && len(cmd.Flags().Args()) > 0 {
+	if cmd.HasSubCommands() && len(cmd.Flags().Args()) > 0 && cmd.ArgsLenAtDash() < 0 {
 		return kit.Fail(kit.ExitUsage, cmd.CommandPath(), "unknown command "+cmd.Flags().Args()[0], "")
 	}
 	if err := cmd.ValidateArgs(cmd.Flags().Args()); err != nil {

@@ -71,7 +71,6 @@ var built = map[string]implementation{
 	"RFC 4579": by("chat-server", "chat-join").in("server/chat", "agent/room"),
 	"RFC 6501": by("chat-server").in("doc/conference").but("only the nickname attribute is built"),
 	"RFC 8266": by("chat-server", "chat-join").in("server/chat"),
-	"RFC 7700": left("obsolete: RFC 8266 is built"),
 	"RFC 5547": by("msrp-send", "msrp-recv").in("msrp/file", "doc/sdp"),
 	"RFC 7977": by("msrp-relay", "msrp-send").in("msrp/session", "transport/websocket"),
 	"RFC 7118": by("lab", "presence-server").in("sip/stack", "transport/websocket"),

@@ -47,7 +47,6 @@ func (p *protocols) Set(s string) error {
 type tracing struct {
 	mu   sync.Mutex
 	file *os.File
-	line []byte
 	fail sync.Once
 }
 
