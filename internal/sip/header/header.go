@@ -30,7 +30,7 @@ func Values(m Message, name string) []string {
 	n := lookup(name)
 	for _, h := range m.Headers() {
 		if n.is(h.Name()) {
-			out = append(out, trim(h.Value()))
+			out = append(out, valueOf(h))
 		}
 	}
 	return out
@@ -50,7 +50,7 @@ func List(m Message, name string) []string {
 		if out == nil {
 			out = make([]string, 0, 1)
 		}
-		for rest, more := h.Value(), true; more; {
+		for rest, more := valueOf(h), true; more; {
 			var elem string
 			elem, rest, more = cutElement(rest)
 			if elem = trim(elem); elem != "" {
@@ -74,7 +74,7 @@ func Single(m Message, name string) (value string, ok bool, err error) {
 		if ok {
 			return "", true, &SyntaxError{Field: n.String(), Reason: "the field is repeated but may appear once only"}
 		}
-		value, ok = trim(h.Value()), true
+		value, ok = valueOf(h), true
 	}
 	if ok && strings.IndexByte(value, ',') >= 0 && !n.commaIsText() {
 		if elem, _, more := cutElement(value); more {

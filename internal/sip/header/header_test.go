@@ -82,8 +82,8 @@ func TestCompactForms(t *testing.T) {
 func TestTypedFields(t *testing.T) {
 	raw := strings.Join([]string{
 		"SUBSCRIBE sip:bob@example.com SIP/2.0", "Via: SIP/2.0/TCP a.example.com;BRANCH=z9hG4bK1, SIP/2.0/UDP b;branch=z9hG4bK2",
-		"f: \"A, B\" <sip:alice@example.com>;tag=1", "To: <sip:bob@example.com>", "i: c", "CSeq: 1 SUBSCRIBE",
-		"m: <sip:a@h1>, <sip:a@h2>;q=0.5", "l: 0", "", ""}, "\r\n")
+		`f: "A, \"B\"" <sip:alice@example.com> ; tag = 1`, "To: <sip:bob@example.com>", "i: c", "CSeq: 1 SUBSCRIBE",
+		`m: <sip:a@h1>;methods="MESSAGE, SUBSCRIBE";ob;x="a ; b=c  d";+sip.instance="<urn:uuid:1>", <sip:a@h2>;q=0.5`, "l: 0", "", ""}, "\r\n")
 	m, err := sip.NewParser().ParseSIP([]byte(raw))
 	if err != nil {
 		t.Fatal(err)
@@ -96,11 +96,14 @@ func TestTypedFields(t *testing.T) {
 	if err != nil || star || len(contacts) != 2 || contacts[1].URI != "sip:a@h2" {
 		t.Errorf("contacts %v, %v, %v", contacts, star, err)
 	}
+	if err == nil && contacts[0].Params.String() != `;methods="MESSAGE, SUBSCRIBE";ob;x="a ; b=c  d";+sip.instance="<urn:uuid:1>"` {
+		t.Errorf("parameters of the first contact: %s", contacts[0].Params)
+	}
 	from, _, err := Single(req, "From")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if a, err := ParseAddress(from); err != nil || a.Display != "A, B" || a.Tag() != "1" {
+	if a, err := ParseAddress(from); err != nil || a.Display != `A, "B"` || a.Tag() != "1" {
 		t.Errorf("From %+v, %v", a, err)
 	}
 }
