@@ -1,13 +1,17 @@
 package cli
 
 import (
+	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/spf13/cobra"
@@ -37,6 +41,17 @@ func commands(root *cobra.Command) (list []*cobra.Command) {
 type transcript struct {
 	line string
 	want []string
+}
+
+// interrupted reports whether the transcript ends with Ctrl-C, as that of a server or a watch does.
+func (t transcript) interrupted() bool { return len(t.want) > 0 && t.want[len(t.want)-1] == "^C" }
+
+// printed is what the transcript prints, without the ^C.
+func (t transcript) printed() []string {
+	if t.interrupted() {
+		return t.want[:len(t.want)-1]
+	}
+	return t.want
 }
 
 // transcripts reads the "  $ command" lines of a help text with the lines that follow each.
@@ -79,18 +94,86 @@ func scriptExamples(ts *testscript.TestScript, neg bool, args []string) {
 	if len(list) == 0 {
 		ts.Fatalf("the help of %s has no transcript", cmd.CommandPath())
 	}
+	ts.Check(ts.Exec("env", "-0"))
+	sh := shell{
+		env:   strings.Split(strings.TrimSuffix(ts.ReadFile("stdout"), "\x00"), "\x00"),
+		dir:   ts.MkAbs("."),
+		state: filepath.Join(ts.Getenv("WORK"), ".tmp", "exported"),
+		out:   filepath.Join(ts.Getenv("WORK"), ".tmp", "printed"),
+		kill:  ts.Defer,
+	}
+	ts.Check(os.WriteFile(sh.state, nil, 0o600))
 	for _, t := range list {
 		ts.Logf("$ %s", t.line)
-		// The status is not looked at: a transcript may show how a command fails.
-		ts.Exec("sh", "-c", "exec 2>&1\n"+t.line)
-		got := strings.Split(strings.TrimRight(ts.ReadFile("stdout"), "\n"), "\n")
-		if len(got) == 1 && got[0] == "" {
-			got = nil
+		got, err := sh.run(t)
+		if err != nil {
+			ts.Fatalf("$ %s: %v", t.line, err)
 		}
-		if !sameLines(got, t.want) {
+		ts.Logf("%s", strings.Join(got, "\n"))
+		if !sameLines(got, t.printed()) {
 			ts.Fatalf("$ %s\nprints\n%s\nthe help of %s says\n%s", t.line, strings.Join(got, "\n"), cmd.CommandPath(), strings.Join(t.want, "\n"))
 		}
 	}
+}
+
+// shell runs transcripts one after the other as one session would: what is exported stays, and what goes to the background is left alone until the script ends.
+type shell struct {
+	env        []string
+	dir        string
+	state, out string // files: the exported variables, the output
+	kill       func(func())
+}
+
+// run returns the lines that the transcript prints on stdout and stderr. The status is not looked at: a transcript may show how a command fails.
+func (sh *shell) run(t transcript) ([]string, error) {
+	out, err := os.Create(sh.out)
+	if err != nil {
+		return nil, err
+	}
+	defer out.Close()
+	cmd := exec.Command("sh", "-c", ". "+sh.state+"\n"+t.line+"\nexport -p >"+sh.state)
+	cmd.Env, cmd.Dir, cmd.Stdout, cmd.Stderr = sh.env, sh.dir, out, out
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	done := make(chan struct{})
+	go func() { cmd.Wait(); close(done) }()
+	sh.kill(func() { syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) })
+	if t.interrupted() {
+		awaitLines(sh.out, t.printed(), done)
+		syscall.Kill(-cmd.Process.Pid, syscall.SIGINT)
+	}
+	select {
+	case <-done:
+	case <-time.After(patience):
+		return nil, fmt.Errorf("it runs on after %v; does a line ^C lack?", patience)
+	}
+	return readLines(sh.out), nil
+}
+
+// awaitLines waits until the file has the lines of a transcript, or the process has ended.
+func awaitLines(name string, want []string, done <-chan struct{}) {
+	give := time.After(patience)
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for !sameLines(readLines(name), want) {
+		select {
+		case <-done:
+			return
+		case <-give:
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+func readLines(name string) []string {
+	data, err := os.ReadFile(name)
+	if text := strings.TrimRight(string(data), "\n"); err == nil && text != "" {
+		return strings.Split(text, "\n")
+	}
+	return nil
 }
 
 // sameLines compares output with a transcript, in which … stands for any text in a line and, alone on a line, for any lines.

@@ -44,7 +44,8 @@ func TestMain(m *testing.M) {
 //	end NAME [N]                    send SIGTERM, wait; it must end with status N (0)
 //	interrupt NAME [N]              the same with SIGINT
 //	await FILE REGEXP               wait until FILE has a match
-//	examples COMMAND…               run the transcripts in the command's help and compare what they print; … stands for any text, alone on a line for any lines
+//	examples COMMAND…               run the transcripts in the command's help and compare what they print: … stands for any text, alone on a line for any lines; a last line ^C
+//	                                interrupts what runs on when the lines before it have been printed; exported variables stay from one transcript to the next
 //	sh LINE                         run a line of shell
 //
 // HOME is $WORK/home, and the XDG directories are in it.
