@@ -46,7 +46,7 @@ func BenchmarkPublish(b *testing.B) {
 			outstanding := 0
 			var buf []byte
 			for i := range b.N {
-				id := fmt.Sprintf("%08d", i)
+				id := fmt.Sprintf("%08d", serial.Add(1))
 				buf = append(append(append(append(append(buf[:0], parts[0]...), id...), parts[1]...), id...), parts[2]...)
 				if _, err := w.conn.Write(buf); err != nil {
 					b.Fatal(err)
@@ -89,8 +89,8 @@ func BenchmarkHandle(b *testing.B) {
 	b.Run("whole", func(b *testing.B) {
 		b.ReportAllocs()
 		var buf []byte
-		for i := range b.N {
-			id := fmt.Sprintf("%08d", i)
+		for range b.N {
+			id := fmt.Sprintf("%08d", serial.Add(1))
 			buf = append(append(append(append(append(buf[:0], parts[0]...), id...), parts[1]...), id...), parts[2]...)
 			u.handle(e, buf, to)
 		}

@@ -150,7 +150,7 @@ func (c *conn) submit(tx *clientTx, o *Outgoing) error {
 		return c.gone()
 	case c.state == connecting:
 		return c.wait(outbound{tx: tx})
-	case c.full(len(o.Head)+len(o.Body), 1):
+	case c.full(len(o.Head)+len(o.Body)+viaRoom, 1):
 		return errBacklog
 	}
 	c.request(tx)

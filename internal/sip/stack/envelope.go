@@ -238,6 +238,10 @@ func (e *envelope) scan(head []byte) bool {
 		return false
 	}
 	for {
+		if len(b) == 0 {
+			e.blame("Header not ended by an empty line")
+			break
+		}
 		var line []byte
 		if line, b = e.unfolded(b); len(line) == 0 {
 			break
@@ -248,8 +252,8 @@ func (e *envelope) scan(head []byte) bool {
 	return true
 }
 
-// unfolded cuts one header field off, with its continuation lines, whose line ends stay in it as white space. It is
-// empty at the end of the head.
+// unfolded cuts one header field off, with its continuation lines; line ends stay in it as white space, the last one
+// too. It is empty at the end of the head.
 func (e *envelope) unfolded(b []byte) (field, rest []byte) {
 	if len(b) == 0 {
 		return nil, nil
@@ -262,14 +266,13 @@ func (e *envelope) unfolded(b []byte) (field, rest []byte) {
 		_, rest = e.line(rest)
 		field = b[:len(b)-len(rest)]
 	}
-	return bytes.TrimRight(field, "\r\n"), rest
+	return field, rest
 }
 
 // line cuts one line off; its end is not part of it.
 func (e *envelope) line(b []byte) (line, rest []byte) {
 	i := bytes.IndexByte(b, '\n')
 	if i < 0 {
-		e.blame("Header not ended by an empty line")
 		return b, nil
 	}
 	line, rest = b[:i], b[i+1:]

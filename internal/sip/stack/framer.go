@@ -81,7 +81,7 @@ func (r *framer) headOf(b []byte) (done bool, err error) {
 		// Without a length a body has no end; without a body there is nothing to be unsure of.
 		e.blame("Missing Content-Length")
 		return false, r.lost(b, e.fault, Answer(400))
-	case max(e.length, 0) > r.c.s.cfg.MaxMessage-end:
+	case end > maxHead, max(e.length, 0) > r.c.s.cfg.MaxMessage-end:
 		return false, r.lost(b, "message too large", Answer(513))
 	}
 	r.need = end + max(e.length, 0)

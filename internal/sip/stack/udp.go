@@ -18,7 +18,7 @@ const maxDatagram = 65507
 type socket struct {
 	s      *Stack
 	kind   *kind
-	pc     *net.UDPConn
+	pc     packetConn
 	local  netip.AddrPort
 	seed   maphash.Seed
 	closed atomic.Bool
@@ -26,6 +26,15 @@ type socket struct {
 	requests  []chan packet
 	responses chan packet
 	queued    atomic.Int64 // bytes in the queues
+}
+
+// packetConn is what is used of a *net.UDPConn.
+type packetConn interface {
+	ReadFromUDPAddrPort([]byte) (int, netip.AddrPort, error)
+	WriteToUDPAddrPort([]byte, netip.AddrPort) (int, error)
+	LocalAddr() net.Addr
+	SetReadBuffer(int) error
+	Close() error
 }
 
 type packet struct {
@@ -39,7 +48,7 @@ const (
 	readBuffer      = 4 << 20  // asked of the kernel, for bursts
 )
 
-func (s *Stack) newSocket(pc *net.UDPConn) *socket {
+func (s *Stack) newSocket(pc packetConn) *socket {
 	u := &socket{s: s, kind: s.kinds["udp"], pc: pc, local: addrPort(pc.LocalAddr()), seed: maphash.MakeSeed()}
 	_ = pc.SetReadBuffer(readBuffer) // as much as the kernel allows
 	u.requests = make([]chan packet, s.cfg.Workers)
