@@ -53,6 +53,15 @@ func isChar(r rune) bool {
 		r >= 0xE000 && r < 0xFFFE || r >= 0x10000 && r <= 0x10FFFF
 }
 
+// isChar reports whether a byte of a stop class starts a character of XML.
+func (p *parser) isChar(i int) bool {
+	c := p.s[i]
+	if c != 0xEF {
+		return c >= ' ' || c == '\t' || c == '\n' || c == '\r'
+	}
+	return p.s[i+1] != 0xBF || p.s[i+2] < 0xBE
+}
+
 // isNameStart implements NameStartChar (XML 1.0, section 2.3) beyond ASCII.
 func isNameStart(r rune) bool {
 	for _, s := range [...][2]rune{

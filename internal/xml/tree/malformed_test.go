@@ -33,6 +33,7 @@ var malformed = []struct {
 	{"digit starts a name", "<1a/>", "1:2: found '1'", nil},
 	{"middle dot starts a name", "<\u00B7a/>", "1:2: found '·' (U+00B7)", nil},
 	{"multiplication sign in a name", "<a\u00D7/>", "1:3: found '×' (U+00D7) in tag", nil},
+	{"Greek question mark in a name", "<a\u037E/>", "1:3: found '\u037E' (U+037E) in tag", nil},
 	{"combining accent starts a local name", "<a xmlns:p='u'><p:\u0301b/></a>", "1:19: found '\u0301' (U+0301)", nil},
 	{"colon first", "<:a/>", "1:2: found ':'", nil},
 	{"colon last", "<a:/>", "1:4: found '/'", nil},
@@ -200,6 +201,7 @@ func TestMalformedWithDTD(t *testing.T) {
 		{"bad parameter entity", "<!DOCTYPE a [%b]><a/>", "1:16: found ']' in a reference to a parameter entity", nil},
 		{"control character", "<!DOCTYPE a [<!ENTITY e '\x01'>]><a/>", "1:26: found U+0001", nil},
 		{"entity as namespace name", "<!DOCTYPE a><a xmlns='&ns;'/>", "1:23: namespace name &ns; refers to an entity", ErrEntity},
+		{"no DTD", "<a>&e;</a>", "1:4: entity &e; is not declared", ErrEntity},
 		{"entity not closed", "<!DOCTYPE a><a>&b </a>", "1:18: found ' ' after \"&b\"", nil},
 	} {
 		t.Run(test.name, func(t *testing.T) {

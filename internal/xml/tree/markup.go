@@ -175,12 +175,3 @@ func (p *parser) skipSpace() {
 func isEncodingName(s string) bool {
 	return s != "" && s[0] != '_' && s[0] != '.' && s[0] != '-' && (s[0] < '0' || s[0] > '9')
 }
-
-// isChar reports whether a byte of a stop class starts a character of XML.
-func (p *parser) isChar(i int) bool {
-	c := p.s[i]
-	if c != 0xEF {
-		return c >= ' ' || c == '\t' || c == '\n' || c == '\r'
-	}
-	return p.s[i+1] != 0xBF || p.s[i+2] < 0xBE
-}

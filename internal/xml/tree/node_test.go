@@ -151,7 +151,7 @@ func TestManyPrefixes(t *testing.T) {
 	for i := range n {
 		fmt.Fprintf(&b, " xmlns:p%d='u%d'", i, i)
 	}
-	b.WriteString("><p0:b xmlns:p0='v'/><p0:c/>")
+	b.WriteString("><p0:b xmlns:p0='v' xmlns:p40='w'/><p0:c/>")
 	for i := range n {
 		fmt.Fprintf(&b, "<p%d:d/>", i)
 	}
@@ -171,10 +171,11 @@ func TestManyPrefixes(t *testing.T) {
 		}
 		seen[prefix] = uri
 	}
-	if len(seen) != n+1 || seen["p0"] != "v" || seen["p40"] != "u40" {
+	if len(seen) != n+1 || seen["p0"] != "v" || seen["p40"] != "w" || seen["p41"] != "u41" {
 		t.Errorf("in scope: %v", seen)
 	}
 	refused(t, b.String()+"<q:e/></a>", Options{}, "1:", ErrPrefix)
+	refused(t, b.String()+"<e xmlns:q='x' xmlns:r='x' q:f='' r:f=''/></a>", Options{}, "1:", nil)
 }
 
 // TestZero calls every method on what is no node, attribute, declaration or document.
@@ -296,6 +297,12 @@ func TestAllocations(t *testing.T) {
 	if n := testing.AllocsPerRun(100, parse); n > 2 {
 		t.Errorf("%v allocations a parse", n)
 	}
+	src = []byte("<a b='&amp;'>&#160;" + strings.Repeat("&lt;<![CDATA[x]]>\r\n", 100) + "</a>")
+	if n := testing.AllocsPerRun(100, parse); n > 2 {
+		t.Errorf("%v allocations a parse of references and sections", n)
+	}
+	src = []byte(presence)
+	parse()
 	const pidf = "urn:ietf:params:xml:ns:pidf"
 	read := func() {
 		size := 0

@@ -192,74 +192,74 @@ func (p *parser) add(kind Kind, start, end int) *node {
 	return n
 }
 
-// text reads character data, references and CDATA sections up to other markup, and makes a text node of them. Empty
-// CDATA sections alone make none, since no text node is empty.
+// text reads character data, references and CDATA sections up to other markup, and makes a text node of them.
 func (p *parser) text() error {
 	s, i, start := p.s, p.i, p.i
-	var f flags
 	for classes[s[i]]&space != 0 && s[i] != '\r' {
 		i++
 	}
-	if s[i] == '<' && s[i+1] != '!' {
-		p.i = i
-		p.add(Text, start, i).flags = blank
-		return nil
+	indent := i
+	for classes[s[i]]&textStop == 0 {
+		i++
 	}
-	empty, solid := i == start, false
+	if s[i] != '<' || s[i+1] == '!' {
+		return p.mixedText()
+	}
+	p.i = i
+	n := p.add(Text, start, i)
+	if i == indent {
+		n.flags = blank
+	}
+	return nil
+}
+
+// mixedText does what text does, for any text. Empty CDATA sections alone make no node, since no text node is empty.
+func (p *parser) mixedText() error {
+	s, i, start := p.s, p.i, p.i
+	f, empty := blank, true
 	for {
 		from := i
 		for classes[s[i]]&textStop == 0 {
 			i++
 		}
-		solid = solid || !isBlank(s[from:i])
-		empty = empty && i == from
-		switch s[i] {
-		case '<':
-			if s[i+1] != '!' || !strings.HasPrefix(s[i:], cdataStart) {
-				if !solid {
-					f |= blank
-				}
-				if p.i = i; !empty {
-					p.add(Text, start, i).flags = f
-				}
-				return nil
-			}
+		chars := s[from:i]
+		switch {
+		case chars != "":
+		case strings.HasPrefix(s[i:], cdataStart):
 			from = i + len(cdataStart)
 			end, _, err := p.opaque(i, from, cdataEnd, "CDATA section")
 			if err != nil {
 				return err
 			}
-			f |= coded
-			solid = solid || !isBlank(s[from:end])
-			empty = empty && from == end
-			i = end + len(cdataEnd)
-			continue
-		case '&':
+			chars, i, f = s[from:end], end+len(cdataEnd), f|coded
+		case s[i] == '<':
+			if p.i = i; !empty {
+				p.add(Text, start, i).flags = f
+			}
+			return nil
+		case s[i] == '&':
 			r, next, err := p.reference(i)
 			if err != nil {
 				return err
 			}
-			f |= coded
+			chars, i, f = string(r), next, f|coded
 			if r == noChar {
 				f |= unresolved
 			}
-			solid = solid || r >= utf8.RuneSelf || classes[byte(r)]&space == 0
-			i = next - 1
-		case ']':
-			if strings.HasPrefix(s[i:], cdataEnd) {
-				return p.fail(i, nil, `found "]]>" in text, write "]]&gt;"`)
-			}
-			solid = true
-		case '\r':
-			f |= coded
+		case strings.HasPrefix(s[i:], cdataEnd):
+			return p.fail(i, nil, `found "]]>" in text, write "]]&gt;"`)
+		case !p.isChar(i):
+			return p.badText(i)
 		default:
-			if !p.isChar(i) {
-				return p.badText(i)
+			if s[i] == '\r' {
+				f |= coded
 			}
-			solid = true
+			chars, i = s[i:i+1], i+1
 		}
-		empty = false
-		i++
+		empty = empty && chars == ""
+		if !isBlank(chars) {
+			f &^= blank
+		}
 	}
 }
 

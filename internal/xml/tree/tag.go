@@ -1,6 +1,7 @@
 package tree
 
 import (
+	"strings"
 	"unicode/utf8"
 )
 
@@ -131,7 +132,7 @@ func (p *parser) attribute(start int) (next int, err error) {
 
 // isXMLNS reports whether an attribute of this name is a namespace declaration.
 func isXMLNS(name string) bool {
-	return len(name) >= len("xmlns") && name[:5] == "xmlns" && (len(name) == len("xmlns") || name[5] == ':')
+	return strings.HasPrefix(name, "xmlns") && (len(name) == len("xmlns") || name[len("xmlns")] == ':')
 }
 
 // value reads the value whose opening quote stands at i, and returns where its closing quote stands.

@@ -152,6 +152,7 @@ func Parse(src []byte, opt Options) (*Tree, error) {
 
 // Parse does what the function Parse does, using the memory of the document that t held before. Nodes, attributes and
 // declarations of that document become invalid; strings and bytes taken from it stay good. After an error t is empty.
+// The memory that t keeps is what its largest document so far needed.
 func (t *Tree) Parse(src []byte, opt Options) error {
 	err := t.parse(src, opt)
 	if err != nil {

@@ -42,6 +42,8 @@ var wellFormed = []struct{ name, src, want string }{
 	{"PI content", "<?p \t a?b? > ?>\n<a><?p ??></a>", "?p \"a?b? > \"\n<{}a> in <>\n?p \"?\"\n"},
 	{"comment content", "<!----><!---a - b--><a><!-- <b>&c;]]> --></a>", "!\"\"\n!\"-a - b\"\n<{}a> in <>\n!\" <b>&c;]]> \"\n"},
 	{"line ends", "<a b='1\r\n2\r3\n4'>\r\nx\r\ry\n<!--\r\n-\r--><?p \r?></a>", "<{}a {}b=\"1 2 3 4\"> in <>\n\"\\nx\\n\\ny\\n\" blank:false in <a>\n!\"\\n-\\n\"\n?p \"\"\n"},
+	{"line ends beside what is no reference", "<!--\r&amp;<--><?p &amp;\r<?><a/>", "!\"\\n&amp;<\"\n?p \"&amp;\\n<\"\n<{}a> in <>\n"},
+	{"lone CR in a value", "<a b='1\r2'/>", "<{}a {}b=\"1 2\"> in <>\n"},
 	{"CR by reference", "<a b='1&#13;&#xA;2'>&#xD;\n</a>", "<{}a {}b=\"1\\r\\n2\"> in <>\n\"\\r\\n\" blank:true in <a>\n"},
 	{"CDATA", "<a>x<![CDATA[<&\r\n]]]]><![CDATA[>]]>y</a>", "<{}a> in <>\n\"x<&\\n]]>y\" blank:false in <a>\n"},
 	{"CDATA of white space", "<a><![CDATA[\n]]> </a>", "<{}a> in <>\n\"\\n \" blank:true in <a>\n"},
@@ -102,6 +104,19 @@ func TestDoctype(t *testing.T) {
 	if dtd := mustParse(t, []byte("<a/>"), Options{AllowDTD: true}).Doctype(); dtd != nil {
 		t.Errorf("document type declaration %q from nowhere", dtd)
 	}
+}
+
+func TestExternalEntity(t *testing.T) {
+	const src = "<!DOCTYPE a [<!ENTITY e SYSTEM 'file:///etc/hostname'>]><a b='&e;'>&e;</a>"
+	t.Run("PDF-020 external entities are refused", func(t *testing.T) {
+		refused(t, src, Options{}, "1:1: found a document type declaration", ErrDTD)
+	})
+	t.Run("kept as written where a DTD is allowed", func(t *testing.T) {
+		root := mustParse(t, []byte(src), Options{AllowDTD: true}).Root()
+		if b, _ := root.Attr("", "b"); b != "&e;" || root.Text() != "&e;" {
+			t.Errorf("%q %q", b, root.Text())
+		}
+	})
 }
 
 func TestUnresolved(t *testing.T) {
