@@ -129,7 +129,9 @@ name is not overwritten without --force, which replaces all of its settings.`,
 	fs, f := cmd.Flags(), &o.fields
 	fs.SortFlags = false
 	for _, key := range kit.AccountKeys {
-		fs.StringVar(key.In(f), strings.ReplaceAll(key.Name, "_", "-"), "", key.Meaning)
+		name := strings.ReplaceAll(key.Name, "_", "-")
+		fs.StringVar(key.In(f), name, "", key.Meaning)
+		fs.Lookup(name).Usage = "`" + key.Value + "`: " + key.Meaning
 	}
 	fs.BoolVar(&f.PasswordStdin, "password-stdin", false, "keep the first line of stdin as the password")
 	fs.BoolVar(&o.def, "default", false, "make it the default")

@@ -36,24 +36,25 @@ type Fields struct {
 // AccountKey is a setting of an account with its meaning.
 type AccountKey struct {
 	Name    string
+	Value   string // what a value is called in the help
 	Meaning string
 	field   func(*Fields) *string
 }
 
 // AccountKeys are the settings of an account in the order in which they are shown.
 var AccountKeys = []AccountKey{
-	{"aor", "address of record, such as sip:alice@example.com", func(f *Fields) *string { return &f.AOR }},
-	{"user", "user name for authentication; absent: the user part of aor", func(f *Fields) *string { return &f.User }},
-	{"password", "the password itself; better one of the next two", func(f *Fields) *string { return &f.Password }},
-	{"password_file", "file whose first line is the password", func(f *Fields) *string { return &f.PasswordFile }},
-	{"password_command", "shell command that prints the password", func(f *Fields) *string { return &f.PasswordCommand }},
-	{"proxy", "outbound proxy, [udp:|tcp:|tls:|ws:|wss:]HOST[:PORT]; absent: found by DNS from the domain", func(f *Fields) *string { return &f.Proxy }},
-	{"transport", "udp, tcp, tls, ws or wss, when proxy does not say", func(f *Fields) *string { return &f.Transport }},
-	{"xcap_root", "XCAP root URI, such as https://xcap.example.com/xcap-root", func(f *Fields) *string { return &f.XCAPRoot }},
-	{"msrp_relay", "MSRP relay, such as msrps://relay.example.com:2855;tcp", func(f *Fields) *string { return &f.MSRPRelay }},
-	{"ca", "PEM file of the authorities that TLS trusts; absent: those of the system", func(f *Fields) *string { return &f.CA }},
-	{"cert", "PEM file of the client certificate", func(f *Fields) *string { return &f.Cert }},
-	{"key", "PEM file of the key of cert", func(f *Fields) *string { return &f.Key }},
+	{"aor", "URI", "address of record, such as sip:alice@example.com", func(f *Fields) *string { return &f.AOR }},
+	{"user", "NAME", "user name for authentication; absent: the user part of aor", func(f *Fields) *string { return &f.User }},
+	{"password", "SECRET", "the password itself; better one of the next two", func(f *Fields) *string { return &f.Password }},
+	{"password_file", "FILE", "file whose first line is the password", func(f *Fields) *string { return &f.PasswordFile }},
+	{"password_command", "COMMAND", "shell command that prints the password", func(f *Fields) *string { return &f.PasswordCommand }},
+	{"proxy", "PROXY", "outbound proxy, [udp:|tcp:|tls:|ws:|wss:]HOST[:PORT]; absent: found by DNS from the domain", func(f *Fields) *string { return &f.Proxy }},
+	{"transport", "TRANSPORT", "preferred transport when proxy does not say: udp, tcp, tls, ws or wss", func(f *Fields) *string { return &f.Transport }},
+	{"xcap_root", "URI", "XCAP root URI, such as https://xcap.example.com/xcap-root", func(f *Fields) *string { return &f.XCAPRoot }},
+	{"msrp_relay", "URI", "MSRP relay, such as msrps://relay.example.com:2855;tcp", func(f *Fields) *string { return &f.MSRPRelay }},
+	{"ca", "FILE", "PEM file of the authorities that TLS trusts; absent: those of the system", func(f *Fields) *string { return &f.CA }},
+	{"cert", "FILE", "PEM file of the client certificate", func(f *Fields) *string { return &f.Cert }},
+	{"key", "FILE", "PEM file of the key of cert", func(f *Fields) *string { return &f.Key }},
 }
 
 // Get returns the value of the setting in f.

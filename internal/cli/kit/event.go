@@ -1,6 +1,8 @@
 package kit
 
 import (
+	"encoding"
+	"encoding/json"
 	"reflect"
 	"slices"
 	"strings"
@@ -19,7 +21,7 @@ type Event struct {
 // Field is a field of an event.
 type Field struct {
 	Name     string // as in the JSON, with the names of the objects around it: "document.tuples[].id"
-	Type     string // string, number, boolean, object, list of …, time
+	Type     string // string, number, boolean, object, list of …, time, or JSON for a type that writes itself
 	Optional bool   // absent when empty
 	Meaning  string
 }
@@ -81,6 +83,13 @@ func kindOf(typ reflect.Type) (kind string, inner reflect.Type, suffix string) {
 		return "time", nil, ""
 	case reflect.TypeFor[Duration]():
 		return "number", nil, ""
+	}
+	switch {
+	case typ.Kind() == reflect.Interface:
+	case reflect.PointerTo(typ).Implements(reflect.TypeFor[json.Marshaler]()):
+		return "JSON", nil, ""
+	case reflect.PointerTo(typ).Implements(reflect.TypeFor[encoding.TextMarshaler]()):
+		return "string", nil, ""
 	}
 	switch typ.Kind() {
 	case reflect.Bool:

@@ -10,8 +10,13 @@ import (
 )
 
 // FlagForm returns how a flag is written, "-o, --output text|json|raw", and what it does, with its default. The help and the manual show the same.
+// A usage text that begins with "`NAME`: " only names the value.
 func FlagForm(f *pflag.Flag) (form, meaning string) {
 	value, meaning := pflag.UnquoteUsage(f)
+	if name, plain := typeNames[value]; plain {
+		value = name
+	}
+	meaning = strings.TrimPrefix(meaning, value+": ")
 	form = "--" + f.Name
 	if f.Shorthand != "" {
 		form = "-" + f.Shorthand + ", " + form
@@ -27,6 +32,9 @@ func FlagForm(f *pflag.Flag) (form, meaning string) {
 	}
 	return form, meaning
 }
+
+// typeNames are what flags without a name for their value show.
+var typeNames = map[string]string{"string": "VALUE", "strings": "VALUES", "stringArray": "VALUE", "int": "N", "uint": "N", "float": "N", "duration": "DURATION"}
 
 // UseLine returns the line that shows how the command is called.
 func UseLine(cmd *cobra.Command) string {
