@@ -211,7 +211,7 @@ func (c *conn) append(b []byte) {
 
 // queued takes notice of the message from offset from on, and sees to it that it gets written.
 func (c *conn) queued(from int) {
-	if len(*c.pending)-from > len(pong) {
+	if len(*c.pending)-from > len(lineEnd) {
 		c.s.count.out(c.kind)
 		if c.s.cfg.Trace != nil {
 			c.marks = append(c.marks, from)

@@ -20,10 +20,10 @@ import (
 
 func TestStreamOrder(t *testing.T) {
 	const n = 2000
-	var handled []uint32
+	handled := make(chan uint32, n)
 	s := serve(t, Config{}, func(s *Stack) {
 		s.Handle("PUBLISH", func(_ context.Context, r *Request) *Response {
-			handled = append(handled, r.CSeq().SeqNo)
+			handled <- r.CSeq().SeqNo
 			return Answer(200)
 		})
 	})
@@ -38,8 +38,8 @@ func TestStreamOrder(t *testing.T) {
 			t.Fatalf("answer %d has CSeq %s", i+1, cseq)
 		}
 	}
-	for i, got := range handled {
-		if got != uint32(i+1) {
+	for i := range n {
+		if got := <-handled; got != uint32(i+1) {
 			t.Fatalf("request %d was handled as number %d", got, i+1)
 		}
 	}
@@ -313,7 +313,7 @@ func TestAnswerWithoutConnection(t *testing.T) {
 	_ = w.conn.Close()
 	// The answer is given when the stack can no longer write to the connection of the request.
 	for c := only(s); ; {
-		if err := c.send(pong, 1); err != nil {
+		if err := c.send(lineEnd, 1); err != nil {
 			break
 		}
 	}

@@ -281,8 +281,8 @@ func (e *envelope) line(b []byte) (line, rest []byte) {
 	} else {
 		line = line[:i-1]
 	}
-	if bytes.IndexByte(line, '\r') >= 0 || bytes.IndexByte(line, 0) >= 0 {
-		e.blame("Control character in header")
+	if bytes.IndexByte(line, '\r') >= 0 {
+		e.blame("Carriage return inside a line")
 	}
 	return line, rest
 }
@@ -433,12 +433,10 @@ func (e *envelope) answerable() bool {
 	return echoable(e.from) && echoable(e.to) && echoable(e.callID) && echoable(e.cseq)
 }
 
-// echoable tells whether CR, LF and NUL stand in v as folding only.
+// echoable tells whether CR and LF stand in v as folding only.
 func echoable(v []byte) bool {
 	for i, c := range v {
 		switch c {
-		case 0:
-			return false
 		case '\r':
 			if i+1 == len(v) || v[i+1] != '\n' {
 				return false

@@ -11,7 +11,7 @@ type framer struct {
 	ends     int // line ends since the last message
 }
 
-var pong = []byte("\r\n")
+var lineEnd = []byte("\r\n")
 
 // take handles all complete messages in buf and returns how many bytes they had. An error means that the connection
 // cannot be used any further.
@@ -53,7 +53,7 @@ func (r *framer) lineEnds(b []byte) (n int) {
 		}
 		if r.ends++; r.ends == 2 {
 			r.ends = 0
-			_ = r.c.send(pong, 1)
+			_ = r.c.send(lineEnd, 1)
 			r.c.throttle()
 		}
 	}

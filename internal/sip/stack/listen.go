@@ -60,13 +60,8 @@ func (s *Stack) Listen(ctx context.Context, eps ...Endpoint) error {
 }
 
 // bindAll binds the endpoints in groups that share a port number.
-func (s *Stack) bindAll(ctx context.Context, eps []Endpoint) (bound []*binding, err error) {
-	bound = make([]*binding, len(eps))
-	defer func() {
-		if err != nil {
-			closeAll(bound)
-		}
-	}()
+func (s *Stack) bindAll(ctx context.Context, eps []Endpoint) ([]*binding, error) {
+	bound := make([]*binding, len(eps))
 	for i := range eps {
 		if bound[i] != nil {
 			continue
@@ -75,7 +70,8 @@ func (s *Stack) bindAll(ctx context.Context, eps []Endpoint) (bound []*binding, 
 		if j := s.partner(eps, i); j > 0 && bound[j] == nil {
 			group = append(group, j)
 		}
-		if err = s.bindGroup(ctx, eps, group, bound); err != nil {
+		if err := s.bindGroup(ctx, eps, group, bound); err != nil {
+			closeAll(bound)
 			return nil, err
 		}
 	}

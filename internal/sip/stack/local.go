@@ -17,7 +17,7 @@ func (s *Stack) socketFor(to netip.Addr) *socket {
 	return b.socket
 }
 
-// bindingFor is the best listener of a transport towards an address.
+// bindingFor is the best listener of a transport towards an address, the first one where that is not known.
 func (s *Stack) bindingFor(k *kind, to netip.Addr) (best *binding) {
 	score := 0
 	for _, b := range *s.bindings.Load() {
@@ -25,6 +25,8 @@ func (s *Stack) bindingFor(k *kind, to netip.Addr) (best *binding) {
 		n := 0
 		switch {
 		case b.kind != k:
+		case !to.IsValid():
+			n = 1
 		case a.IsUnspecified() && (a.Is4() == to.Is4() || b.bothFamilies()):
 			n = 2
 		case a.Is4() != to.Is4() || a.IsUnspecified():

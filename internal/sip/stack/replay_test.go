@@ -261,7 +261,9 @@ func TestTags(t *testing.T) {
 		s.Handle("SUBSCRIBE", func(context.Context, *Request) *Response { return &Response{Status: 200, ToTag: "mine"} })
 	})
 	w := dial(t, s, "udp")
-	tag := func(answer string) string { return strings.TrimPrefix(field(answer, "To"), "<sip:bob@example.com>;tag=") }
+	tag := func(answer string) string {
+		return strings.TrimPrefix(field(answer, "To"), "<sip:bob@example.com>;tag=")
+	}
 	m := msg("REGISTER")
 	a, b, c := tag(w.ask(m)), tag(w.ask(m)), tag(w.ask(renew(m)))
 	if a != b || a == c || len(a) < 8 {

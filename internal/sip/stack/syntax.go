@@ -185,9 +185,9 @@ func parseVia(b []byte) (v via, rest []byte, ok bool) {
 	return v, rest, len(rest) > 0
 }
 
-// viaProtocol reads "SIP/2.0/UDP" and the white space behind it.
+// viaProtocol reads "SIP/2.0/UDP", of any version, and the white space behind it.
 func viaProtocol(b []byte) ([]byte, bool) {
-	for i, want := range [...]string{"sip", "2.0", ""} {
+	for i := range 3 {
 		if i > 0 {
 			b = skipSpace(b)
 			if len(b) == 0 || b[0] != '/' {
@@ -196,7 +196,7 @@ func viaProtocol(b []byte) ([]byte, bool) {
 			b = skipSpace(b[1:])
 		}
 		n := run(b, isToken)
-		if n == 0 || want != "" && !equalFold(b[:n], want) {
+		if n == 0 || i == 0 && !equalFold(b[:n], "sip") {
 			return nil, false
 		}
 		b = b[n:]

@@ -329,8 +329,11 @@ func TestManyPending(t *testing.T) {
 		for range n {
 			s.Send(outgoing("NOTIFY", Target{Addr: there.String()}), func(_ *sip.Response, err error) { done <- err })
 		}
-		for _, d := range f.sent()[:n/2] {
+		for i, d := range f.sent()[:n/2] {
 			f.in <- datagram{answerFor(d.data, "200 OK"), there}
+			if i%500 == 0 {
+				synctest.Wait()
+			}
 		}
 		time.Sleep(33 * time.Second)
 		synctest.Wait()

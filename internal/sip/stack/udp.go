@@ -1,6 +1,7 @@
 package stack
 
 import (
+	"bytes"
 	"errors"
 	"hash/maphash"
 	"net"
@@ -55,7 +56,7 @@ func (s *Stack) newSocket(pc packetConn) *socket {
 	for i := range u.requests {
 		u.requests[i] = make(chan packet, s.cfg.WorkerQueue)
 	}
-	u.responses = make(chan packet, s.cfg.WorkerQueue*responseWorkers)
+	u.responses = make(chan packet, s.cfg.WorkerQueue*s.cfg.Workers)
 	return u
 }
 
@@ -165,6 +166,9 @@ func (u *socket) handle(e *envelope, data []byte, remote netip.AddrPort) {
 	}
 	end := headEnd(data, 0)
 	if end == 0 {
+		if bytes.HasSuffix(data, lineEnd) {
+			data = append(data, lineEnd...) // liberal: the end of the datagram ends the header too
+		}
 		end = len(data)
 	}
 	if !e.scan(data[:end]) {
