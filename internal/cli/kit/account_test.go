@@ -208,7 +208,7 @@ func TestSecretSources(t *testing.T) {
 	t.Run("the terminal, once and only when asked for", func(t *testing.T) {
 		k, _, _ := withAccounts(t, "[accounts.a]\naor = \"sip:a@b\"\n", "")
 		asked := 0
-		k.Prompt = func(string) (string, error) { asked++; return "typed", nil }
+		k.Prompt = func(context.Context, string) (string, error) { asked++; return "typed", nil }
 		k.AccountName = "a"
 		a, _ := k.Account()
 		if asked != 0 {
@@ -219,7 +219,7 @@ func TestSecretSources(t *testing.T) {
 				t.Errorf("%q, %v, asked %d times", got, err, asked)
 			}
 		}
-		k.Prompt = func(string) (string, error) { return "", errors.New("no terminal") }
+		k.Prompt = func(context.Context, string) (string, error) { return "", errors.New("no terminal") }
 		a, _ = k.Account()
 		if _, err := a.Secret(t.Context()); exitOf(err) != ExitUsage {
 			t.Error(err)

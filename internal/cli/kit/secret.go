@@ -45,7 +45,7 @@ func secretOf(k *Kit, flags, file Fields) secret {
 		case file.PasswordCommand != "":
 			return k.secretFromCommand(ctx, file.PasswordCommand)
 		case k.Prompt != nil:
-			return k.secretFromPrompt()
+			return k.secretFromPrompt(ctx)
 		}
 		return "", Fail(ExitUsage, "password", "the server asks for one and there is none", noSecretTip)
 	}
@@ -128,8 +128,8 @@ func (k *Kit) secretFromCommand(ctx context.Context, command string) (string, er
 	return firstLine(bytes.NewReader(out), "running password_command")
 }
 
-func (k *Kit) secretFromPrompt() (string, error) {
-	s, err := k.Prompt("Password: ")
+func (k *Kit) secretFromPrompt(ctx context.Context) (string, error) {
+	s, err := k.Prompt(ctx, "Password: ")
 	switch {
 	case err != nil:
 		return "", Fail(ExitUsage, "asking for the password", err, noSecretTip)

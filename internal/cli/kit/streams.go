@@ -2,6 +2,7 @@ package kit
 
 import (
 	"bytes"
+	"context"
 	"io"
 	"os"
 	"path/filepath"
@@ -21,8 +22,8 @@ type Streams struct {
 	Width                 int                 // of the terminal, in columns
 	Env                   func(string) string // the environment
 	Dir                   string              // what relative file names are relative to; "" = the process's directory
-	// Prompt asks for a secret on the terminal without showing it; nil = there is nobody to ask.
-	Prompt func(label string) (string, error)
+	// Prompt asks for a secret on the terminal without showing it, until ctx ends; nil = there is nobody to ask.
+	Prompt func(ctx context.Context, label string) (string, error)
 }
 
 // System returns the streams of the process.
@@ -42,17 +43,36 @@ func System() Streams {
 	return s
 }
 
-// promptTerminal reads a line without echo from the controlling terminal, so that it works while stdin is a document.
-func promptTerminal(label string) (string, error) {
+// promptTerminal reads a line without echo from the controlling terminal, so that it works while stdin is a document. When ctx ends the terminal echoes again.
+func promptTerminal(ctx context.Context, label string) (string, error) {
 	tty, err := os.OpenFile("/dev/tty", os.O_RDWR, 0)
 	if err != nil {
 		return "", err
 	}
 	defer tty.Close()
+	fd := int(tty.Fd())
+	before, err := term.GetState(fd)
+	if err != nil {
+		return "", err
+	}
 	io.WriteString(tty, label)
-	secret, err := term.ReadPassword(int(tty.Fd()))
-	io.WriteString(tty, "\n")
-	return string(secret), err
+	defer io.WriteString(tty, "\n")
+	type answer struct {
+		secret []byte
+		err    error
+	}
+	typed := make(chan answer, 1)
+	go func() {
+		secret, err := term.ReadPassword(fd)
+		typed <- answer{secret, err}
+	}()
+	select {
+	case a := <-typed:
+		return string(a.secret), a.err
+	case <-ctx.Done():
+		term.Restore(fd, before)
+		return "", ctx.Err()
+	}
 }
 
 // Recorded returns streams that read the given input and record what is written: for tests.
