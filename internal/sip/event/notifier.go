@@ -41,6 +41,9 @@ type NotifierConfig struct {
 	MaxSubscriptions, MaxPerResource int
 	// Senders is the number of NOTIFYs rendered at a time. 0: 4.
 	Senders int
+	// MaxUnanswered bounds the NOTIFYs under way; further ones wait. It should
+	// be below what the wire takes. 0: 50,000.
+	MaxUnanswered int
 }
 
 // Notifier serves SUBSCRIBE for a set of packages and sends their NOTIFYs
@@ -84,12 +87,15 @@ func NewNotifier(cfg NotifierConfig, packages ...Package) *Notifier {
 	if cfg.Senders == 0 {
 		cfg.Senders = 4
 	}
+	if cfg.MaxUnanswered == 0 {
+		cfg.MaxUnanswered = 50_000
+	}
 	if cfg.Identify == nil {
 		cfg.Identify = fromIdentity
 	}
 	n := &Notifier{cfg: cfg, packages: map[string]Package{}, seed: maphash.MakeSeed(),
 		idle: make(chan struct{}, 1), stop: make(chan struct{})}
-	n.ready.init()
+	n.ready.init(cfg.MaxUnanswered)
 	for _, p := range packages {
 		n.packages[p.Name()] = p
 		n.names = append(n.names, p.Name())
@@ -263,8 +269,14 @@ func (n *Notifier) send() {
 		if s == nil {
 			return
 		}
-		if o, notice := s.next(); o != nil {
-			n.cfg.Wire.Send(o, func(res *sip.Response, err error) { s.answered(res, err, notice) })
+		o, notice := s.next()
+		if o == nil {
+			n.ready.done()
+			continue
 		}
+		n.cfg.Wire.Send(o, func(res *sip.Response, err error) {
+			n.ready.done()
+			s.answered(res, err, notice)
+		})
 	}
 }

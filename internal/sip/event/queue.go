@@ -3,21 +3,25 @@ package event
 import "sync"
 
 // readyQueue is the queue of subscriptions with something to send. Each
-// stands in it once, so it is bounded by their number.
+// stands in it once, so it is bounded by their number. It gives out no more
+// than may be under way at one time.
 type readyQueue struct {
-	mu     sync.Mutex
-	some   sync.Cond
-	ring   []*subscription
-	head   int
-	count  int
-	closed bool
+	mu       sync.Mutex
+	some     sync.Cond
+	ring     []*subscription
+	head     int
+	count    int
+	underWay int // taken and not done
+	most     int
+	closed   bool
 }
 
 // ringSize is the length that the ring begins with and shrinks to.
 const ringSize = 64
 
-func (q *readyQueue) init() {
+func (q *readyQueue) init(most int) {
 	q.some.L = &q.mu
+	q.most = most
 	q.ring = make([]*subscription, ringSize)
 }
 
@@ -40,11 +44,12 @@ func (q *readyQueue) resize(size int) {
 	q.ring, q.head = ring, 0
 }
 
-// take waits for a subscription; nil when the queue is closed.
+// take waits for a subscription; nil when the queue is closed. Each needs a
+// call of done.
 func (q *readyQueue) take() *subscription {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for q.count == 0 && !q.closed {
+	for (q.count == 0 || q.underWay >= q.most) && !q.closed {
 		q.some.Wait()
 	}
 	if q.closed {
@@ -54,10 +59,22 @@ func (q *readyQueue) take() *subscription {
 	q.ring[q.head] = nil
 	q.head = (q.head + 1) % len(q.ring)
 	q.count--
+	q.underWay++
 	if q.count == 0 && len(q.ring) > ringSize {
 		q.resize(len(q.ring) / 2)
 	}
 	return s
+}
+
+// done tells that what take gave is over.
+func (q *readyQueue) done() {
+	q.mu.Lock()
+	full := q.underWay >= q.most
+	q.underWay--
+	q.mu.Unlock()
+	if full {
+		q.some.Signal()
+	}
 }
 
 func (q *readyQueue) close() {

@@ -7,7 +7,6 @@ import (
 	"sync"
 	"testing"
 	"testing/synctest"
-	"time"
 
 	"github.com/emiago/sipgo/sip"
 
@@ -29,6 +28,7 @@ func (everyone) Resource(u header.URI) (string, bool) {
 type sent struct {
 	*sip.Request
 	t    *testing.T
+	out  *stack.Outgoing
 	done func(*sip.Response, error)
 }
 
@@ -51,6 +51,32 @@ func (s *sent) answer(status int) {
 	synctest.Wait()
 }
 
+// answerWith is answer with one more header field.
+func (s *sent) answerWith(status int, name, value string) {
+	res := sip.NewResponseFromRequest(s.Request, status, "", nil)
+	res.AppendHeader(sip.NewHeader(name, value))
+	s.done(res, nil)
+	synctest.Wait()
+}
+
+// fail ends the transaction with an error.
+func (s *sent) fail(err error) {
+	s.done(nil, err)
+	synctest.Wait()
+}
+
+// says fails unless Subscription-State and body are these.
+func (s *sent) says(state, body string) *sent {
+	s.t.Helper()
+	if got := s.field("Subscription-State"); got != state {
+		s.t.Fatalf("Subscription-State is %q, want %q", got, state)
+	}
+	if got := string(s.Body()); got != body {
+		s.t.Fatalf("the body is %q, want %q", got, body)
+	}
+	return s
+}
+
 // state is the parsed Subscription-State.
 func (s *sent) state() header.SubscriptionState {
 	s.t.Helper()
@@ -70,7 +96,7 @@ type wire struct {
 }
 
 func (w *wire) Send(o *stack.Outgoing, done func(*sip.Response, error)) {
-	s := &sent{Request: parse(w.t, render(o)), t: w.t, done: done}
+	s := &sent{Request: parse(w.t, render(o)), t: w.t, out: o, done: done}
 	if w.hook != nil && w.hook(s) {
 		return
 	}
@@ -91,6 +117,28 @@ func (w *wire) take() *sent {
 	s := w.out[0]
 	w.out = w.out[1:]
 	return s
+}
+
+// answerAll answers all that is sent until nothing more comes: what ends a
+// subscription with last, else with status.
+func (w *wire) answerAll(last, status int) {
+	for {
+		synctest.Wait()
+		w.mu.Lock()
+		out := w.out
+		w.out = nil
+		w.mu.Unlock()
+		if len(out) == 0 {
+			return
+		}
+		for _, s := range out {
+			if s.state().State == "terminated" {
+				s.answer(last)
+			} else {
+				s.answer(status)
+			}
+		}
+	}
 }
 
 // quiet fails when something was sent.
@@ -124,6 +172,7 @@ type peer struct {
 	t      *testing.T
 	method string
 	user   string // presentity
+	from   string // user part of the peer
 	callID string
 	tag    string
 	toTag  string
@@ -142,7 +191,7 @@ func (p *peer) request(body string, extra ...string) *stack.Request {
 	lines := []string{
 		p.method + " sip:" + p.user + "@example.com SIP/2.0",
 		"Via: SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bK" + stack.NewTag(),
-		"Max-Forwards: 70", "From: <sip:watcher@example.com>;tag=" + p.tag, "To: " + to,
+		"Max-Forwards: 70", "From: <sip:" + p.from + "@example.com>;tag=" + p.tag, "To: " + to,
 		"Call-ID: " + p.callID, fmt.Sprintf("CSeq: %d %s", p.seq, p.method),
 	}
 	lines = append(lines, extra...)
@@ -150,11 +199,8 @@ func (p *peer) request(body string, extra ...string) *stack.Request {
 	return &stack.Request{Request: parse(p.t, strings.Join(lines, "\r\n"))}
 }
 
-var peers int
-
 func newPeer(t *testing.T, method, user string) *peer {
-	peers++
-	return &peer{t: t, method: method, user: user, callID: fmt.Sprintf("call%d@192.0.2.1", peers), tag: fmt.Sprintf("tag%d", peers)}
+	return &peer{t: t, method: method, user: user, from: "watcher", callID: stack.NewCallID(), tag: stack.NewTag()}
 }
 
 // respond runs a handler as the stack does: the Sent hook after the answer.
@@ -174,6 +220,20 @@ func fieldOf(res *stack.Response, name string) string {
 		}
 	}
 	return ""
+}
+
+// want fails unless the response has the status and the fields, given as
+// name, value, name, value. An empty value stands for an absent field.
+func want(t *testing.T, res *stack.Response, status int, fields ...string) {
+	t.Helper()
+	if res.Status != status {
+		t.Fatalf("answered %d %s, want %d", res.Status, res.Reason, status)
+	}
+	for i := 0; i < len(fields); i += 2 {
+		if got := fieldOf(res, fields[i]); got != fields[i+1] {
+			t.Fatalf("%s of the %d is %q, want %q", fields[i], status, got, fields[i+1])
+		}
+	}
 }
 
 // rig is a notifier with its packages over a wire.
@@ -239,6 +299,12 @@ func (r *rig) active(extra ...string) *peer {
 	return p
 }
 
+// alice and bob are resources.
+const (
+	alice = "sip:alice@example.com"
+	bob   = "sip:bob@example.com"
+)
+
 // notes is a package with one text per resource that all watchers share.
 type notes struct {
 	mu       sync.Mutex
@@ -247,6 +313,10 @@ type notes struct {
 	version  map[string]Mark
 	decision Decision
 	refuse   error
+	broken   error  // of Render
+	during   func() // called in Render, when the state has been read
+	opening  func() // called in Open
+	views    []*notesView
 	renders  int
 	closed   []string
 	defaults Defaults
@@ -263,6 +333,9 @@ func (n *notes) Types() []string    { return n.types }
 func (n *notes) Defaults() Defaults { return n.defaults }
 
 func (n *notes) Open(_ context.Context, r Request) (View, Decision, error) {
+	if n.opening != nil {
+		n.opening()
+	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.requests = append(n.requests, r)
@@ -273,7 +346,9 @@ func (n *notes) Open(_ context.Context, r Request) (View, Decision, error) {
 	if t, ok := r.Accept.Choose(n.types); ok && len(r.Accept) > 0 {
 		mediaType = t
 	}
-	return &notesView{n, r.Resource, mediaType}, n.decision, nil
+	v := &notesView{n: n, name: r.Resource, mediaType: mediaType}
+	n.views = append(n.views, v)
+	return v, n.decision, nil
 }
 
 // set changes a resource and tells the notifier.
@@ -290,19 +365,41 @@ type notesView struct {
 	n         *notes
 	name      string
 	mediaType string
+	closed    int
 }
 
 func (v *notesView) Key() string { return v.mediaType }
 func (v *notesView) Render(Mark) (Body, Mark, error) {
 	v.n.mu.Lock()
-	defer v.n.mu.Unlock()
 	v.n.renders++
-	return Body{Type: v.mediaType, Bytes: []byte("note: " + v.n.text[v.name])}, v.n.version[v.name] + 1, nil
+	body, mark, err := []byte("note: "+v.n.text[v.name]), v.n.version[v.name]+1, v.n.broken
+	v.n.mu.Unlock()
+	if v.n.during != nil {
+		v.n.during()
+	}
+	return Body{Type: v.mediaType, Bytes: body}, mark, err
 }
 func (v *notesView) Close(reason string) {
 	v.n.mu.Lock()
 	defer v.n.mu.Unlock()
+	v.closed++
 	v.n.closed = append(v.n.closed, reason)
+}
+
+// causes are those of the lifecycle so far.
+func (r *rig) causes() string {
+	synctest.Wait()
+	r.meta.mu.Lock()
+	defer r.meta.mu.Unlock()
+	return strings.Join(r.meta.causes, " ")
+}
+
+// closings are the reasons that views were closed with.
+func (r *rig) closings() string {
+	synctest.Wait()
+	r.notes.mu.Lock()
+	defer r.notes.mu.Unlock()
+	return strings.Join(r.notes.closed, " ")
 }
 
 // Check makes notes publishable: plain text without the word bad.
@@ -315,5 +412,3 @@ func (n *notes) Check(contentType string, body []byte) (Doc, error) {
 	}
 	return Doc{Type: contentType, Body: body}, nil
 }
-
-var hour = time.Hour
