@@ -17,7 +17,7 @@ import (
 type shower struct {
 	kit   *kit.Kit
 	pkg   string
-	once  bool // a fetch
+	once  bool        // a fetch
 	query *xpath.Expr // of --select
 }
 

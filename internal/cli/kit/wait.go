@@ -79,6 +79,7 @@ func (k *Kit) Watch(ctx context.Context, w Wait) (*Watch, error) {
 	if w.Timeout == 0 && k.TimeoutSet {
 		w.Timeout = k.Timeout.Std()
 	}
+	k.watchReader(k.Out)
 	watch := &Watch{count: w.Count, unmet: w.Count > 0 || len(w.Until) > 0}
 	for _, expr := range w.Until {
 		m, err := ParseUntil(expr, w.NS, w.Keys...)
