@@ -1,0 +1,547 @@
+package event_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"imp/internal/sip/event"
+	"imp/internal/sip/header"
+	"imp/internal/sip/stack"
+)
+
+func TestSubscribeRequest(t *testing.T) {
+	t.Run("EVT-009 the SUBSCRIBE has one Event with package, id and parameters", func(t *testing.T) {
+		withSubscriber(t, func(t *testing.T, r *subscriberRig) {
+			o := watching()
+			o.Event = header.Event{Package: "presence", ID: "7", HasID: true, Params: header.Params{{Name: "max-rate", Value: "0.5"}}}
+			r.begin(o)
+			r.wire.next().wants("Event", "presence;id=7;max-rate=0.5")
+		})
+	})
+	t.Run("EVT-010 Expires is what was asked for, and absent when nothing was", func(t *testing.T) {
+		withSubscriber(t, func(t *testing.T, r *subscriberRig) {
+			o := watching()
+			o.Expires = 90 * time.Second
+			r.begin(o)
+			r.wire.next().wants("Expires", "90")
+			o.Expires = 0
+			r.begin(o)
+			none(t, r.wire.next().Request, "Expires")
+		})
+	})
+	t.Run("EVT-011 an initial SUBSCRIBE is outside any dialog and has a Contact", func(t *testing.T) {
+		withSubscriber(t, func(t *testing.T, r *subscriberRig) {
+			r.begin(watching())
+			r.begin(watching())
+			first, second := r.wire.next(), r.wire.next()
+			if got := first.Method.String() + " " + first.Recipient.String(); got != "SUBSCRIBE sip:bob@example.com" {
+				t.Fatalf("request line %q", got)
+			}
+			first.wants("To", "<sip:bob@example.com>")
+			first.wants("Contact", "<sip:alice@192.0.2.1:5060>")
+			first.wants("Max-Forwards", "70")
+			if from := first.one("From"); !strings.HasPrefix(from, `"Alice" <sip:alice@example.com>;tag=`) {
+				t.Fatalf("From %q", from)
+			}
+			if first.one("Call-ID") == second.one("Call-ID") || first.tag("From") == second.tag("From") || first.tag("From") == "" {
+				t.Fatal("two subscriptions share Call-ID or From tag")
+			}
+		})
+	})
+	t.Run("EVT-012 Accept lists the body types and is left out without any", func(t *testing.T) {
+		withSubscriber(t, func(t *testing.T, r *subscriberRig) {
+			o := watching()
+			o.Accept = []string{"application/pidf+xml", "application/pidf-diff+xml;q=0.5"}
+			r.begin(o)
+			r.wire.next().wants("Accept", "application/pidf+xml, application/pidf-diff+xml;q=0.5")
+			o.Accept = nil
+			r.begin(o)
+			none(t, r.wire.next().Request, "Accept")
+		})
+	})
+	t.Run("the body goes with its fields and its type", func(t *testing.T) {
+		withSubscriber(t, func(t *testing.T, r *subscriberRig) {
+			o := watching()
+			o.Body, o.BodyType = []byte("<filter/>"), "application/simple-filter+xml"
+			o.BodyFields = []stack.Field{{Name: "Content-Disposition", Value: "filter"}}
+			o.Fields = []stack.Field{{Name: "Supported", Value: "eventlist"}}
+			r.begin(o)
+			c := r.wire.next()
+			c.wants("Content-Type", "application/simple-filter+xml")
+			c.wants("Content-Disposition", "filter")
+			c.wants("Supported", "eventlist")
+			if string(c.Body()) != "<filter/>" {
+				t.Fatalf("body %q", c.Body())
+			}
+		})
+	})
+	t.Run("a preset route set is followed", func(t *testing.T) {
+		withSubscriber(t, func(t *testing.T, r *subscriberRig) {
+			o := watching()
+			o.Route.Set = []string{"<sip:proxy.example.net;lr>", "<sip:inner.example.net;lr>"}
+			r.begin(o)
+			c := r.wire.next()
+			if got := strings.Join(header.Values(c.Request, "Route"), " "); got != "<sip:proxy.example.net;lr> <sip:inner.example.net;lr>" {
+				t.Fatalf("Route %q", got)
+			}
+			if c.out.Target.Addr != "proxy.example.net" {
+				t.Fatalf("sent to %+v", c.out.Target)
+			}
+			o.Route = event.Route{Hop: stack.Target{Transport: "tcp", Addr: "192.0.2.7:5070"}}
+			r.begin(o)
+			if c = r.wire.next(); c.out.Target != o.Route.Hop {
+				t.Fatalf("sent to %+v", c.out.Target)
+			}
+			r.begin(watching())
+			if c = r.wire.next(); c.out.Target.Addr != "example.com" {
+				t.Fatalf("sent to %+v", c.out.Target)
+			}
+		})
+	})
+}
+
+func TestSubscribeOptionsRefused(t *testing.T) {
+	for name, change := range map[string]func(*event.SubscribeOptions){
+		"target":      func(o *event.SubscribeOptions) { o.Target = "bob" },
+		"two lines":   func(o *event.SubscribeOptions) { o.Target = "sip:bob@example.com>\r\nX: y" },
+		"identity":    func(o *event.SubscribeOptions) { o.From.URI = "" },
+		"package":     func(o *event.SubscribeOptions) { o.Event.Package = "presence, dialog" },
+		"accept":      func(o *event.SubscribeOptions) { o.Accept = []string{"pidf"} },
+		"contact":     func(o *event.SubscribeOptions) { o.Contact = nil },
+		"duration":    func(o *event.SubscribeOptions) { o.Expires = time.Millisecond },
+		"field name":  func(o *event.SubscribeOptions) { o.Fields = []stack.Field{{Name: "A B", Value: "c"}} },
+		"field value": func(o *event.SubscribeOptions) { o.Fields = []stack.Field{{Name: "A", Value: "b\r\nC: d"}} },
+		"body type":   func(o *event.SubscribeOptions) { o.Body = []byte("x") },
+		"body fields": func(o *event.SubscribeOptions) {
+			o.Body, o.BodyType, o.BodyFields = []byte("x"), "text/plain", []stack.Field{{Name: "", Value: "b"}}
+		},
+		"route": func(o *event.SubscribeOptions) { o.Route.Set = []string{"proxy"} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			withSubscriber(t, func(t *testing.T, r *subscriberRig) {
+				o := watching()
+				change(&o)
+				r.begin(o).failed()
+				r.wire.silent()
+			})
+		})
+	}
+}
+
+func TestSubscribeOutcome(t *testing.T) {
+	t.Run("EVT-013 without a NOTIFY a subscription fails after 64*T1 and nothing is left of it", func(t *testing.T) {
+		withSubscriberConfig(t, event.SubscriberConfig{T1: 100 * time.Millisecond}, func(t *testing.T, r *subscriberRig) {
+			tr := r.begin(watching())
+			c := r.wire.next()
+			c.answer(200, "n1", "Expires: 3600")
+			pass(6399 * time.Millisecond)
+			if tr.over() {
+				t.Fatalf("gave up early: %v", tr.err)
+			}
+			pass(time.Millisecond)
+			if err := tr.failed(); !errors.Is(err, event.ErrNoNotify) || !errors.Is(err, stack.ErrTimeout) {
+				t.Fatalf("error %v", err)
+			}
+			if r.Count() != 0 {
+				t.Fatal("state is left")
+			}
+		})
+	})
+	t.Run("EVT-019 a NOTIFY after timer N makes no subscription any more", func(t *testing.T) {
+		withSubscriber(t, func(t *testing.T, r *subscriberRig) {
+			r.begin(watching())
+			c := r.wire.next()
+			pass(31 * time.Second)
+			n := r.notifier(c, "n1")
+			n.contact = ""
+			n.answers(400, "active;expires=60", "") // still open
+			pass(time.Second)
+			n.answers(481, "active;expires=60", "")
+		})
+	})
+	t.Run("a SUBSCRIBE without any answer fails as a timeout", func(t *testing.T) {
+		withSubscriber(t, func(t *testing.T, r *subscriberRig) {
+			tr := r.begin(watching())
+			c := r.wire.next()
+			pass(32 * time.Second)
+			c.fail(stack.ErrTimeout)
+			if err := tr.failed(); !errors.Is(err, stack.ErrTimeout) || errors.Is(err, event.ErrNoNotify) {
+				t.Fatalf("error %v", err)
+			}
+		})
+	})
+	t.Run("a transport error is passed on", func(t *testing.T) {
+		withSubscriber(t, func(t *testing.T, r *subscriberRig) {
+			tr := r.begin(watching())
+			r.wire.next().fail(stack.ErrTransport)
+			if err := tr.failed(); !errors.Is(err, stack.ErrTransport) {
+				t.Fatalf("error %v", err)
+			}
+		})
+	})
+	for _, status := range []int{403, 404, 406, 489} {
+		t.Run("EVT-026 a refusal leaves no subscription", func(t *testing.T) {
+			withSubscriber(t, func(t *testing.T, r *subscriberRig) {
+				tr := r.begin(watching())
+				c := r.wire.next()
+				c.answer(status, "n1", `Warning: 399 example.com "not you"`, "u: presence, dialog", "Accept: text/plain", "Retry-After: 9 (later)")
+				e := expectStatus(t, tr.failed(), status)
+				if e.Warning != "not you" || strings.Join(e.AllowEvents(), "+") != "presence+dialog" || e.Field("accept") != "text/plain" {
+					t.Fatalf("%+v", e)
+				}
+				if d, ok := e.RetryAfter(); !ok || d != 9*time.Second {
+					t.Fatalf("retry after %v", d)
+				}
+				if r.Count() != 0 {
+					t.Fatal("state is left")
+				}
+				r.notifier(c, "n1").answers(481, "active;expires=3600", "")
+				r.wire.silent()
+			})
+		})
+	}
+	t.Run("EVT-025 a 202 is as good as a 200", func(t *testing.T) {
+		withSubscriber(t, func(t *testing.T, r *subscriberRig) {
+			tr := r.begin(watching())
+			c := r.wire.next()
+			c.answer(202, "n1", "Expires: 60")
+			r.notifier(c, "n1").accepts("active", "<presence/>")
+			if all := expectEvents(t, tr.ok(), "subscribed notify"); all[0].Expires != time.Minute {
+				t.Fatalf("lasts %v", all[0].Expires)
+			}
+		})
+	})
+	t.Run("EVT-027 giving up sends no CANCEL and leaves nothing", func(t *testing.T) {
+		withSubscriber(t, func(t *testing.T, r *subscriberRig) {
+			tr := r.begin(watching())
+			c := r.wire.next()
+			tr.cancel()
+			tr.failed()
+			r.wire.silent()
+			c.answer(200, "n1", "Expires: 60")
+			r.notifier(c, "n1").answers(481, "active;expires=60", "")
+			if r.Count() != 0 {
+				t.Fatal("state is left")
+			}
+		})
+	})
+	t.Run("EVT-031 after a 423 it asks for what is needed, once", func(t *testing.T) {
+		withSubscriber(t, func(t *testing.T, r *subscriberRig) {
+			o := watching()
+			o.Expires = time.Minute
+			tr := r.begin(o)
+			first := r.wire.next()
+			first.answer(423, "n1", "Min-Expires: 1800")
+			second := r.wire.next()
+			second.wants("Expires", "1800")
+			second.wants("Call-ID", first.one("Call-ID"))
+			second.wants("From", first.one("From"))
+			if second.seq() != first.seq()+1 {
+				t.Fatalf("CSeq %d after %d", second.seq(), first.seq())
+			}
+			second.answer(423, "n1", "Min-Expires: 3600")
+			expectStatus(t, tr.failed(), 423)
+			r.wire.silent()
+		})
+	})
+	t.Run("a 423 that asks for no more than was asked is a refusal", func(t *testing.T) {
+		withSubscriber(t, func(t *testing.T, r *subscriberRig) {
+			tr := r.begin(watching())
+			r.wire.next().answer(423, "n1", "Min-Expires: 3600")
+			expectStatus(t, tr.failed(), 423)
+			r.wire.silent()
+		})
+	})
+}
+
+func TestFirstNotify(t *testing.T) {
+	t.Run("EVT-015 a NOTIFY before the response makes the subscription", func(t *testing.T) {
+		withSubscriber(t, func(t *testing.T, r *subscriberRig) {
+			tr := r.begin(watching())
+			c := r.wire.next()
+			n := r.notifier(c, "n1")
+			n.accepts("active;expires=3600", "<presence/>")
+			s := tr.ok()
+			c.answer(200, "n1", "Expires: 3600")
+			n.accepts("active;expires=3599", "<presence/>")
+			all := expectEvents(t, s, "subscribed notify notify")
+			if got := all[1].Notification; got.Seq != 1 || got.CSeq != 1 || got.Dialog != "n1" || string(got.Body) != "<presence/>" ||
+				got.ContentType != "application/pidf+xml" || got.State.State != "active" || got.Request == nil {
+				t.Fatalf("%+v", got)
+			}
+			if all[2].Notification.Seq != 2 || all[2].Notification.CSeq != 2 {
+				t.Fatalf("%+v", all[2].Notification)
+			}
+		})
+	})
+	t.Run("EVT-016 route set, tag and target are those of the NOTIFY", func(t *testing.T) {
+		withSubscriber(t, func(t *testing.T, r *subscriberRig) {
+			r.begin(watching())
+			c := r.wire.next()
+			c.answer(200, "other", "Expires: 60", "Contact: <sip:wrong@192.0.2.66>", "Record-Route: <sip:wrong.example.net;lr>")
+			n := r.notifier(c, "n1")
+			n.routes = []string{"<sip:near.example.net;lr>", "<sip:far.example.net;lr>"}
+			n.accepts("active;expires=60", "")
+			pass(59 * time.Second)
+			refresh := r.wire.next()
+			if got := strings.Join(header.Values(refresh.Request, "Route"), " "); got != "<sip:near.example.net;lr> <sip:far.example.net;lr>" {
+				t.Fatalf("Route %q", got)
+			}
+			if refresh.tag("To") != "n1" || refresh.Recipient.String() != "sip:bob@192.0.2.9:5060" || refresh.out.Target.Addr != "near.example.net" {
+				t.Fatalf("sent to %+v:\n%s", refresh.out.Target, refresh.Request)
+			}
+		})
+	})
+	t.Run("EVT-017 a NOTIFY matches by Call-ID, To tag and Event", func(t *testing.T) {
+		withSubscriber(t, func(t *testing.T, r *subscriberRig) {
+			o := watching()
+			o.Event = header.Event{Package: "presence", ID: "7", HasID: true}
+			tr := r.begin(o)
+			c := r.wire.next()
+			n := r.notifier(c, "n1")
+			for _, ev := range []string{"presence", "presence;id=8", "presence.winfo;id=7"} {
+				n.event = ev
+				n.answers(481, "active;expires=60", "")
+			}
+			n.event = "presence;id=7;x=y"
+			for _, part := range []string{"Call-ID", "To"} {
+				other := map[string]string{"Call-ID": "elsewhere", "To": "<sip:alice@example.com>;tag=elsewhere"}[part]
+				if res := r.deliver(replaced(t, n.request("active;expires=60", ""), part, other)); res.Status != 481 {
+					t.Fatalf("another %s: answered %d", part, res.Status)
+				}
+			}
+			n.seq = 4711 // CSeq does not matter either
+			n.accepts("active;expires=60", "")
+			tr.ok()
+		})
+	})
+	t.Run("EVT-018 the From tag need not be the To tag of the 200", func(t *testing.T) {
+		withSubscriber(t, func(t *testing.T, r *subscriberRig) {
+			tr := r.begin(watching())
+			c := r.wire.next()
+			c.answer(200, "n1", "Expires: 60")
+			r.notifier(c, "n2").accepts("active;expires=60", "")
+			tr.ok()
+		})
+	})
+	t.Run("EVT-030 without expires the duration of the 200 counts", func(t *testing.T) {
+		withSubscriber(t, func(t *testing.T, r *subscriberRig) {
+			r.begin(watching())
+			c := r.wire.next()
+			c.answer(200, "n1", "Expires: 60")
+			r.notifier(c, "n1").accepts("active", "")
+			pass(59 * time.Second)
+			r.wire.next()
+		})
+	})
+	t.Run("EVT-032 without any Expires the duration that was asked for counts", func(t *testing.T) {
+		withSubscriber(t, func(t *testing.T, r *subscriberRig) {
+			o := watching()
+			o.Expires = 90 * time.Second
+			tr := r.begin(o)
+			c := r.wire.next()
+			c.answer(200, "n1")
+			r.notifier(c, "n1").accepts("active", "")
+			if all := expectEvents(t, tr.ok(), "subscribed notify"); all[0].Expires != 90*time.Second {
+				t.Fatalf("lasts %v", all[0].Expires)
+			}
+		})
+	})
+	t.Run("a NOTIFY must have a Subscription-State, a From tag and a Contact", func(t *testing.T) {
+		withSubscriber(t, func(t *testing.T, r *subscriberRig) {
+			tr := r.begin(watching())
+			n := r.notifier(r.wire.next(), "n1")
+			n.answers(400, "", "")
+			n.answers(400, "active;expires=soon", "")
+			n.contact = ""
+			n.answers(400, "active", "")
+			n.tag = ""
+			n.answers(400, "active", "")
+			if tr.over() {
+				t.Fatal("a bad NOTIFY made a subscription")
+			}
+		})
+	})
+}
+
+func TestStrangeNotify(t *testing.T) {
+	t.Run("EVT-020 a NOTIFY that nobody subscribed to is answered 481", func(t *testing.T) {
+		withSubscriber(t, func(t *testing.T, r *subscriberRig) {
+			r.begin(watching())
+			n := r.notifier(r.wire.next(), "n1")
+			req := replaced(t, n.request("active;expires=60", ""), "Call-ID", "unheard-of")
+			if res := r.deliver(req); res.Status != 481 {
+				t.Fatalf("answered %d", res.Status)
+			}
+		})
+	})
+	t.Run("EVT-021 a NOTIFY of an unknown package is answered 489", func(t *testing.T) {
+		withSubscriber(t, func(t *testing.T, r *subscriberRig) {
+			r.begin(watching())
+			n := r.notifier(r.wire.next(), "n1")
+			n.event = "nosuch"
+			n.answers(489, "active;expires=60", "")
+			n.event = "presence, dialog"
+			n.answers(400, "active;expires=60", "")
+			req := n.request("active;expires=60", "")
+			req.RemoveHeader("Event")
+			if res := r.deliver(req); res.Status != 489 {
+				t.Fatalf("without Event: answered %d", res.Status)
+			}
+		})
+	})
+}
+
+// replaced is a request with another value of a field.
+func replaced(t *testing.T, r *stack.Request, name, value string) *stack.Request {
+	t.Helper()
+	var lines []string
+	for line := range strings.SplitSeq(r.String(), "\r\n") {
+		if strings.HasPrefix(strings.ToLower(line), strings.ToLower(name)+":") {
+			continue
+		}
+		if line == "" && len(lines) > 0 && !strings.HasPrefix(lines[len(lines)-1], name+": "+value) {
+			lines = append(lines, name+": "+value)
+		}
+		lines = append(lines, line)
+	}
+	return parsed(t, strings.Join(lines, "\r\n"))
+}
+
+func TestForking(t *testing.T) {
+	t.Run("EVT-022 PRS-010 the first dialog wins and others are answered 481", func(t *testing.T) {
+		withSubscriber(t, func(t *testing.T, r *subscriberRig) {
+			tr := r.begin(watching())
+			c := r.wire.next()
+			first, second := r.notifier(c, "n1"), r.notifier(c, "n2")
+			first.accepts("active;expires=600", "")
+			second.answers(481, "active;expires=600", "")
+			c.answer(200, "n2", "Expires: 10") // of the one that lost
+			first.accepts("active", "")
+			s := tr.ok()
+			pass(100 * time.Second)
+			r.wire.silent() // or the refresh would follow the wrong 200
+			first.accepts("terminated;reason=deactivated", "")
+			second.answers(481, "active;expires=600", "")
+			expectEvents(t, s, "subscribed notify notify notify terminated end")
+		})
+	})
+	t.Run("EVT-023 with multiple dialogs every fork is a subscription of its own", func(t *testing.T) {
+		withSubscriber(t, func(t *testing.T, r *subscriberRig) {
+			o := watching()
+			o.Event.Package, o.MultipleDialogs = "presence.winfo", true
+			tr := r.begin(o)
+			c := r.wire.next()
+			first, second := r.notifier(c, "n1"), r.notifier(c, "n2")
+			first.accepts("active;expires=60", "")
+			c.answer(200, "n1", "Expires: 3600")
+			pass(20 * time.Second)
+			second.accepts("active;expires=600", "")
+			s := tr.ok()
+			pass(12 * time.Second)
+			r.notifier(c, "n3").answers(481, "active;expires=60", "") // timer N is over: EVT-019
+			refresh := r.wire.next()
+			if refresh.tag("To") != "n1" || refresh.at.Sub(c.at) >= time.Minute {
+				t.Fatalf("refreshed %s after %v", refresh.tag("To"), refresh.at.Sub(c.at))
+			}
+			refresh.answer(200, "", "Expires: 3600")
+			first.accepts("active;expires=3600", "")
+			pass(time.Until(c.at.Add(561 * time.Second)))
+			if refresh = r.wire.next(); refresh.tag("To") != "n2" {
+				t.Fatalf("refreshed %s", refresh.tag("To"))
+			}
+			r.wire.silent()
+			first.accepts("terminated;reason=noresource", "")
+			refresh.answer(200, "", "Expires: 600")
+			second.accepts("active;expires=600", "")
+			expectEvents(t, s, "subscribed notify subscribed notify refreshed notify notify terminated refreshed notify")
+			second.accepts("terminated;reason=noresource", "")
+			expectEvents(t, s, "notify terminated end")
+		})
+	})
+	t.Run("the forks of one SUBSCRIBE are bounded", func(t *testing.T) {
+		withSubscriber(t, func(t *testing.T, r *subscriberRig) {
+			o := watching()
+			o.MultipleDialogs = true
+			r.begin(o)
+			c := r.wire.next()
+			for i := range 32 {
+				r.notifier(c, "n"+strings.Repeat("x", i)).accepts("active;expires=60", "")
+			}
+			r.notifier(c, "many").answers(481, "active;expires=60", "")
+		})
+	})
+}
+
+func TestFetch(t *testing.T) {
+	fetch := func(r *subscriberRig) (*call, func() (*event.Notification, error)) {
+		type result struct {
+			n   *event.Notification
+			err error
+		}
+		done := make(chan result, 1)
+		go func() {
+			n, err := r.Fetch(r.t.Context(), watching())
+			done <- result{n, err}
+		}()
+		return r.wire.next(), func() (*event.Notification, error) {
+			r.wire.silent()
+			select {
+			case got := <-done:
+				return got.n, got.err
+			default:
+				r.t.Fatal("Fetch still waits")
+				return nil, nil
+			}
+		}
+	}
+	t.Run("EVT-040 a fetch asks with Expires 0 and ends with its one NOTIFY", func(t *testing.T) {
+		withSubscriber(t, func(t *testing.T, r *subscriberRig) {
+			c, result := fetch(r)
+			c.wants("Expires", "0")
+			c.answer(200, "n1", "Expires: 0")
+			n := r.notifier(c, "n1")
+			n.contact = "" // it makes no dialog
+			n.accepts("terminated;reason=timeout", "<presence/>")
+			got, err := result()
+			if err != nil || got.State.Reason != "timeout" || string(got.Body) != "<presence/>" {
+				t.Fatalf("%+v, %v", got, err)
+			}
+			if r.Count() != 0 {
+				t.Fatal("state is left")
+			}
+		})
+	})
+	t.Run("a refused fetch is an error", func(t *testing.T) {
+		withSubscriber(t, func(t *testing.T, r *subscriberRig) {
+			c, result := fetch(r)
+			c.answer(403, "n1")
+			_, err := result()
+			expectStatus(t, err, 403)
+		})
+	})
+	t.Run("a fetch that is answered 204 has nothing to tell", func(t *testing.T) {
+		withSubscriber(t, func(t *testing.T, r *subscriberRig) {
+			c, result := fetch(r)
+			c.answer(204, "n1")
+			if n, err := result(); n != nil || err != nil {
+				t.Fatalf("%+v, %v", n, err)
+			}
+		})
+	})
+	t.Run("a fetch waits for its last NOTIFY but takes an earlier one", func(t *testing.T) {
+		withSubscriber(t, func(t *testing.T, r *subscriberRig) {
+			c, result := fetch(r)
+			c.answer(200, "n1", "Expires: 0")
+			n := r.notifier(c, "n1")
+			n.accepts("active;expires=0", "<presence/>")
+			pass(32 * time.Second)
+			if got, err := result(); err != nil || string(got.Body) != "<presence/>" {
+				t.Fatalf("%+v, %v", got, err)
+			}
+			n.answers(481, "terminated;reason=timeout", "")
+		})
+	})
+}
