@@ -70,11 +70,7 @@ func Compose(entity string, inputs []Input, now time.Time, policy Policy) ([]byt
 		c.read(&inputs[i])
 	}
 	c.resolve(policy)
-	c.components(tupleComponent)
-	c.notes()
-	c.components(personComponent)
-	c.components(deviceComponent)
-	c.extensions()
+	c.write()
 	return c.w.document(entity), c.w.next
 }
 
@@ -114,6 +110,15 @@ func (c *composer) release() {
 	}
 	c.w.reset()
 	composers.Put(c)
+}
+
+// write writes everything in the order of the schemas.
+func (c *composer) write() {
+	c.components(tupleComponent)
+	c.notes()
+	c.components(personComponent)
+	c.components(deviceComponent)
+	c.extensions()
 }
 
 // read parses an input and settles the ids of its components.

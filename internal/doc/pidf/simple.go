@@ -251,11 +251,12 @@ func isLanguage(s string) bool {
 	return s == "" || run > 0
 }
 
-// isURI reports whether s can stand where an xs:anyURI is wanted: no white space, each percent sign followed by two hexadecimal digits, one fragment.
+// isURI reports whether s can stand where an xs:anyURI is wanted: no white space, each percent sign followed by two hexadecimal digits, one fragment,
+// and no colon in the first segment but behind a scheme (RFC 3986 section 4.2).
 func isURI(s string) bool {
-	fragment := false
+	fragment, colons := false, schemeEnd(s)
 	for i := range len(s) {
-		if mustEscape(s, i, fragment) {
+		if mustEscape(s, i, fragment, colons) {
 			return false
 		}
 		fragment = fragment || s[i] == '#'
@@ -263,13 +264,37 @@ func isURI(s string) bool {
 	return true
 }
 
-// mustEscape reports whether the byte at i cannot stand for itself in a URI, behind the start of a fragment or not.
-func mustEscape(s string, i int, fragment bool) bool {
+// schemeEnd returns up to where in s a colon would make what is before it a scheme that it cannot be; 0 when it is one.
+func schemeEnd(s string) int {
+	end := strings.IndexAny(s, "/?#")
+	if end < 0 {
+		end = len(s)
+	}
+	if scheme, _, ok := strings.Cut(s[:end], ":"); ok && isScheme(scheme) {
+		return 0
+	}
+	return end
+}
+
+func isScheme(s string) bool {
+	for i, c := range []byte(s) {
+		letter := 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
+		if !letter && (i == 0 || (c < '0' || c > '9') && c != '+' && c != '-' && c != '.') {
+			return false
+		}
+	}
+	return s != ""
+}
+
+// mustEscape reports whether the byte at i cannot stand for itself in a URI: behind the start of a fragment or not, as a colon before colons.
+func mustEscape(s string, i int, fragment bool, colons int) bool {
 	switch c := s[i]; c {
 	case '%':
 		return i+2 >= len(s) || !isHex(s[i+1]) || !isHex(s[i+2])
 	case '#':
 		return fragment
+	case ':':
+		return i < colons
 	default:
 		return c <= ' ' || c == 0x7F
 	}
@@ -284,9 +309,9 @@ func fixURI(s string) string {
 	}
 	const hex = "0123456789ABCDEF"
 	var b strings.Builder
-	fragment := false
+	fragment, colons := false, schemeEnd(s)
 	for i := range len(s) {
-		if mustEscape(s, i, fragment) {
+		if mustEscape(s, i, fragment, colons) {
 			b.Write([]byte{'%', hex[s[i]>>4], hex[s[i]&15]})
 			continue
 		}
@@ -299,16 +324,7 @@ func fixURI(s string) string {
 // isAbsolute reports whether a namespace name is an absolute URI without fragment, as RFC 3863 section 4.2.2 demands.
 func isAbsolute(uri string) bool {
 	scheme, _, ok := strings.Cut(uri, ":")
-	if !ok || scheme == "" || strings.IndexByte(uri, '#') >= 0 {
-		return false
-	}
-	for i, c := range []byte(scheme) {
-		letter := 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
-		if !letter && (i == 0 || (c < '0' || c > '9') && c != '+' && c != '-' && c != '.') {
-			return false
-		}
-	}
-	return isURI(uri)
+	return ok && isScheme(scheme) && strings.IndexByte(uri, '#') < 0 && isURI(uri)
 }
 
 func sorted[V any](set map[string]V) []string { return slices.Sorted(maps.Keys(set)) }

@@ -14,7 +14,7 @@ type writer struct {
 	buf     []byte
 	used    [spaces]bool // namespaces whose prefixes have to be declared on the root
 	bound   []binding    // declarations on the elements that are open, above those of the root
-	bare    bool         // there is no root: everything has to be declared
+	bare    bool         // there is no root: everything has to be declared, and nothing is put right
 	indent  bool
 	depth   int
 	entries []entry // of the elements that are open
@@ -270,6 +270,7 @@ func (w *writer) further(a tree.Attr, own string, first int) {
 	k := attributeKind(a)
 	uri := a.Space()
 	switch {
+	case w.bare:
 	case k == kindID:
 		id := trim(a.Value())
 		if !isNCName(id) || !w.ids.add(id) {

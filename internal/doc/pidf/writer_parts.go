@@ -229,7 +229,7 @@ func attr(n tree.Node, name string) string {
 // takes over the declarations around it that its text may refer to.
 func (w *writer) stranger(n tree.Node, top bool) bool {
 	uri, in := n.Space(), spaceOf(n.Space())
-	if in != nowhere && !isAbsolute(uri) {
+	if !w.bare && in != nowhere && !isAbsolute(uri) {
 		return false
 	}
 	first := len(w.bound)
@@ -257,11 +257,11 @@ func (w *writer) stranger(n tree.Node, top bool) bool {
 	for a := range n.Attrs() {
 		w.further(a, string(w.buf[nameStart:own]), first)
 	}
-	if c := n.FirstChild(); !c.Valid() {
-		w.buf = append(w.buf, "/>"...)
+	w.buf = append(w.buf, '>')
+	tagEnd := len(w.buf)
+	if w.children(n); len(w.buf) == tagEnd {
+		w.buf = append(w.buf[:tagEnd-1], "/>"...)
 	} else {
-		w.buf = append(w.buf, '>')
-		w.children(c)
 		w.buf = append(w.buf, "</"...)
 		w.buf = append(w.buf, w.buf[nameStart:nameEnd]...)
 		w.buf = append(w.buf, '>')
@@ -270,13 +270,17 @@ func (w *writer) stranger(n tree.Node, top bool) bool {
 	return true
 }
 
-// children copies what is in an unknown element, from c on.
-func (w *writer) children(c tree.Node) {
+// children copies what is in an unknown element.
+func (w *writer) children(n tree.Node) {
 	depth, indent := w.depth, w.indent
 	w.indent = false
-	for ; c.Valid(); c = c.NextSibling() {
+	for c := n.FirstChild(); c.Valid(); c = c.NextSibling() {
 		if c.Kind() != tree.Element {
 			w.buf = append(w.buf, c.Bytes()...)
+			continue
+		}
+		if w.bare {
+			w.stranger(c, false)
 			continue
 		}
 		in := spaceOf(c.Space())
@@ -288,7 +292,7 @@ func (w *writer) children(c tree.Node) {
 // carry declares a prefix of the source on the element whose start tag is open, unless that is so already or cannot be. own is the prefix of the
 // element, first where its declarations begin.
 func (w *writer) carry(prefix, uri, own string, first int) {
-	if prefix == own || uri != "" && !isAbsolute(uri) || w.stands(prefix, uri) {
+	if prefix == own || !w.bare && uri != "" && !isAbsolute(uri) || w.stands(prefix, uri) {
 		return
 	}
 	for _, b := range w.bound[first:] {
