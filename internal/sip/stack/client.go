@@ -185,12 +185,18 @@ func (s *Stack) sendTo(tx *clientTx, o *Outgoing, to []netip.AddrPort, name stri
 	return errNoSocket
 }
 
-func (s *Stack) overStream(tx *clientTx, o *Outgoing, k *kind, to []netip.AddrPort, name string) error {
-	c, err := s.connTo(k, to, name)
-	if err != nil {
-		return err
+// overStream sends over the connection to the peer; when that has just ended, over a new one.
+func (s *Stack) overStream(tx *clientTx, o *Outgoing, k *kind, to []netip.AddrPort, name string) (err error) {
+	for range 2 {
+		var c *conn
+		if c, err = s.connTo(k, to, name); err == nil {
+			err = c.submit(tx, o)
+		}
+		if !errors.Is(err, errEnded) {
+			break
+		}
 	}
-	return c.submit(tx, o)
+	return err
 }
 
 // prefersTCP tells whether a request that goes over UDP by default is too large for it.
@@ -213,8 +219,12 @@ func (s *Stack) datagram(tx *clientTx, o *Outgoing, tcp []netip.AddrPort, name s
 	if s.prefersTCP(tx, o) && !s.deaf.has(tcp[0], time.Now()) {
 		tx.fallback = !o.NoUDPFallback
 		tx.tcp = tcp[0]
-		if err := s.overStream(tx, o, s.kinds["tcp"], tcp, name); err == nil || !tx.fallback {
+		err := s.overStream(tx, o, s.kinds["tcp"], tcp, name)
+		if err == nil || !tx.fallback || errors.Is(err, ErrClosed) {
 			return err
+		}
+		if !errors.Is(err, errBacklog) && !errors.Is(err, errTooMany) {
+			s.deaf.add(tx.tcp, time.Now())
 		}
 	}
 	return s.overUDP(tx, o)

@@ -32,6 +32,7 @@ type conn struct {
 	drained sync.Cond  // pending became shorter, or the connection is closed
 	txs     *clientTx  // transactions whose request went this way
 
+	dead    atomic.Bool  // the state is closed
 	lastOut atomic.Int64 // when something was written, in Unix nanoseconds
 }
 
@@ -76,12 +77,6 @@ func (s *Stack) newConn(k *kind) *conn {
 	return c
 }
 
-func (c *conn) isClosed() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.state == closed
-}
-
 // run lives as long as the connection: connect establishes it.
 func (c *conn) run(connect func() (net.Conn, error)) {
 	nc, err := connect()
@@ -93,9 +88,7 @@ func (c *conn) run(connect func() (net.Conn, error)) {
 		_ = nc.Close()
 		return
 	}
-	if c.peer == (peer{}) {
-		c.s.known(c)
-	}
+	c.s.known(c)
 	c.close(c.read())
 }
 
@@ -133,11 +126,12 @@ func (c *conn) send(b []byte, more int) error {
 	return nil
 }
 
+// gone is why nothing can be sent: errEnded when the connection has once been there.
 func (c *conn) gone() error {
-	if c.cause != nil {
-		return c.cause
+	if c.nc != nil || c.cause == nil {
+		return errEnded
 	}
-	return errEnded
+	return c.cause
 }
 
 // submit sends the request of a transaction, at once or when the connection is there. The transaction ends when the
@@ -328,6 +322,7 @@ func (c *conn) close(cause error) {
 		return
 	}
 	c.state, c.cause = closed, cause
+	c.dead.Store(true)
 	nc, waiting := c.nc, c.waiting
 	var txs []*clientTx
 	for tx := c.txs; tx != nil; {

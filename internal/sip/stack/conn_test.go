@@ -154,7 +154,7 @@ func TestStreamTimes(t *testing.T) {
 	closedAfter := func(t *testing.T, c *conn, want time.Duration, cause error) {
 		t.Helper()
 		begin := time.Now()
-		for !c.isClosed() && time.Since(begin) < 2*want {
+		for !c.dead.Load() && time.Since(begin) < 2*want {
 			time.Sleep(100 * time.Millisecond)
 			synctest.Wait()
 		}
@@ -170,7 +170,7 @@ func TestStreamTimes(t *testing.T) {
 		sendOn(t, s, outgoing("NOTIFY", Target{Flow: &c.Flow}))
 		read(t, theirs)
 		time.Sleep(50 * time.Second)
-		if c.isClosed() {
+		if c.dead.Load() {
 			t.Errorf("closed by %v", c.cause)
 		}
 	})

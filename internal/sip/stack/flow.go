@@ -69,7 +69,7 @@ func (f *Flow) Secure() bool { return f.kind.secure }
 // Closed tells whether nothing can be sent any more: the connection is gone, or the listener.
 func (f *Flow) Closed() bool {
 	if f.conn != nil {
-		return f.conn.isClosed()
+		return f.conn.dead.Load()
 	}
 	return f.socket.closed.Load()
 }

@@ -120,7 +120,7 @@ func TestListen(t *testing.T) {
 		if err := s.Listen(ctx, Endpoint{"udp", "127.0.0.1:0"}, Endpoint{"tcp", "127.0.0.1:0"}); err != nil {
 			t.Fatal(err)
 		}
-		if got := s.Addrs(); tries != 4 || port(got[0]) != port(got[1]) {
+		if got := s.Addrs(); tries < 4 || port(got[0]) != port(got[1]) {
 			t.Errorf("got %v after %d tries", got, tries)
 		}
 	})

@@ -1,10 +1,10 @@
 package stack
 
 import (
-	"context"
 	"net"
 	"net/netip"
 	"strconv"
+	"sync"
 )
 
 // socketFor is the UDP listener from which an address can be reached; one that is bound to a suitable address is
@@ -116,18 +116,23 @@ func appendHostPort(b []byte, host string, port uint16) []byte {
 	return b
 }
 
-// maxTowards bounds the memory of interfaceTowards.
-const maxTowards = 1024
+// routes remembers from which local address the kernel would send: to find out takes a socket, though nothing is sent.
+type routes struct {
+	mu    sync.Mutex
+	local map[netip.Addr]netip.Addr // by remote address
+}
 
-// interfaceTowards is the local address that the kernel would send from. It is remembered: to find out takes a
-// socket, though nothing is sent.
+const maxRoutes = 1024
+
+// interfaceTowards is the local address that the kernel would send from.
 func (s *Stack) interfaceTowards(remote netip.Addr) netip.Addr {
 	if !remote.IsValid() {
 		remote = netip.AddrFrom4([4]byte{192, 0, 2, 1}) // any address outside will do
 	}
-	s.mu.Lock()
-	local, ok := s.towards[remote]
-	s.mu.Unlock()
+	r := &s.routes
+	r.mu.Lock()
+	local, ok := r.local[remote]
+	r.mu.Unlock()
 	if ok {
 		return local
 	}
@@ -135,16 +140,15 @@ func (s *Stack) interfaceTowards(remote netip.Addr) netip.Addr {
 	if remote.Is6() {
 		local = netip.IPv6Loopback()
 	}
-	var d net.Dialer
-	if c, err := d.DialContext(context.Background(), "udp", netip.AddrPortFrom(remote, 9).String()); err == nil {
+	if c, err := net.Dial("udp", netip.AddrPortFrom(remote, 9).String()); err == nil {
 		local = addrPort(c.LocalAddr()).Addr()
 		_ = c.Close()
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if len(s.towards) >= maxTowards {
-		clear(s.towards)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.local == nil || len(r.local) >= maxRoutes {
+		r.local = make(map[netip.Addr]netip.Addr)
 	}
-	s.towards[remote] = local
+	r.local[remote] = local
 	return local
 }

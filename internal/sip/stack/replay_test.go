@@ -2,7 +2,6 @@ package stack
 
 import (
 	"context"
-	"fmt"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -239,7 +238,8 @@ func TestReplayMemory(t *testing.T) {
 	t.Run("what is being handled", func(t *testing.T) {
 		r := newReplay(time.Hour, 1<<20)
 		defer r.close()
-		if look(r, 1) != unknown || look(r, 1) != pending || !r.known(key(1)) || r.known(key(2)) {
+		first, again := look(r, 1), look(r, 1)
+		if first != unknown || again != pending || !r.known(key(1)) || r.known(key(2)) {
 			t.Error("not known")
 		}
 		if what, _, _ := r.meet(key(2), key(-1), true, true, nil); what != merged {
@@ -269,7 +269,8 @@ func TestTags(t *testing.T) {
 	if a != b || a == c || len(a) < 8 {
 		t.Errorf("tags %q and %q of one request, %q of another", a, b, c)
 	}
-	if m := msg("FROB"); tag(w.ask(m)) != tag(w.ask(m)) {
+	m = msg("FROB")
+	if a, b := tag(w.ask(m)), tag(w.ask(m)); a != b {
 		t.Error("the tags of two refusals of one request differ")
 	}
 	if got := tag(w.ask(msg("SUBSCRIBE"))); got != "mine" {
@@ -278,18 +279,22 @@ func TestTags(t *testing.T) {
 	if got := field(w.ask(msg("SUBSCRIBE", "To: sip:bob@example.com ; TAG=x")), "To"); got != "sip:bob@example.com ; TAG=x" {
 		t.Errorf("To %q", got)
 	}
-	if NewTag() == NewTag() || NewCallID() == NewCallID() || !isTokenText(NewTag()) || !isTokenText(NewCallID()) {
-		t.Error("identifiers")
+	seen := map[string]bool{}
+	for range 1000 {
+		for _, id := range []string{NewTag(), NewCallID()} {
+			if seen[id] || run([]byte(id), isToken) != len(id) {
+				t.Errorf("identifier %q", id)
+			}
+			seen[id] = true
+		}
 	}
 }
-
-func isTokenText(s string) bool { return s != "" && run([]byte(s), isToken) == len(s) }
 
 func TestSecret(t *testing.T) {
 	e := new(envelope)
 	e.scan([]byte(msg("PUBLISH", "Call-ID: c", "Via: SIP/2.0/UDP h;branch=z9hG4bK-1")))
 	a, b := New(Config{}), New(Config{})
-	if fmt.Sprintf("%s", a.makeTag(nil, a.keys.transaction(e, e.method))) == fmt.Sprintf("%s", b.makeTag(nil, b.keys.transaction(e, e.method))) {
+	if string(a.makeTag(nil, a.keys.transaction(e, e.method))) == string(b.makeTag(nil, b.keys.transaction(e, e.method))) {
 		t.Error("tags can be computed by others")
 	}
 }

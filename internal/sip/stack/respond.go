@@ -24,7 +24,7 @@ func (in *incoming) send(r rendered) {
 	if err := f.conn.send(*buf, 2); err == nil {
 		return
 	}
-	if !f.conn.isClosed() || f.kind.secure {
+	if !f.Closed() || f.kind.secure {
 		s.count.unanswered.Add(1)
 		return
 	}

@@ -155,8 +155,8 @@ func TestSize(t *testing.T) {
 					t.Errorf("ended with %+v", e)
 				}
 				sendOn(t, s, large(outgoing("NOTIFY", to)))
-				if len(n.dials) != 1 || len(f.sent()) != 1 {
-					t.Error("the peer without TCP was not remembered")
+				if d := f.sent(); len(n.dials) != 1 || len(d) != 1 {
+					t.Errorf("the peer without TCP was not remembered: dialled %v, sent %v", n.dials, d)
 				}
 				time.Sleep(deafTime)
 				sendOn(t, s, large(outgoing("NOTIFY", to)))
@@ -255,6 +255,7 @@ func TestTargets(t *testing.T) {
 			n.use(s)
 			f.in <- datagram{msg("SUBSCRIBE"), there}
 			flow := <-flows
+			synctest.Wait()
 			f.sent()
 			if flow.Stream() || flow.Closed() || flow.Secure() || flow.Transport() != "udp" || flow.Remote() != there || flow.Local() != here {
 				t.Errorf("flow %+v", flow)

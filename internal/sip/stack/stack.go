@@ -110,6 +110,8 @@ type Stack struct {
 	client *clients
 	count  counters
 	logged atomic.Int64 // second in which a malformed message was last logged
+	deaf   deaf
+	routes routes
 
 	// Set before Listen.
 	handlers   map[string]Handler
@@ -127,8 +129,6 @@ type Stack struct {
 	closed   bool
 	conns    map[*conn]struct{}
 	byPeer   map[peer]*conn
-	deaf     deaf
-	towards  map[netip.Addr]netip.Addr // local address by remote address
 	bindings atomic.Pointer[[]*binding]
 }
 
@@ -147,7 +147,6 @@ func New(cfg Config) *Stack {
 		replay:   newReplay(64*cfg.T1, cfg.ReplayBytes),
 		handlers: make(map[string]Handler), allow: allow(nil),
 		conns: make(map[*conn]struct{}), byPeer: make(map[peer]*conn),
-		towards: make(map[netip.Addr]netip.Addr),
 	}
 	s.parser.MaxMessageLength = max(cfg.MaxMessage, maxDatagram)
 	_, _ = rand.Read(s.secret[:])
@@ -258,18 +257,17 @@ func (s *Stack) connTo(k *kind, to []netip.AddrPort, name string) (*conn, error)
 	p := peer{k, to[0], name}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if c := s.byPeer[p]; c != nil {
+	if c := s.byPeer[p]; c != nil && !c.dead.Load() {
 		return c, nil
 	}
 	c := s.newConn(k)
-	c.remote, c.name = to[0], name
+	c.remote, c.name, c.peer = to[0], name, p
 	if !s.addLocked(c, func() (net.Conn, error) { return c.dial(to) }) {
 		if s.closed {
 			return nil, ErrClosed
 		}
 		return nil, errTooMany
 	}
-	c.peer = p
 	s.byPeer[p] = c
 	return c, nil
 }
@@ -282,7 +280,7 @@ func (s *Stack) known(c *conn) {
 	p := peer{kind: c.kind, addr: c.remote}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.byPeer[p] == nil {
+	if c.peer == (peer{}) && s.byPeer[p] == nil && !c.dead.Load() {
 		c.peer = p
 		s.byPeer[p] = c
 	}

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -23,8 +24,11 @@ type ending struct {
 // sendOn sends and returns a function that tells how it ended, nil when it has not.
 func sendOn(t *testing.T, s *Stack, o *Outgoing) func() *ending {
 	begin := time.Now()
+	var mu sync.Mutex
 	var got *ending
 	s.Send(o, func(res *sip.Response, err error) {
+		mu.Lock()
+		defer mu.Unlock()
 		if got != nil {
 			t.Error("done was called twice")
 		}
@@ -33,6 +37,8 @@ func sendOn(t *testing.T, s *Stack, o *Outgoing) func() *ending {
 	synctest.Wait()
 	return func() *ending {
 		synctest.Wait()
+		mu.Lock()
+		defer mu.Unlock()
 		return got
 	}
 }

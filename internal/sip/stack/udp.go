@@ -203,15 +203,12 @@ func keepAlive(data []byte) bool {
 	return true
 }
 
-// write sends one datagram.
+// write sends one datagram. It is traced before, so that no answer to it can appear earlier in the trace.
 func (u *socket) write(b []byte, to netip.AddrPort) error {
-	_, err := u.pc.WriteToUDPAddrPort(b, to)
-	if err != nil {
-		return err
-	}
 	u.s.count.out(u.kind)
 	u.s.trace(true, u.kind, u.local, to, b)
-	return nil
+	_, err := u.pc.WriteToUDPAddrPort(b, to)
+	return err
 }
 
 func (u *socket) close() {

@@ -101,8 +101,7 @@ func TestSlowHandler(t *testing.T) {
 }
 
 func TestAskWhileHandling(t *testing.T) {
-	var s *Stack
-	s = serve(t, Config{Workers: 1}, func(s *Stack) {
+	s := serve(t, Config{Workers: 1}, func(s *Stack) {
 		s.Handle("PUBLISH", func(ctx context.Context, r *Request) *Response {
 			res, err := s.Do(ctx, outgoing("NOTIFY", Target{Flow: r.Flow}))
 			if err != nil {
@@ -217,7 +216,7 @@ func FuzzDatagram(f *testing.F) {
 		f.Add([]byte(m))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		s := New(Config{Log: panics(t)})
+		s := New(Config{Log: panics(t), Workers: 1, WorkerQueue: 1})
 		defer s.Close()
 		s.Handle("PUBLISH", func(_ context.Context, r *Request) *Response {
 			return &Response{Status: 200, RecordRoute: true, Fields: []Field{{"X", r.CallID().Value()}}}
