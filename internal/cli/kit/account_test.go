@@ -118,6 +118,12 @@ func TestAccount(t *testing.T) {
 			t.Errorf("%v", err)
 		}
 	})
+	t.Run("an unknown key says where", func(t *testing.T) {
+		k, _, _ := withAccounts(t, "[accounts.a]\n  prxy = \"x\"\n", "")
+		if _, err := k.Account(); exitOf(err) != ExitUsage || !strings.Contains(err.Error(), "accounts.toml:2:3: unknown key accounts.a.prxy") {
+			t.Errorf("%v", err)
+		}
+	})
 	t.Run("where the file is", func(t *testing.T) {
 		for want, env := range map[string][]string{
 			"/c/imp/config.toml":          {"XDG_CONFIG_HOME=/c", "HOME=/h"},
@@ -245,7 +251,7 @@ func TestSecretSources(t *testing.T) {
 	})
 	t.Run("files that others can read", func(t *testing.T) {
 		k, dir, stderr := withAccounts(t, accountsFile, "")
-		os.Chmod(filepath.Join(dir, "carol.txt"), 0o644)
+		os.Chmod(filepath.Join(dir, "carol.txt"), 0o640)
 		k.AccountName = "carol"
 		a, _ := k.Account()
 		a.Secret(t.Context())
@@ -337,6 +343,7 @@ func TestConfigEditsKeepTheRest(t *testing.T) {
 		{"add behind the last setting", "[accounts.a] # h\naor = \"x\" # c\n\n[accounts.b]\n", "[accounts.a] # h\naor = \"x\" # c\nuser = \"u\"\n\n[accounts.b]\n", func(e *Edit) error { return e.Set("a", "user", "u") }},
 		{"add to an account without settings", "[accounts.b] # h\n# c\n", "[accounts.b] # h\nuser = \"u\"\n# c\n", func(e *Edit) error { return e.Set("b", "user", "u") }},
 		{"no line feed at the end", "[accounts.a]\naor = \"x\"", "[accounts.a]\naor = \"x\"\nuser = \"u\"\n", func(e *Edit) error { return e.Set("a", "user", "u") }},
+		{"a new account behind no line feed", "[accounts.a]\naor = \"x\"", "[accounts.a]\naor = \"x\"\n\n[accounts.b]\naor = \"y\"\n", func(e *Edit) error { return e.Set("b", "aor", "y") }},
 		{"a value over lines", "[accounts.a]\naor = \"\"\"x\ny\"\"\" # c\nuser = \"u\"\n", "[accounts.a]\naor = \"z\" # c\nuser = \"u\"\n", func(e *Edit) error { return e.Set("a", "aor", "z") }},
 		{"characters to escape", "", "[accounts.\"a b\"]\npassword = \"q\\\"\\\\\\u0009é\"\n", func(e *Edit) error { return e.Set("a b", "password", "q\"\\\té") }},
 		{"unset", "[accounts.a]\n# c\naor = \"x\" # gone\n\nuser = \"u\"\n", "[accounts.a]\n# c\n\nuser = \"u\"\n", func(e *Edit) error { return e.Unset("a", "aor") }},

@@ -93,7 +93,8 @@ func (closedPipe) Write([]byte) (int, error) {
 
 type pingEvent struct {
 	Head
-	Seq int `json:"seq" doc:"its number"`
+	Seq  int    `json:"seq" doc:"its number"`
+	Body string `json:"body,omitempty" doc:"a document"`
 }
 
 func (p pingEvent) Text(w io.Writer, _ *Style) error {
@@ -200,6 +201,35 @@ func TestSignals(t *testing.T) {
 	})
 }
 
+func TestUsageErrors(t *testing.T) {
+	for line, want := range map[string]string{
+		"get":             "imp: get: an argument is missing\nhint: usage: imp get NAME\n",
+		"get a b":         "imp: get: unexpected argument \"b\"\nhint: usage: imp get NAME\n",
+		"gte":             "imp: unknown command \"gte\"\nhint: did you mean imp get? see imp --help\n",
+		"get a --fil":     "imp: get: unknown flag --fil\nhint: did you mean --file? see imp get --help\n",
+		"get a -z":        "imp: get: unknown flag -z\nhint: see imp get --help\n",
+		"get a --file":    "imp: get: --file wants a value\nhint: see imp get --help\n",
+		"get a -o xml":    "imp: get: --output \"xml\" must be text, json or raw\nhint: see imp get --help\n",
+		"put":             "imp: put: missing --must\nhint: see imp put --help\n",
+		"put --must 1 -v": "",
+	} {
+		s, out, errs := Recorded("", "")
+		k := New(s)
+		root := program(k, func(context.Context) error { return nil })
+		none := func(*cobra.Command, []string) error { return nil }
+		get := &cobra.Command{Use: "get NAME", Args: cobra.ExactArgs(1), RunE: none}
+		get.Flags().String("file", "", "")
+		put := &cobra.Command{Use: "put", RunE: none}
+		put.Flags().Int("must", 0, "")
+		put.MarkFlagRequired("must")
+		root.AddCommand(get, put)
+		status := k.Execute(t.Context(), root, strings.Fields(line))
+		if errs.String() != want || out.Len() > 0 || (status == ExitUsage) != (want != "") {
+			t.Errorf("%s: status %d, %q\nwant %q", line, status, errs, want)
+		}
+	}
+}
+
 func TestTimeoutFlag(t *testing.T) {
 	for arg, want := range map[string]time.Duration{"": 32 * time.Second, "10": 10 * time.Second, "0.5": 500 * time.Millisecond, "1m30s": 90 * time.Second, "2h": 2 * time.Hour} {
 		s, _, errs := Recorded("", "")
@@ -225,7 +255,7 @@ func TestTimeoutFlag(t *testing.T) {
 func TestEmit(t *testing.T) {
 	for output, want := range map[string]string{
 		OutputText: "ping 1\nping 2\n",
-		OutputJSON: `{"event":"ping","time":"2000-01-01T00:00:00.000Z","seq":1}` + "\n" + `{"event":"ping","time":"2000-01-01T00:00:01.000Z","seq":2}` + "\n",
+		OutputJSON: `{"event":"ping","time":"2000-01-01T00:00:00.000Z","seq":1}` + "\n" + `{"event":"ping","time":"2000-01-01T00:00:01.000Z","seq":2,"body":"<a>&"}` + "\n",
 		OutputRaw:  "12",
 	} {
 		t.Run(output, func(t *testing.T) {
@@ -235,7 +265,7 @@ func TestEmit(t *testing.T) {
 			clock := time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
 			k.Now = func() time.Time { return clock }
 			for i := 1; i <= 2; i++ {
-				if err := k.Emit(pingEvent{k.Head("ping"), i}); err != nil {
+				if err := k.Emit(pingEvent{Head: k.Head("ping"), Seq: i, Body: "<a>&"[:4*(i-1)]}); err != nil {
 					t.Fatal(err)
 				}
 				clock = clock.Add(time.Second)

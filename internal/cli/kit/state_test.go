@@ -88,6 +88,16 @@ func TestStateLock(t *testing.T) {
 		} else {
 			other()
 		}
+		if info, err := os.Stat(filepath.Join(dir, "sub")); err == nil {
+			t.Errorf("%v is there already", info.Name())
+		}
+		if deep, err := st.Lock(t.Context(), "sub/k"); err != nil {
+			t.Error(err)
+		} else if info, _ := os.Stat(filepath.Join(dir, "sub")); info.Mode().Perm() != 0o700 {
+			t.Errorf("the directory has mode %o", info.Mode().Perm())
+		} else {
+			deep()
+		}
 		got := make(chan error, 1)
 		go func() {
 			again, err := st.Lock(t.Context(), "k")

@@ -117,6 +117,8 @@ func CompileXPath(expr string, ns []string) (query *xpath.Expr, err error) {
 	if err != nil {
 		return nil, badXPath(expr, err.Error())
 	}
+	// Wrong types of arguments show only when the expression is evaluated.
+	truth(query.Evaluate(xmlquery.CreateXPathNavigator(&xmlquery.Node{Type: xmlquery.DocumentNode})))
 	return query, nil
 }
 
@@ -153,7 +155,7 @@ func (t *xpathTest) Match(f Facts) (met bool) {
 	if len(doc) == 0 {
 		return false
 	}
-	// The library panics on some expressions only when it evaluates them.
+	// Whether the library panics on an expression may depend on the document.
 	defer func() {
 		if recover() != nil {
 			met = false
