@@ -135,7 +135,8 @@ func appendEcho(b []byte, name string, value, tag []byte) []byte {
 // appendTopVia writes the top Via value with received where sent-by is not the source (RFC 3261 18.2.1) and, when
 // rport is there, with both (RFC 3581 4).
 func appendTopVia(b []byte, v *via, source netip.AddrPort) []byte {
-	received := v.rport != nil || !sameHost(v.host, source.Addr())
+	address := source.Addr().WithZone("")
+	received := v.rport != nil || !sameHost(v.host, address)
 	edits := [...]struct {
 		part  []byte
 		rport bool
@@ -159,7 +160,7 @@ func appendTopVia(b []byte, v *via, source netip.AddrPort) []byte {
 	b = append(b, raw...)
 	if received {
 		b = append(b, ";received="...)
-		b = source.Addr().AppendTo(b)
+		b = address.AppendTo(b)
 	}
 	return b
 }

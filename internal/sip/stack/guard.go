@@ -32,6 +32,10 @@ func (r *Request) Defer() func(*Response) {
 	in := *r.in
 	in.e = r.in.e.clone()
 	r.in.deferred = true
+	if in.flow.kind.stream {
+		in.held = true
+		in.s.replay.hold(in.key)
+	}
 	var once sync.Once
 	return func(res *Response) { once.Do(func() { in.finish(res) }) }
 }
@@ -45,6 +49,7 @@ type incoming struct {
 	key, merged key
 	met         bool // replay waits for the answer
 	deferred    bool
+	held        bool // deferred, over a stream
 	finished    bool
 }
 
@@ -259,7 +264,7 @@ func (s *Stack) answerOptions(context.Context, *Request) *Response {
 }
 
 // answerCancel: CANCEL of anything but INVITE has no effect but its own answer (RFC 3261 9.2). Over streams a
-// transaction has ended before the next message is looked at.
+// transaction has ended before the next message is looked at, unless its answer was deferred.
 func (s *Stack) answerCancel(e *envelope) *Response {
 	for _, m := range s.methods {
 		if s.replay.known(s.keys.transaction(e, []byte(m))) {
@@ -273,6 +278,9 @@ func (s *Stack) answerCancel(e *envelope) *Response {
 func (in *incoming) finish(r *Response) {
 	s, e := in.s, in.e
 	in.finished = true
+	if in.held {
+		s.replay.release(in.key)
+	}
 	if r == nil || r.Status < 200 || r.Status > 699 {
 		s.cfg.Log.Error("a handler gave no final answer", "method", string(e.method))
 		r = Answer(500)

@@ -151,6 +151,21 @@ func (r *replay) first(m key) (key, bool) {
 	return k, ok
 }
 
+// hold remembers a request over a stream while its answer is awaited, for CANCEL; release forgets it.
+func (r *replay) hold(k key) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.room(entrySize)
+	r.cur.answers[k] = place{}
+	r.cur.bytes += entrySize
+}
+
+func (r *replay) release(k key) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.drop(k)
+}
+
 // known tells whether the transaction is remembered, for CANCEL.
 func (r *replay) known(k key) bool {
 	r.mu.Lock()

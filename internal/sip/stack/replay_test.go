@@ -158,6 +158,16 @@ func TestDefer(t *testing.T) {
 			t.Errorf("stats %+v", st)
 		}
 	})
+	t.Run("EVT-079 CANCEL of a request over TCP while its answer is awaited, and afterwards", func(t *testing.T) {
+		w, m := dial(t, s, "tcp"), msg("MESSAGE")
+		cancel := strings.ReplaceAll(m, "MESSAGE", "CANCEL")
+		w.send(m)
+		answer := <-answers
+		wants(t, w.ask(cancel), 200)
+		answer(Answer(202))
+		wants(t, w.receive(), 202)
+		wants(t, w.ask(cancel), 481)
+	})
 	t.Run("a panic afterwards changes nothing", func(t *testing.T) {
 		w.send(msg("INFO"))
 		(<-answers)(Answer(204))

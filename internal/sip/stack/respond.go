@@ -65,7 +65,13 @@ func (s *Stack) redeliver(k *kind, answer []byte, to []netip.AddrPort, lost func
 // toSentBy is the last resort for an answer (RFC 3263 5, as far as addresses go).
 func (s *Stack) toSentBy(f *Flow, host string, port uint16, answer []byte) {
 	undelivered := func() { s.count.unanswered.Add(1) }
+	if s.seeking.Add(1) > maxSeeking {
+		s.seeking.Add(-1)
+		undelivered()
+		return
+	}
 	ok := s.spawn(func() {
+		defer s.seeking.Add(-1)
 		ctx, cancel := context.WithTimeout(s.ctx, lookupTimeout)
 		defer cancel()
 		to, err := s.lookup(ctx, host, port)
@@ -76,12 +82,15 @@ func (s *Stack) toSentBy(f *Flow, host string, port uint16, answer []byte) {
 		s.redeliver(f.kind, answer, to, undelivered)
 	})
 	if !ok {
+		s.seeking.Add(-1)
 		undelivered()
 	}
 }
 
-// lookupTimeout bounds one name lookup.
-const lookupTimeout = 5 * time.Second
+const (
+	lookupTimeout = 5 * time.Second // of one name lookup
+	maxSeeking    = 100             // name lookups for answers at one time
+)
 
 // lookup turns host into addresses; a literal needs no resolver.
 func (s *Stack) lookup(ctx context.Context, host string, port uint16) ([]netip.AddrPort, error) {

@@ -113,6 +113,8 @@ type Stack struct {
 	deaf   deaf
 	routes routes
 
+	seeking atomic.Int64 // name lookups for answers
+
 	// Set before Listen.
 	handlers   map[string]Handler
 	methods    []string // keys of handlers, in the order of Handle
