@@ -26,10 +26,11 @@ func newFetch(k *kit.Kit) *cobra.Command {
 With --until the status of the command tells whether the state is as asked: 0
 when it holds for every TARGET, 1 when it does not.`,
 		Example: `  $ imp fetch alice
-  sip:alice@lab.test  …
+  sip:alice@lab.test  open
   …
 
-  $ imp fetch alice --until basic=open && echo online
+  $ imp fetch alice --until basic=open -q >/dev/null && echo online
+  online
 
   $ imp fetch alice -o raw > alice.xml`,
 		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), args) },

@@ -37,10 +37,12 @@ Without a command the lab serves until Ctrl-C, SIGTERM or "imp lab stop". Paste
 the line it prints into another shell, or type: eval "$(imp lab env)"`,
 		Example: `  $ imp lab -- sh -c 'imp publish --basic open --note "at my desk" && imp fetch alice'
   …
-  sip:alice@lab.test …
+  sip:alice@lab.test  open
+  …
 
   $ imp lab
-  export IMP_CONFIG=… # lab ready at udp:127.0.0.1:… tcp:127.0.0.1:…`,
+  export IMP_CONFIG=… # lab ready at udp:127.0.0.1:… tcp:127.0.0.1:…
+  ^C`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if cmd.ArgsLenAtDash() != 0 && len(args) > 0 {
 				return kit.Fail(kit.ExitUsage, "reading the command line", "unknown argument "+args[0], "put -- before a command to run in the lab")
@@ -71,10 +73,12 @@ func (o *labOptions) run(ctx context.Context, command []string) error {
 	if err != nil {
 		return startFailure(o.name, err)
 	}
+	unregister := func() {}
 	defer func() {
 		ctx, cancel := drained(ctx)
 		defer cancel()
 		l.Close(ctx)
+		unregister() // last, because imp lab stop waits for it
 	}()
 	switch {
 	case o.tour:
@@ -82,16 +86,14 @@ func (o *labOptions) run(ctx context.Context, command []string) error {
 	case len(command) > 0:
 		return o.runCommand(ctx, l, command)
 	}
+	if unregister, err = registerLab(o.kit, l); err != nil {
+		return err
+	}
 	return o.serve(ctx, l)
 }
 
 // serve tells where the lab is and waits for its end.
 func (o *labOptions) serve(ctx context.Context, l *lab.Lab) error {
-	unregister, err := registerLab(o.kit, l)
-	if err != nil {
-		return err
-	}
-	defer unregister()
 	ready := readyEvent{Head: o.kit.Head("ready"), Server: o.name, Config: l.ConfigFile, Dir: l.Dir, Servers: l.Servers()}
 	for _, addrs := range ready.Servers {
 		ready.Listen = append(ready.Listen, addrs...)

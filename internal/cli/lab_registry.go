@@ -30,24 +30,26 @@ type labRecord struct {
 
 func labsDir(k *kit.Kit) string { return filepath.Join(k.State().Dir(), "labs") }
 
-// registerLab writes the record of l; the function returned takes it away.
+// registerLab writes the record of l; the function returned, which is never
+// nil, takes it away.
 func registerLab(k *kit.Kit, l *lab.Lab) (func(), error) {
 	doing := "registering the lab"
+	none := func() {}
 	if err := os.MkdirAll(labsDir(k), 0o700); err != nil {
-		return nil, kit.Fail(kit.ExitUsage, doing, err, "")
+		return none, kit.Fail(kit.ExitUsage, doing, err, "")
 	}
 	name := filepath.Join(labsDir(k), strconv.Itoa(os.Getpid())+".json")
 	f, err := os.OpenFile(name, os.O_CREATE|os.O_RDWR|os.O_TRUNC, 0o600)
 	if err != nil {
-		return nil, kit.Fail(kit.ExitUsage, doing, err, "")
+		return none, kit.Fail(kit.ExitUsage, doing, err, "")
 	}
 	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		f.Close()
-		return nil, kit.Fail(kit.ExitUsage, doing, err, "")
+		return none, kit.Fail(kit.ExitUsage, doing, err, "")
 	}
 	if err := json.NewEncoder(f).Encode(labRecord{PID: os.Getpid(), Dir: l.Dir, Config: l.ConfigFile}); err != nil {
 		f.Close()
-		return nil, kit.Fail(kit.ExitUsage, doing, err, "")
+		return none, kit.Fail(kit.ExitUsage, doing, err, "")
 	}
 	return func() { os.Remove(name); f.Close() }, nil
 }
@@ -81,8 +83,14 @@ func runningLabs(k *kit.Kit) []labRecord {
 
 // findLab gives the lab that dir names, the newest one when dir is empty.
 func findLab(k *kit.Kit, dir string) (labRecord, error) {
+	if dir != "" {
+		var err error
+		if dir, err = filepath.Abs(k.Path(dir)); err != nil {
+			return labRecord{}, kit.Fail(kit.ExitUsage, "looking for a lab", err, "")
+		}
+	}
 	for _, l := range runningLabs(k) {
-		if dir == "" || filepath.Clean(dir) == l.Dir {
+		if dir == "" || dir == l.Dir {
 			return l, nil
 		}
 	}
@@ -116,10 +124,12 @@ func newLabEnv(k *kit.Kit) *cobra.Command {
 		Use:   "env",
 		Short: "Print the environment of a running lab for the shell",
 		Long:  "Print the line that makes a shell use the accounts of a running lab, the newest one unless --dir names another.",
-		Example: `  $ eval "$(imp lab env)"
+		Example: `  $ imp lab env
+  export IMP_CONFIG=…
 
-  $ imp lab env
-  export IMP_CONFIG=…`,
+  $ eval "$(imp lab env)" && imp fetch bob
+  sip:bob@lab.test  closed
+  …`,
 		Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error { return o.env() },
 	}
@@ -144,7 +154,7 @@ func newLabStop(k *kit.Kit) *cobra.Command {
 		Long:  "End a running lab, the newest one unless --dir names another, and wait until it is gone.",
 		Example: `  $ imp lab stop
 
-  $ imp lab stop --dir ~/lab`,
+  $ imp lab stop --dir lab`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return o.stop(cmd.Context()) },
 	}

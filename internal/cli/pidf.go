@@ -20,7 +20,8 @@ func newPIDF(k *kit.Kit) *cobra.Command {
 		Example: `  $ imp pidf new --entity sip:alice@example.com --basic open | imp pidf show -
   …
 
-  $ imp pidf show alice.xml -o json`,
+  $ imp pidf show alice.xml -o json
+  {"event":"document",…`,
 	}
 	return k.Group(cmd, newPIDFNew(k), newPIDFShow(k))
 }
@@ -82,9 +83,11 @@ func newPIDFShow(k *kit.Kit) *cobra.Command {
 		Long: `Show what a presence document says: as text, or with -o json as one object of
 the fields that notifications carry as document.`,
 		Example: `  $ imp pidf show alice.xml
-  sip:alice@example.com …
+  sip:alice@example.com  open
+  …
 
-  $ imp fetch alice -o raw | imp pidf show - -o json | jq -r .document.basic`,
+  $ imp pidf show -o json <alice.xml
+  {"event":"document",…`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), args) },
 	}

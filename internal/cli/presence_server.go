@@ -33,11 +33,13 @@ compose what all devices of a user say into one document, and notify watchers
 
 State is in memory. SIGTERM and Ctrl-C tell the watchers to come back later and
 end the server.`,
-		Example: `  $ imp presence-server
-  presence-server ready at udp:127.0.0.1:5060 tcp:127.0.0.1:5060
+		Example: `  $ imp presence-server --listen 127.0.0.1:5070
+  presence-server ready at udp:127.0.0.1:5070 tcp:127.0.0.1:5070
+  ^C
 
   $ imp presence-server --listen 127.0.0.1:0 --domain example.com -o json
-  {"event":"ready","time":"…","server":"presence-server","listen":["udp:127.0.0.1:…","tcp:127.0.0.1:…"]}`,
+  {"event":"ready","time":"…","server":"presence-server","listen":["udp:127.0.0.1:…","tcp:127.0.0.1:…"]}
+  ^C`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd.Context()) },
 	}

@@ -50,7 +50,11 @@ with whose status it ends. --keep leaves the publication to expire.`,
 		Example: `  $ imp publish --basic open --note "at my desk"
   …
 
-  $ imp publish --activity busy -- make
+  $ imp publish --activity busy -- echo working
+  …
+  working
+
+  $ imp publish --basic open
   …
 
   $ imp publish --remove

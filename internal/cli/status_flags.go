@@ -37,7 +37,7 @@ func (f *statusFlags) add(cmd *cobra.Command) {
 	fs.StringVar(&f.lang, "lang", "", "the `LANGUAGE` of notes and display name, such as en")
 	fs.StringSliceVar(&s.Activities, "activity", nil, "what you do: away, busy, meeting …, other:TEXT; several with commas, `LIST`")
 	fs.StringSliceVar(&s.Mood, "mood", nil, "how you feel: happy, sleepy …, other:TEXT; several with commas, `LIST`")
-	fs.StringSliceVar(&s.PlaceType, "place-type", nil, "where you are: home, office, train …, other:TEXT, `LIST`")
+	fs.StringSliceVar(&s.PlaceType, "place-type", nil, "where you are: residence, office, train …, other:TEXT, `LIST`")
 	fs.StringVar(&s.PlaceAudio, "place-audio", "", "how the place suits sound: `noisy|ok|quiet|unknown`")
 	fs.StringVar(&s.PlaceVideo, "place-video", "", "how the place suits video: `toobright|ok|dark|unknown`")
 	fs.StringVar(&s.PlaceText, "place-text", "", "how the place suits text: `uncomfortable|inappropriate|ok|unknown`")

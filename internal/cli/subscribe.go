@@ -52,10 +52,15 @@ when the server asks for it, and ended when the command ends.`,
   …
 
   $ imp subscribe alice --until basic=open --timeout 60 && echo "she is there"
+  …
+  she is there
 
-  $ imp subscribe alice bob -o json | jq -r .document.basic
+  $ imp subscribe alice bob -o json --count 2
+  {"event":"notify",…
+  {"event":"notify",…
 
-  $ imp subscribe alice --select '//rpid:activities/*' --count 1`,
+  $ imp subscribe alice --select '//p:basic/text()' --count 1
+  open`,
 		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), args) },
 	}
 	o.flags(cmd)
