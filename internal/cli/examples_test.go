@@ -94,9 +94,8 @@ func scriptExamples(ts *testscript.TestScript, neg bool, args []string) {
 	if len(list) == 0 {
 		ts.Fatalf("the help of %s has no transcript", cmd.CommandPath())
 	}
-	ts.Check(ts.Exec("env", "-0"))
 	sh := shell{
-		env:   strings.Split(strings.TrimSuffix(ts.ReadFile("stdout"), "\x00"), "\x00"),
+		env:   scriptEnv(ts),
 		dir:   ts.MkAbs("."),
 		state: filepath.Join(ts.Getenv("WORK"), ".tmp", "exported"),
 		out:   filepath.Join(ts.Getenv("WORK"), ".tmp", "printed"),

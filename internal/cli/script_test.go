@@ -242,8 +242,6 @@ func scriptStart(ts *testscript.TestScript, neg bool, args []string) {
 	if all[name] != nil {
 		ts.Fatalf("%s runs already", name)
 	}
-	ts.Check(ts.Exec("env", "-0"))
-	env := strings.Split(strings.TrimSuffix(ts.ReadFile("stdout"), "\x00"), "\x00")
 	out, err := os.Create(filepath.Join(ts.Getenv("WORK"), name+".out"))
 	ts.Check(err)
 	errs, err := os.Create(filepath.Join(ts.Getenv("WORK"), name+".err"))
@@ -251,7 +249,7 @@ func scriptStart(ts *testscript.TestScript, neg bool, args []string) {
 	program, err := exec.LookPath(args[1])
 	ts.Check(err)
 	r := &running{cmd: exec.Command(program, args[2:]...), done: make(chan struct{})}
-	r.cmd.Env, r.cmd.Dir, r.cmd.Stdout, r.cmd.Stderr = env, ts.MkAbs("."), out, errs
+	r.cmd.Env, r.cmd.Dir, r.cmd.Stdout, r.cmd.Stderr = scriptEnv(ts), ts.MkAbs("."), out, errs
 	ts.Check(r.cmd.Start())
 	all[name] = r
 	go func() {
@@ -268,6 +266,13 @@ func scriptStart(ts *testscript.TestScript, neg bool, args []string) {
 		said, _ := os.ReadFile(errs.Name())
 		ts.Fatalf("%s has printed no line; stderr: %s", name, said)
 	}
+}
+
+// scriptEnv returns the environment as the script has set it, which testscript tells only to processes.
+func scriptEnv(ts *testscript.TestScript) []string {
+	name := filepath.Join(ts.Getenv("WORK"), ".tmp", "env")
+	ts.Check(ts.Exec("sh", "-c", `env -0 >"$0"`, name))
+	return strings.Split(strings.TrimSuffix(ts.ReadFile(name), "\x00"), "\x00")
 }
 
 // awaitFile waits until the file has a match; false when the process ended or patience ran out before.
