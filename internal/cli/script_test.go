@@ -90,6 +90,8 @@ func setupScript(e *testscript.Env) error {
 	e.Setenv("XDG_CONFIG_HOME", filepath.Join(home, ".config"))
 	e.Setenv("XDG_STATE_HOME", filepath.Join(home, ".local", "state"))
 	e.Setenv("TZ", "UTC")
+	// The race detector would wait a second at the end of every process.
+	e.Setenv("GORACE", "atexit_sleep_ms=0")
 	e.Values[runningKey{}] = map[string]*running{}
 	return os.MkdirAll(home, 0o700)
 }
