@@ -14,16 +14,16 @@ import (
 // statusFlags are the flags that say what is published, for publish and pidf
 // new.
 type statusFlags struct {
-	state                    pidf.State
-	notes                    []string
-	lang                     string
-	timeOffset               string
-	from, until, lastInput   string
-	idle                     kit.Duration
-	displayName              string
-	message, noMessage       bool
-	methods, types, capsLang []string
-	names                    []string // of the flags, to tell whether any was given
+	state                  pidf.State
+	notes                  []string
+	lang                   string
+	timeOffset             string
+	from, until, lastInput string
+	idle                   kit.Duration
+	displayName            string
+	message                bool
+	methods                []string
+	names                  []string // of the flags, to tell whether any was given
 }
 
 // add adds the flags to a command.
