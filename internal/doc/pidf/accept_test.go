@@ -121,6 +121,12 @@ func TestExamples(t *testing.T) {
 			if err != nil || len(d.Tuples) < 3 {
 				t.Fatalf("Read: %v", err)
 			}
+			if Accept(e.Source) == nil || Check(e.Source) == nil {
+				t.Error("pidf-full is taken for presence")
+			}
+			if err := AcceptFull(e.Source); err != nil {
+				t.Errorf("AcceptFull: %v", err)
+			}
 			written = append(written, d.Bytes())
 		})
 	}

@@ -18,7 +18,7 @@ func Advance(prev, next []byte, now time.Time) []byte {
 	before, after := trees.Get().(*tree.Tree), trees.Get().(*tree.Tree)
 	defer putTree(before)
 	defer putTree(after)
-	if before.Parse(prev, limits) != nil || after.Parse(next, limits) != nil {
+	if before.Parse(prev, wide) != nil || after.Parse(next, wide) != nil {
 		return next
 	}
 	old := stampsOf(before)

@@ -10,28 +10,37 @@ import (
 // Accept reports why a server must refuse a document that is published, nil when it need not: it has to be well-formed in UTF-8 without document
 // type declaration, with the root presence of PIDF and its entity; every tuple, person and device needs an id that is an NCName and theirs alone
 // (RFC 3863 section 4.1.2, RFC 4479 section 3.5), and timed-status belongs into tuples (RFC 4481 section 3). Everything else is put right when
-// documents are composed. The error is an *Error.
-func Accept(src []byte) error { return judge(src, accept) }
+// documents are composed. More than 256 elements nested or namespaces declared at one place, and more than 64 attributes on an element, are refused too.
+// The error is an *Error.
+func Accept(src []byte) error { return judge(src, limits, accept) }
+
+// AcceptFull is Accept for a document that begins with the pidf-full of RFC 5262 section 3.1 in place of presence, as in partial publication. Compose
+// and Read take both.
+func AcceptFull(src []byte) error {
+	return judge(src, limits, func(t *tree.Tree) *Error {
+		if root := t.Root(); !isFull(root) {
+			return errorAt(t, startOf(root), "the root is {"+root.Space()+"}"+root.Local()+", not the pidf-full of "+diffSpace)
+		}
+		return acceptContent(t)
+	})
+}
 
 // Check reports in addition what the schemas of RFC 3863, 4479, 4480, 4481, 4482 and 5196 refuse, in the known elements inside of unknown ones too,
 // elements of RPID and CIPID that stand more than once in a component, and namespace names that are no absolute URI. It takes the lunch and the
 // higherthan that the schemas misprint, and xml:lang on display-name. The error is an *Error.
 func Check(src []byte) error {
-	return judge(src, func(t *tree.Tree) *Error {
+	return judge(src, wide, func(t *tree.Tree) *Error {
 		if err := accept(t); err != nil {
 			return err
-		}
-		if root := t.Root(); !root.Is(Space, "presence") {
-			return errorAt(t, startOf(root), "the root is not the presence of PIDF")
 		}
 		return check(t)
 	})
 }
 
-func judge(src []byte, verdict func(*tree.Tree) *Error) error {
+func judge(src []byte, within tree.Options, verdict func(*tree.Tree) *Error) error {
 	t := trees.Get().(*tree.Tree)
 	defer putTree(t)
-	if err := t.Parse(src, limits); err != nil {
+	if err := t.Parse(src, within); err != nil {
 		return err
 	}
 	if err := verdict(t); err != nil {
@@ -42,12 +51,16 @@ func judge(src []byte, verdict func(*tree.Tree) *Error) error {
 
 // accept is Accept for a parsed document.
 func accept(t *tree.Tree) *Error {
-	root := t.Root()
-	if !isPresence(root) {
+	if root := t.Root(); !isPresence(root) {
 		return errorAt(t, startOf(root), "the root is {"+root.Space()+"}"+root.Local()+", not the presence of "+Space)
 	}
+	return acceptContent(t)
+}
+
+func acceptContent(t *tree.Tree) *Error {
+	root := t.Root()
 	if entity, _ := root.Attr("", "entity"); trim(entity) == "" {
-		return errorAt(t, startOf(root), "presence without entity")
+		return errorAt(t, startOf(root), root.Local()+" without entity")
 	}
 	ids := idSets.Get().(*idSet)
 	defer idSets.Put(ids)

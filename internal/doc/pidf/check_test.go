@@ -116,7 +116,7 @@ var beyond = []string{
 
 // Check and the schemas agree on documents that are damaged at random, as far as the schemas can tell.
 func TestCheckAgreesWithSchemas(t *testing.T) {
-	const n = 3000
+	n := campaign(2000)
 	var docs [][]byte
 	for i := range uint64(n) {
 		g := newGenerator(i)
@@ -156,7 +156,7 @@ func draftOf(d *Document) []byte {
 // What is written is valid, and read back the same.
 func TestBytes(t *testing.T) {
 	var docs [][]byte
-	for i := range uint64(1500) {
+	for i := range uint64(campaign(800)) {
 		d := newGenerator(i).document()
 		doc := d.Bytes()
 		docs = append(docs, doc)
@@ -172,6 +172,29 @@ func TestBytes(t *testing.T) {
 		}
 	}
 	mustBeValid(t, docs...)
+}
+
+func TestBytesIndents(t *testing.T) {
+	const raw = `<x:a xmlns:x="urn:example:x">mixed <rpid:mood xmlns:rpid="urn:ietf:params:xml:ns:pidf:rpid"><rpid:sad/></rpid:mood></x:a>`
+	d := Document{
+		Entity: alice, Tuples: []Tuple{{ID: "t", Basic: Open, Notes: []Note{{"", "a\n b"}}}},
+		Extensions: []Raw{{XML: []byte(raw)}, {XML: []byte("<not well-formed>")}, {XML: []byte(strings.Repeat("<x>", 250) + strings.Repeat("</x>", 250))}},
+	}
+	want := `<?xml version="1.0" encoding="UTF-8"?>
+<presence xmlns="urn:ietf:params:xml:ns:pidf" xmlns:rpid="urn:ietf:params:xml:ns:pidf:rpid" entity="sip:alice@example.com">
+  <tuple id="t">
+    <status>
+      <basic>open</basic>
+    </status>
+    <note>a
+ b</note>
+  </tuple>
+  ` + strings.Replace(raw, ` xmlns:rpid="urn:ietf:params:xml:ns:pidf:rpid"`, "", 1) + `
+</presence>
+`
+	if diff := cmp.Diff(want, string(d.Bytes())); diff != "" {
+		t.Error(diff)
+	}
 }
 
 func xmlOfRaw(p cmp.Path) bool {

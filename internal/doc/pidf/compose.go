@@ -1,7 +1,6 @@
 package pidf
 
 import (
-	"hash/fnv"
 	"sync"
 	"time"
 
@@ -21,25 +20,22 @@ type Input struct {
 	Qualified bool
 }
 
-// qualify returns the id that an id of the source is written as.
+// qualify returns the id that an id of the source is written as: with eight characters behind it that are made of the key (FNV-1a).
 func (in *Input) qualify(id string) string {
 	if in == nil || !in.Qualified {
 		return id
 	}
-	return id + "." + in.tag()
-}
-
-// tag is eight characters made of the key.
-func (in *Input) tag() string {
 	const alphabet = "abcdefghijklmnopqrstuvwxyz234567"
-	h := fnv.New64a()
-	h.Write([]byte(in.Key))
-	sum := h.Sum64()
+	const offset, prime = 14695981039346656037, 1099511628211
+	sum := uint64(offset)
+	for _, c := range []byte(in.Key) {
+		sum = (sum ^ uint64(c)) * prime
+	}
 	var tag [8]byte
 	for i := range tag {
 		tag[i] = alphabet[sum>>(5*i)&31]
 	}
-	return string(tag[:])
+	return id + "." + string(tag[:])
 }
 
 // Policy is what Compose does where RFC 4479 section 3.5 leaves it to the compositor. The zero Policy keeps what can be told apart and resolves the
@@ -124,7 +120,7 @@ func (c *composer) write() {
 // read parses an input and settles the ids of its components.
 func (c *composer) read(in *Input) {
 	t := trees.Get().(*tree.Tree)
-	if t.Parse(in.Doc, limits) != nil || !isPresence(t.Root()) {
+	if t.Parse(in.Doc, wide) != nil || !isPresence(t.Root()) && !isFull(t.Root()) {
 		putTree(t)
 		return
 	}

@@ -77,6 +77,7 @@ func TestCompose(t *testing.T) {
 		{"PRS-043 known elements inside of unknown ones", `<x:a><rpid:mood><rpid:note/><rpid:happy/></rpid:mood></x:a>`, `<x:a xmlns:x="urn:example:x"><rpid:mood><rpid:happy/></rpid:mood></x:a>`},
 		{"PRS-043 prefixes taken for something else", `<dm:a xmlns:dm="urn:example:y" dm:b="1"><p:person xmlns:p="` + DataModelSpace + `" id="p"/></dm:a>`, `<dm:a xmlns:dm="urn:example:y" dm:b="1"><dm:person xmlns:dm="` + DataModelSpace + `" id="p"/></dm:a>`},
 		{"PRS-043 prefix of an attribute that the element takes", `<y:mood2 xmlns:y="` + RPIDSpace + `" xmlns:rpid="urn:example:y" rpid:b="1"/>`, `<rpid:mood2 xmlns:y="` + RPIDSpace + `" xmlns:ns1="urn:example:y" ns1:b="1"/>`},
+		{"PRS-043 an invented prefix that is taken too", `<y:mood2 xmlns:y="` + RPIDSpace + `" xmlns:rpid="urn:a:b" xmlns:ns1="urn:b:c" rpid:x="1" ns1:y="2"/>`, `<rpid:mood2 xmlns:y="` + RPIDSpace + `" xmlns:ns1="urn:b:c" xmlns:ns2="urn:a:b" ns2:x="1" ns1:y="2"/>`},
 		{"PRS-043 names in values keep their prefixes", `<a xmlns="urn:example:y" type="x:b"/>`, `<a xmlns="urn:example:y" xmlns:x="urn:example:x" type="x:b"/>`},
 		{"PRS-043 no namespace inside of unknown ones", `<x:a xmlns=""><b/></x:a>`, `<x:a xmlns:x="urn:example:x" xmlns=""><b/></x:a>`},
 		{"PRS-043 elements without namespace have no place", `<a xmlns=""/>`, ``},
@@ -192,6 +193,7 @@ func TestComposePersons(t *testing.T) {
 		{"PRS-042 the newest timestamp counts", Policy{}, []string{person("p1", "busy", "2026-11-22T11:59:57Z"), person("p2", "away", "2026-11-22T11:00:00Z")}, "busy"},
 		{"PRS-042 a clock that is ahead does not win for ever", Policy{}, []string{person("p1", "busy", "2030-01-01T00:00:00Z"), person("p2", "away", "")}, "away"},
 		{"PRS-042 a person that says nothing does not count", Policy{}, []string{person("p1", "busy", ""), person("p2", "", "")}, "busy"},
+		{"PRS-042 a newer person that says nothing does not count", Policy{}, []string{person("p1", "", ""), person("p2", "busy", "2026-11-22T11:00:00Z")}, "busy"},
 		{"PRS-042 one that says nothing is better than none", Policy{}, []string{person("p1", "", "")}, ""},
 		{"PRS-042 occurrences of one publication stay together", Policy{}, []string{person("p1", "tv", ""), person("p2", "busy", "") + person("p3", "away", "")}, "busy away"},
 		{"PRS-042 all are kept on demand", Policy{AllPersons: true}, []string{person("p1", "busy", ""), person("p2", "away", "")}, "busy away"},
@@ -319,7 +321,7 @@ func TestClientDialects(t *testing.T) {
 
 // Whatever is published, what is composed is valid.
 func TestComposeIsValid(t *testing.T) {
-	const n = 2000
+	n := campaign(1200)
 	var docs [][]byte
 	foreign := 0
 	for i := range uint64(n) {

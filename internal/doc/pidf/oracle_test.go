@@ -12,6 +12,14 @@ import (
 
 const vectors = "../../../../shared/vectors"
 
+// campaign is how many documents a test makes: ten times as many in long runs.
+func campaign(n int) int {
+	if os.Getenv("IMP_LONG") == "1" {
+		return 10 * n
+	}
+	return n
+}
+
 // needVectors skips a test without the documents of the RFCs.
 func needVectors(t *testing.T) {
 	t.Helper()

@@ -30,8 +30,15 @@ const (
 // Error tells where a document was refused and why.
 type Error = tree.Error
 
-// limits bound the work that a published document can cause: composition looks up namespaces through all open elements.
-var limits = tree.Options{Limits: tree.Limits{Depth: 256, Declarations: 256}}
+// limits bound the work that a published document can cause: composition looks through the open elements, their declarations and their attributes.
+// wide holds whatever is made of documents within the limits.
+var (
+	limits = tree.Options{Limits: tree.Limits{Depth: 256, Declarations: 256, Attributes: 64}}
+	wide   = tree.Options{Limits: tree.Limits{Depth: 512, Declarations: 512, Attributes: 128}}
+)
+
+// maxName is the length that a namespace name may have to be repeated in what is written.
+const maxName = 1024
 
 var trees = sync.Pool{New: func() any { return new(tree.Tree) }}
 
@@ -103,7 +110,7 @@ func startOf(n tree.Node) int {
 	return start
 }
 
-// isPresence reports whether n is the root of a presence document, or that of the full document of RFC 5262 section 3.1, which holds the same.
-func isPresence(n tree.Node) bool {
-	return n.Is(Space, "presence") || n.Is(diffSpace, "pidf-full")
-}
+func isPresence(root tree.Node) bool { return root.Is(Space, "presence") }
+
+// isFull reports whether a root is that of RFC 5262 section 3.1, which holds what presence holds.
+func isFull(root tree.Node) bool { return root.Is(diffSpace, "pidf-full") }

@@ -23,11 +23,11 @@ func Parse(src []byte) (*Document, error) {
 // Read makes of a document what a watcher can (RFC 4479 section 5): it refuses only what is not well-formed or has another root than presence or
 // pidf-full (RFC 5262). An entity that is missing is empty; ids are taken as they are.
 func Read(src []byte) (*Document, error) {
-	t, err := tree.Parse(src, limits)
+	t, err := tree.Parse(src, wide)
 	if err != nil {
 		return nil, err
 	}
-	if root := t.Root(); !isPresence(root) {
+	if root := t.Root(); !isPresence(root) && !isFull(root) {
 		return nil, errorAt(t, startOf(root), "the root is {"+root.Space()+"}"+root.Local()+", not the presence of "+Space)
 	}
 	return read(t.Root()), nil

@@ -207,6 +207,9 @@ func priority(s string) (form string, thousandths int, ok bool) {
 	if decimals == "" {
 		return whole, thousandths, true
 	}
+	if len(whole)+1+len(decimals) == len(s) {
+		return s, thousandths, true
+	}
 	return whole + "." + decimals, thousandths, true
 }
 
@@ -321,10 +324,11 @@ func fixURI(s string) string {
 	return b.String()
 }
 
-// isAbsolute reports whether a namespace name is an absolute URI without fragment, as RFC 3863 section 4.2.2 demands.
+// isAbsolute reports whether a namespace name is an absolute URI without fragment, as RFC 3863 section 4.2.2 demands, of
+// reasonable length.
 func isAbsolute(uri string) bool {
 	scheme, _, ok := strings.Cut(uri, ":")
-	return ok && isScheme(scheme) && strings.IndexByte(uri, '#') < 0 && isURI(uri)
+	return ok && len(uri) <= maxName && isScheme(scheme) && strings.IndexByte(uri, '#') < 0 && isURI(uri)
 }
 
 func sorted[V any](set map[string]V) []string { return slices.Sorted(maps.Keys(set)) }

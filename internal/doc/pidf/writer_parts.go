@@ -165,8 +165,7 @@ func (w *writer) value(m *model, name string) {
 // choose leaves the values that may stand together: what stands alone gives way to others, and of a single one the first decides.
 func (m *model) choose(entries []entry) []entry {
 	standard := func(e *entry) bool { return e.in == m.space }
-	var first *entry
-	others := 0
+	others, values, firstStandard := 0, 0, false
 	for i := range entries {
 		if e := &entries[i]; e.part >= m.values && !(standard(e) && e.local == m.alone) {
 			others++
@@ -177,12 +176,11 @@ func (m *model) choose(entries []entry) []entry {
 		e := &entries[i]
 		if e.part >= m.values {
 			alone := standard(e) && e.local == m.alone
-			if alone && (others > 0 || first != nil) || m.single && first != nil && (standard(first) || standard(e)) {
+			if alone && (others > 0 || values > 0) || m.single && values > 0 && (firstStandard || standard(e)) {
 				continue
 			}
-			if first == nil {
-				first = &entry{in: e.in, local: e.local}
-			}
+			firstStandard = firstStandard || standard(e)
+			values++
 		}
 		kept = append(kept, *e)
 	}
