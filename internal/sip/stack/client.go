@@ -98,7 +98,7 @@ func (s *Stack) route(tx *clientTx, o *Outgoing) error {
 		if !t.Flow.Stream() {
 			return s.flowUDP(tx, o)
 		}
-		if err := t.Flow.conn.submit(tx, o); err == nil || t.Addr == "" {
+		if err := t.Flow.conn.submit(tx, o); !errors.Is(err, errEnded) || t.Addr == "" {
 			return err
 		}
 	}
@@ -222,9 +222,6 @@ func (s *Stack) datagram(tx *clientTx, o *Outgoing, tcp []netip.AddrPort, name s
 		err := s.overStream(tx, o, s.kinds["tcp"], tcp, name)
 		if err == nil || !tx.fallback || errors.Is(err, ErrClosed) {
 			return err
-		}
-		if !errors.Is(err, errBacklog) && !errors.Is(err, errTooMany) {
-			s.deaf.add(tx.tcp, time.Now())
 		}
 	}
 	return s.overUDP(tx, o)

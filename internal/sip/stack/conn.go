@@ -117,7 +117,7 @@ func (c *conn) send(b []byte, more int) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.state != open {
-		return c.gone()
+		return errEnded
 	}
 	if c.full(len(b), more) {
 		return errBacklog
@@ -126,22 +126,18 @@ func (c *conn) send(b []byte, more int) error {
 	return nil
 }
 
-// gone is why nothing can be sent: errEnded when the connection has once been there.
-func (c *conn) gone() error {
-	if c.nc != nil || c.cause == nil {
-		return errEnded
-	}
-	return c.cause
-}
-
 // submit sends the request of a transaction, at once or when the connection is there. The transaction ends when the
-// connection does.
+// connection does. errEnded says that there is no connection any more.
 func (c *conn) submit(tx *clientTx, o *Outgoing) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
+	case c.state == closed && c.nc == nil:
+		// The attempt failed before the request could wait for it.
+		c.s.spawn(func() { c.s.unreachable(tx, c.cause) })
+		return nil
 	case c.state == closed:
-		return c.gone()
+		return errEnded
 	case c.state == connecting:
 		return c.wait(outbound{tx: tx})
 	case c.full(len(o.Head)+len(o.Body)+viaRoom, 1):

@@ -92,6 +92,8 @@ func TestStreamFraming(t *testing.T) {
 		pongs(1)
 		w.send("\r\n") // one alone is no ping
 		alive(t, w)
+		w.send("\r\n")
+		alive(t, w)
 		w.send("\r\n\r\n" + msg("PUBLISH"))
 		pongs(1)
 		wants(t, w.receive(), 200)
@@ -353,6 +355,7 @@ func TestCloseWrites(t *testing.T) {
 		requests.Wait()
 		closing := time.Now()
 		go s.Close()
+		synctest.Wait()
 		_ = theirs.SetReadDeadline(time.Now().Add(time.Minute))
 		got, err := io.ReadAll(theirs)
 		if err != nil {

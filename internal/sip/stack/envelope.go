@@ -28,7 +28,6 @@ type envelope struct {
 	recordRoutes [][]byte
 	length       int  // Content-Length, -1 = absent
 	lengthBad    bool // Content-Length is there and no single number: the end of the message is unknown
-	short        bool // the body is shorter than Content-Length says
 	typed        bool // Content-Type is there
 	require      bool
 	encoded      bool // Content-Encoding is there

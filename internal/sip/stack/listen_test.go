@@ -124,6 +124,16 @@ func TestListen(t *testing.T) {
 			t.Errorf("got %v after %d tries", got, tries)
 		}
 	})
+	t.Run("a wildcard of one family leaves the other free", func(t *testing.T) {
+		s := New(Config{})
+		defer s.Close()
+		if err := s.Listen(ctx, Endpoint{"udp", "[::]:0"}); err != nil {
+			t.Skipf("no IPv6 here: %v", err)
+		}
+		if err := s.Listen(ctx, Endpoint{"udp", "0.0.0.0:" + port(s.Addrs()[0])}); err != nil {
+			t.Error(err)
+		}
+	})
 	t.Run("after Close", func(t *testing.T) {
 		s := New(Config{})
 		_ = s.Close()

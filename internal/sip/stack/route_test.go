@@ -325,6 +325,70 @@ func TestTargets(t *testing.T) {
 			_ = s.Close()
 		})
 	})
+	t.Run("a connection that has ended and is still known", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			s, n := New(Config{}), &network{}
+			f := fake(t, s)
+			n.use(s)
+			c, _ := piped(t, s)
+			p := c.peer
+			c.close(io.EOF)
+			if len(s.byPeer) != 0 || len(s.conns) != 0 {
+				t.Error("it was not removed")
+			}
+			s.byPeer[p] = c
+			sendOn(t, s, outgoing("NOTIFY", Target{Addr: there.String(), Transport: "tcp"}))
+			if len(n.dials) != 1 {
+				t.Errorf("dialled %v", n.dials)
+			}
+			c.dead.Store(false) // as for a moment when it ends just now
+			sendOn(t, s, outgoing("NOTIFY", Target{Flow: &c.Flow, Addr: "192.0.2.9:5060"}))
+			if d := f.sent(); len(d) != 1 {
+				t.Errorf("sent %v", d)
+			}
+			_ = s.Close()
+		})
+	})
+	t.Run("a connection refused before the request could wait for it", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			s, n := New(Config{}), &network{}
+			f := fake(t, s)
+			n.use(s)
+			c := s.newConn(s.kinds["tcp"])
+			c.close(syscall.ECONNREFUSED)
+			c.dead.Store(false)
+			s.byPeer[peer{kind: c.kind, addr: there}] = c
+			sendOn(t, s, large(outgoing("NOTIFY", Target{Addr: there.String()})))
+			sendOn(t, s, large(outgoing("NOTIFY", Target{Addr: there.String()})))
+			if d := f.sent(); len(d) != 2 || len(n.dials) != 0 || !s.deaf.has(there, time.Now()) {
+				t.Errorf("sent %v, dialled %v", d, n.dials)
+			}
+			e := sendOn(t, s, outgoing("NOTIFY", Target{Addr: there.String(), Transport: "tcp"}))()
+			if e == nil || !errors.Is(e.err, syscall.ECONNREFUSED) {
+				t.Errorf("ended with %+v", e)
+			}
+			_ = s.Close()
+		})
+	})
+	t.Run("a connection keeps nothing of transactions that have ended", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			s := New(Config{})
+			c, theirs := piped(t, s)
+			var requests []string
+			for range 3 {
+				sendOn(t, s, outgoing("NOTIFY", Target{Flow: &c.Flow}))
+				requests = append(requests, read(t, theirs))
+			}
+			for _, i := range []int{1, 0, 2} {
+				_, _ = io.WriteString(theirs, answerFor(requests[i], "200 OK"))
+				synctest.Wait()
+			}
+			if c.txs != nil || len(s.client.table) != 0 || len(s.client.timers) != 0 {
+				t.Errorf("left: %v, %v", c.txs, s.client.table)
+			}
+			_ = s.Close()
+		})
+	})
 	t.Run("a transaction that ended while the connection was awaited is not sent", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			s := New(Config{T1: 10 * time.Millisecond, DialTimeout: time.Minute})

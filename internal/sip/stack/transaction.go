@@ -326,7 +326,7 @@ func (c *clients) find(e *envelope) (tx *clientTx, known bool) {
 func (s *Stack) response(e *envelope, f *Flow) {
 	// An answer to a request of ours has our Via alone (RFC 3261 8.1.3.3).
 	// What else may be odd about its header is for whoever reads that.
-	if !e.oneVia() || e.cseqMethod == nil || e.short {
+	if !e.oneVia() || e.cseqMethod == nil {
 		s.malformed("response: "+e.fault, f.kind, f.remote, e.head)
 		return
 	}

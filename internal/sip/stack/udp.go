@@ -184,7 +184,6 @@ func (u *socket) handle(e *envelope, data []byte, remote netip.AddrPort) {
 	case e.length <= len(body):
 		e.body = body[:e.length] // what follows is padding (RFC 3261 18.3)
 	default:
-		e.short = true
 		e.blame("Content-Length larger than the datagram")
 	}
 	u.s.dispatch(e, &Flow{kind: u.kind, local: u.local, remote: remote, socket: u})
