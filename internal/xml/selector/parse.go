@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"strings"
+	"unicode/utf8"
 
 	"imp/internal/xml/tree"
 )
@@ -48,6 +49,9 @@ func compile(sel string, ns Namespaces, xcap bool) (*Selector, error) {
 	if len(sel) > MaxLength {
 		return nil, p.fail(0, ErrLimit, "it is longer than %d bytes", MaxLength)
 	}
+	if !utf8.ValidString(sel) {
+		return nil, p.fail(0, p.extension(), "it is no valid UTF-8")
+	}
 	if !xcap {
 		p.take("/")
 	}
@@ -70,22 +74,25 @@ func compile(sel string, ns Namespaces, xcap bool) (*Selector, error) {
 			return nil, p.garbage(step)
 		}
 		if step.Kind != Element {
-			return nil, p.fail(start, p.extension(), "%s selects %s, which can only be the last step", clip(step.source), step.Kind)
+			return nil, p.fail(start, p.extension(), "%s selects no elements, it can only be the last step", clip(step.source))
 		}
 	}
 }
 
 // garbage tells why a selector goes on where a step should end.
 func (p *parser) garbage(step Step) error {
+	takes := ""
 	switch {
-	case p.s[p.i] == '[' && step.Kind > Element:
-		return p.fail(p.i, p.extension(), "found a predicate, a step that selects %s takes %s", step.Kind, map[bool]string{true: "one position at most", false: "none"}[step.Kind <= PI])
-	case p.s[p.i] == '[' && p.xcap:
-		return p.fail(p.i, ErrExtension, "found a further predicate, a step takes a position and then an attribute test, one of each")
-	case p.s[p.i] == '[' && step.ID != "":
-		return p.fail(p.i, nil, "found a predicate, id() takes none")
+	case p.s[p.i] != '[':
+		return p.fail(p.i, p.extension(), "found %s behind the step %s, want / or the end", p.found(), clip(step.source))
+	case step.ID != "", step.Kind >= Attribute:
+		takes = "none"
+	case step.Kind > Element:
+		takes = "one position at most"
+	default:
+		takes = "a position and then an attribute test, one of each"
 	}
-	return p.fail(p.i, p.extension(), "found %s behind the step %s, want / or the end", p.found(), clip(step.source))
+	return p.fail(p.i, p.extension(), "found a predicate too many, this step takes %s", takes)
 }
 
 // step parses one step. The productions that look like function calls come first, as their names are names of elements
@@ -93,7 +100,7 @@ func (p *parser) garbage(step Step) error {
 func (p *parser) step(first bool) (Step, error) {
 	switch {
 	case p.i == len(p.s):
-		return Step{}, p.fail(p.i, nil, "found the end, want a step: a name, *, @name, …")
+		return Step{}, p.fail(p.i, nil, "found the end, want a step: a name, * or @name, for example")
 	case p.s[p.i] == '/':
 		return Step{}, p.fail(p.i, nil, "found an empty step, only child elements can be selected, one step each")
 	case p.take("@"):
@@ -166,7 +173,7 @@ func (p *parser) nodeTest(first bool) (step Step, ok bool, err error) {
 	if p.take("[") {
 		position, ok := p.digits()
 		if !ok {
-			return step, true, p.fail(p.i, nil, "found %s, want a position: a step that selects %s takes no other predicate", p.found(), step.Kind)
+			return step, true, p.fail(p.i, nil, "found %s, want a position: a step that selects %ss takes no other predicate", p.found(), step.Kind)
 		}
 		if err := p.want("]"); err != nil {
 			return step, true, err

@@ -83,16 +83,43 @@ func (s *Step) own(context tree.Node) Node {
 
 // cursor runs through the nodes that a step selects in one context.
 type cursor struct {
-	step *Step
-	at   tree.Node            // to be looked at next
-	seen [MaxPredicates]int32 // how many nodes have come to each predicate
+	step   *Step
+	at     tree.Node            // to be looked at next
+	single bool                 // nothing behind it can be selected
+	passed int                  // how many predicates at has passed
+	seen   [MaxPredicates]int32 // how many nodes have come to each predicate
 }
 
-func (s *Step) from(context tree.Node) cursor { return cursor{step: s, at: context.FirstChild()} }
+// from starts a cursor. A position that comes first is counted off at once.
+func (s *Step) from(context tree.Node) cursor {
+	c := cursor{step: s, at: context.FirstChild()}
+	if len(s.Predicates) > 0 && s.Predicates[0].Test == Position {
+		c.at, c.single, c.passed = s.nth(c.at, s.Predicates[0].Position), true, 1
+	}
+	return c
+}
+
+// nth returns the sibling, n or behind it, that is the one of this position among those with the name of the step.
+func (s *Step) nth(n tree.Node, position int) tree.Node {
+	if position == 0 {
+		return tree.Node{}
+	}
+	for ; n.Valid(); n = n.NextSibling() {
+		if s.Any && n.Kind() == tree.Element || !s.Any && s.names(n) {
+			if position--; position == 0 {
+				return n
+			}
+		}
+	}
+	return tree.Node{}
+}
 
 func (c *cursor) next() tree.Node {
 	for n := c.at; n.Valid(); n = c.at {
-		c.at = c.step.after(n)
+		c.at = tree.Node{}
+		if !c.single {
+			c.at = c.step.after(n)
+		}
 		if c.step.names(n) && c.passes(n) {
 			return n
 		}
@@ -109,7 +136,7 @@ func (s *Step) after(n tree.Node) tree.Node {
 
 // passes reports whether the predicates let a node through. Behind a position that is reached nothing can follow.
 func (c *cursor) passes(n tree.Node) bool {
-	for i := range c.step.Predicates {
+	for i := c.passed; i < len(c.step.Predicates); i++ {
 		p := &c.step.Predicates[i]
 		if p.Test != Position {
 			if !p.holds(n) {
