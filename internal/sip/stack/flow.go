@@ -57,7 +57,7 @@ func (f *Flow) Transport() string { return f.kind.name }
 // Remote is the address of the peer.
 func (f *Flow) Remote() netip.AddrPort { return f.remote }
 
-// Local is the address at this end.
+// Local is the address at this end, for UDP that of the listener, which may be a wildcard.
 func (f *Flow) Local() netip.AddrPort { return f.local }
 
 // Stream tells whether the flow is a connection.

@@ -215,7 +215,12 @@ func TestClose(t *testing.T) {
 	for _, to := range []Target{{Addr: u.conn.LocalAddr().String()}, {Addr: "192.0.2.1", Transport: "tcp"}, {Flow: &only(s).Flow}} {
 		s.Send(outgoing("NOTIFY", to), func(_ *sip.Response, err error) { ended <- err })
 	}
+	other := make(chan error)
+	go func() { other <- s.Close() }()
 	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+	if err := <-other; err != nil {
 		t.Error(err)
 	}
 	for range 3 {

@@ -126,6 +126,7 @@ type Stack struct {
 	ctx    context.Context // of the handlers and of dialling
 	cancel context.CancelFunc
 	goes   sync.WaitGroup
+	over   chan struct{} // closed when Close has done all
 
 	mu       sync.Mutex
 	closed   bool
@@ -147,7 +148,7 @@ func New(cfg Config) *Stack {
 	s := &Stack{
 		cfg: cfg, parser: sip.NewParser(), kinds: kinds(), keys: newKeyer(),
 		replay:   newReplay(64*cfg.T1, cfg.ReplayBytes),
-		handlers: make(map[string]Handler), allow: allow(nil),
+		handlers: make(map[string]Handler), allow: allow(nil), over: make(chan struct{}),
 		conns: make(map[*conn]struct{}), byPeer: make(map[peer]*conn),
 	}
 	s.parser.MaxMessageLength = max(cfg.MaxMessage, maxDatagram)
@@ -198,7 +199,7 @@ func (s *Stack) Close() error {
 	s.mu.Lock()
 	if s.closed {
 		s.mu.Unlock()
-		s.goes.Wait()
+		<-s.over
 		return nil
 	}
 	s.closed = true
@@ -220,6 +221,7 @@ func (s *Stack) Close() error {
 	s.cancel()
 	s.replay.close()
 	s.goes.Wait()
+	close(s.over)
 	return nil
 }
 

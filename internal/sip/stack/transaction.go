@@ -321,11 +321,9 @@ func (c *clients) find(e *envelope) (tx *clientTx, known bool) {
 	return tx, true
 }
 
-// response takes a response; what belongs to no transaction is dropped (RFC 6026 8.9 and RFC 3261 18.1.2 leave it to
-// the core, which has nothing to do with it either).
+// response takes a response; what belongs to no transaction is dropped (RFC 6026). One to a request of ours has our
+// Via alone (RFC 3261 8.1.3.3); what else may be odd about its header is for whoever reads that.
 func (s *Stack) response(e *envelope, f *Flow) {
-	// An answer to a request of ours has our Via alone (RFC 3261 8.1.3.3).
-	// What else may be odd about its header is for whoever reads that.
 	if !e.oneVia() || e.cseqMethod == nil {
 		s.malformed("response: "+e.fault, f.kind, f.remote, e.head)
 		return
