@@ -102,11 +102,11 @@ func (d *Dialog) setRoutes(routes []string) error {
 	for i, route := range routes {
 		a, err := header.ParseAddress(route)
 		if err != nil {
-			return fmt.Errorf("Record-Route: %w", err)
+			return fmt.Errorf("reading Record-Route: %w", err)
 		}
 		u, err := header.ParseURI(a.URI)
 		if err != nil {
-			return fmt.Errorf("Record-Route: %w", err)
+			return fmt.Errorf("reading Record-Route: %w", err)
 		}
 		if i == 0 {
 			d.hop = hop(u)
@@ -125,18 +125,18 @@ func (d *Dialog) setRoutes(routes []string) error {
 // request or of the answer to one.
 func (d *Dialog) setTarget(contacts []string) error {
 	if len(contacts) != 1 {
-		return fmt.Errorf("Contact: one is needed, found %d", len(contacts))
+		return fmt.Errorf("one Contact is needed, found %d", len(contacts))
 	}
 	c, err := header.ParseAddress(contacts[0])
 	if err != nil {
-		return fmt.Errorf("Contact: %w", err)
+		return fmt.Errorf("reading Contact: %w", err)
 	}
 	u, err := header.ParseURI(c.URI)
 	if err != nil {
-		return fmt.Errorf("Contact: %w", err)
+		return fmt.Errorf("reading Contact: %w", err)
 	}
 	if u.Scheme != "sip" && u.Scheme != "sips" {
-		return fmt.Errorf("Contact: a sip or sips URI is needed, found %q", u.Scheme)
+		return fmt.Errorf("a sip or sips URI is needed in Contact, found %q", u.Scheme)
 	}
 	d.target = strings.Clone(requestURI(u, c.URI))
 	if !d.routed() {

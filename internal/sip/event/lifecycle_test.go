@@ -15,7 +15,7 @@ func TestEnd(t *testing.T) {
 			r.active("Expires: 60")
 			time.Sleep(60*time.Second - 1)
 			r.wire.quiet()
-			time.Sleep(1)
+			time.Sleep(time.Nanosecond)
 			r.wire.take().says("terminated;reason=timeout", "").answer(200)
 			if got := r.causes(); got != "subscribe timeout" || r.Count() != 0 || r.closings() != "timeout" {
 				t.Fatalf("told %q, %d left, closed %q", got, r.Count(), r.closings())
