@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -314,12 +315,11 @@ func TestAnswerWithoutConnection(t *testing.T) {
 	_ = w.conn.(*net.TCPConn).SetLinger(0)
 	_ = w.conn.Close()
 	// The answer is given when the stack can no longer write to the connection of the request.
-	for c := only(s); ; {
-		if err := c.send(lineEnd, 1); err != nil {
-			break
-		}
+	for c := only(s); !c.dead.Load(); runtime.Gosched() {
+		_ = c.send(lineEnd, 1)
 	}
 	close(release)
+	_ = l.(*net.TCPListener).SetDeadline(time.Now().Add(patience))
 	c, err := l.Accept()
 	if err != nil {
 		t.Fatal(err)
