@@ -133,19 +133,20 @@ func (a Attr) Unresolved() (offset int, ok bool) {
 	if d.flags&unresolved == 0 {
 		return 0, false
 	}
-	return int(d.value) + unresolvedIn(a.t.text[d.value:d.end-1], false), true
+	return a.t.offset(d.value + uint32(unresolvedIn(a.t.text[d.value:d.end-1], false))), true
 }
 
-// Range returns where the attribute stands in the source, from its name to its closing quote.
+// Range returns where the attribute stands in the source, from its name to its closing quote. It is 0, 0 for one that an
+// edit has added or changed.
 func (a Attr) Range() (start, end int) {
 	d := a.data()
-	return int(d.start), int(d.end)
+	return a.t.inSource(int(d.start), int(d.end))
 }
 
-// ValueRange returns where the value stands in the source, without the quotes.
+// ValueRange returns where the value stands in the source, without the quotes. About edits see Range.
 func (a Attr) ValueRange() (start, end int) {
 	d := a.data()
-	if d.end == 0 {
+	if d.end == 0 || int(d.end) > len(a.t.src) {
 		return 0, 0
 	}
 	return int(d.value), int(d.end) - 1
@@ -156,7 +157,7 @@ func (a Attr) Owner() Node { return a.t.node(a.data().owner) }
 
 // Position returns the line and the column where the attribute starts, see Tree.Position.
 func (a Attr) Position() (line, col int) {
-	if !a.Valid() {
+	if !a.Valid() || int(a.data().end) > len(a.t.src) {
 		return 0, 0
 	}
 	return a.t.Position(int(a.data().start))
@@ -183,16 +184,17 @@ func (d Decl) URI() string {
 	return d.t.spaces[d.data().space]
 }
 
-// Range returns where the declaration stands in the source, from its name to its closing quote.
+// Range returns where the declaration stands in the source, from its name to its closing quote. It is 0, 0 for one that
+// an edit has added or changed.
 func (d Decl) Range() (start, end int) {
 	p := d.data()
-	return int(p.start), int(p.end)
+	return d.t.inSource(int(p.start), int(p.end))
 }
 
-// ValueRange returns where the namespace name stands in the source, without the quotes.
+// ValueRange returns where the namespace name stands in the source, without the quotes. About edits see Range.
 func (d Decl) ValueRange() (start, end int) {
 	p := d.data()
-	if p.end == 0 {
+	if p.end == 0 || int(p.end) > len(d.t.src) {
 		return 0, 0
 	}
 	return int(p.value), int(p.end) - 1
@@ -203,7 +205,7 @@ func (d Decl) Owner() Node { return d.t.node(d.data().owner) }
 
 // Position returns the line and the column where the declaration starts, see Tree.Position.
 func (d Decl) Position() (line, col int) {
-	if !d.Valid() {
+	if !d.Valid() || int(d.data().end) > len(d.t.src) {
 		return 0, 0
 	}
 	return d.t.Position(int(d.data().start))

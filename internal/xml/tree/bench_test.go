@@ -66,3 +66,64 @@ func BenchmarkParse(b *testing.B) {
 		})
 	}
 }
+
+// entries returns a list of this many entries, about 105 bytes each.
+func entries(count int) []byte {
+	var b bytes.Buffer
+	b.WriteString(`<resource-lists xmlns="urn:ietf:params:xml:ns:resource-lists"><list name="all">` + "\n")
+	for i := range count {
+		fmt.Fprintf(&b, "  <entry uri=\"sip:member%07d@example.org\">\n    <display-name>Member %[1]d</display-name>\n  </entry>\n", i)
+	}
+	b.WriteString("</list></resource-lists>\n")
+	return b.Bytes()
+}
+
+func BenchmarkEdit(b *testing.B) {
+	b.Run("pidf one attribute", func(b *testing.B) {
+		b.ReportAllocs()
+		var t Tree
+		var dst []byte
+		for b.Loop() {
+			if err := t.Parse([]byte(presence), Options{}); err != nil {
+				b.Fatal(err)
+			}
+			if err := t.Root().SetAttr("entity", "pres:bob@example.net"); err != nil {
+				b.Fatal(err)
+			}
+			dst = t.Append(dst[:0])
+		}
+	})
+	large := entries(100000)
+	b.Run(fmt.Sprintf("one attribute of %d bytes", len(large)), func(b *testing.B) {
+		for b.Loop() {
+			t, err := Parse(large, Options{})
+			if err != nil {
+				b.Fatal(err)
+			}
+			if err := t.Root().FirstChild().LastChild().PrevSibling().SetAttr("uri", "sip:bob@example.net"); err != nil {
+				b.Fatal(err)
+			}
+			t.Bytes()
+		}
+	})
+	b.Run("2000 edits", func(b *testing.B) {
+		t, err := Parse(large, Options{})
+		if err != nil {
+			b.Fatal(err)
+		}
+		for b.Loop() {
+			t.Begin()
+			n := t.Root().FirstChild().FirstChild().NextSibling()
+			for range 500 {
+				next := n.NextSibling().NextSibling()
+				for _, err := range []error{n.InsertBefore("<entry uri='a'/>\n"), n.SetAttr("uri", "b"), n.FirstChild().NextSibling().Replace("<x/>"), next.Remove()} {
+					if err != nil {
+						b.Fatal(err)
+					}
+				}
+				n = n.NextSibling().NextSibling()
+			}
+			t.Rollback()
+		}
+	})
+}

@@ -148,7 +148,7 @@ func (n Node) Text() string {
 
 // raw returns the source of the content of anything but an element.
 func (n Node) raw() string {
-	start, end := n.Inner()
+	start, end := n.inner()
 	return n.t.text[start:end]
 }
 
@@ -233,7 +233,7 @@ func (n Node) Unresolved() (offset int, ok bool) {
 			}
 		}
 		if d := c.data(); d.flags&unresolved != 0 {
-			return int(d.start) + unresolvedIn(c.t.text[d.start:d.end], true), true
+			return c.t.offset(d.start + uint32(unresolvedIn(c.t.text[d.start:d.end], true))), true
 		}
 	}
 	return 0, false
@@ -288,44 +288,66 @@ func (n Node) InScope() iter.Seq2[string, string] {
 	}
 }
 
-// Range returns where n stands in the source, tags included.
+// Range returns where n stands in the source, tags included. It is 0, 0 for what an edit has added, and for a text node
+// that an edit has changed; edits of what is in an element do not change its range.
 func (n Node) Range() (start, end int) {
 	d := n.data()
-	return int(d.start), int(d.end)
+	return n.t.inSource(int(d.start), int(d.end))
 }
 
 // Inner returns where the content of n stands in the source: of an element what is between its tags, of a comment and
 // of a processing instruction what Text returns, of others the same as Range. For an empty-element tag it is the empty
-// range before its "/>".
-func (n Node) Inner() (start, end int) {
+// range before its "/>". About edits see Range.
+func (n Node) Inner() (start, end int) { return n.t.inSource(n.inner()) }
+
+func (n Node) inner() (start, end int) {
 	d := n.data()
 	switch d.kind {
 	case Element:
 		if d.inner == d.end {
 			return int(d.end) - 2, int(d.end) - 2
 		}
-		return int(d.inner), int(d.inner) + strings.LastIndexByte(n.t.text[d.inner:d.end], '<')
+		return int(d.inner), int(n.t.endTag(d).start)
 	case Comment:
 		return int(d.start) + len("<!--"), int(d.end) - len("-->")
 	case PI:
 		return int(d.inner), int(d.end) - len("?>")
 	}
-	return n.Range()
+	return int(d.start), int(d.end)
 }
 
-// Bytes returns the part of the source that n is written as.
-func (n Node) Bytes() []byte {
-	d := n.data()
-	if d.kind == None {
-		return nil
-	}
-	return slices.Clip(n.t.src[d.start:d.end])
-}
-
-// Position returns the line and the column where n starts, see Tree.Position.
-func (n Node) Position() (line, col int) {
-	if n.t == nil {
+// inSource makes a range of text one of the source.
+func (t *Tree) inSource(start, end int) (int, int) {
+	if t == nil || end > len(t.src) {
 		return 0, 0
 	}
-	return n.t.Position(int(n.data().start))
+	return start, end
+}
+
+func (t *Tree) offset(at uint32) int {
+	if int(at) > len(t.src) {
+		return 0
+	}
+	return int(at)
+}
+
+// Bytes returns what n is written as, with all that is in it: a part of the source where no edit has changed anything.
+func (n Node) Bytes() []byte {
+	d := n.data()
+	switch {
+	case d.kind == None:
+		return nil
+	case d.flags&edited == 0 && int(d.end) <= len(n.t.src):
+		return slices.Clip(n.t.src[d.start:d.end])
+	}
+	return n.t.write(nil, n.i)
+}
+
+// Position returns the line and the column where n starts, see Tree.Position, and 0, 0 where Range does.
+func (n Node) Position() (line, col int) {
+	d := n.data()
+	if d.kind == None || int(d.end) > len(n.t.src) {
+		return 0, 0
+	}
+	return n.t.Position(int(d.start))
 }

@@ -29,11 +29,11 @@ func (t *Tree) parse(src []byte, opt Options) error {
 	if name := otherEncoding(src); name != "" {
 		return p.fail(0, ErrEncoding, "document in %s, only UTF-8 is read", name)
 	}
-	var text strings.Builder
-	text.Grow(len(src) + 1)
-	text.Write(src)
-	text.WriteByte(0)
-	t.src, t.text, p.s = src, text.String(), text.String()
+	t.buffer.Grow(len(src) + 1)
+	t.buffer.Write(src)
+	t.buffer.WriteByte(0)
+	t.src, t.text, t.limits = src, t.buffer.String(), p.limits
+	p.s = t.text
 	if strings.HasPrefix(p.s, byteOrderMark) {
 		p.i = len(byteOrderMark)
 	}
@@ -45,6 +45,7 @@ func (t *Tree) parse(src []byte, opt Options) error {
 		return err
 	}
 	t.start()
+	t.ascii = ascii
 	p.parent = 1
 	return p.document()
 }
@@ -141,12 +142,13 @@ func (p *parser) document() error {
 	}
 }
 
-// element reads the root element with all that is in it. It does not call itself, so depth costs no stack.
+// element reads an element with all that is in it. It does not call itself, so depth costs no stack.
 func (p *parser) element() error {
+	outside := p.depth
 	if err := p.startTag(); err != nil {
 		return err
 	}
-	for p.depth > 0 {
+	for p.depth > outside {
 		var err error
 		if p.s[p.i] != '<' {
 			if err = p.text(); err != nil {
@@ -235,6 +237,8 @@ func (p *parser) mixedText() error {
 		case s[i] == '<':
 			if p.i = i; !empty {
 				p.add(Text, start, i).flags = f
+			} else {
+				p.t.empty = append(p.t.empty, emptySection{p.before(), s[start:i]})
 			}
 			return nil
 		case s[i] == '&':
@@ -261,6 +265,14 @@ func (p *parser) mixedText() error {
 			f &^= blank
 		}
 	}
+}
+
+// before returns the key in editing.gaps of what stands before p.i.
+func (p *parser) before() int32 {
+	if p.s[p.i+1] == '/' {
+		return -p.parent
+	}
+	return int32(len(p.t.nodes))
 }
 
 func (p *parser) badText(i int) error {

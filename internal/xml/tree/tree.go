@@ -7,7 +7,9 @@
 // declarations are no attributes. Nothing is decoded while parsing: values are computed from the source when asked for,
 // as substrings of it wherever nothing needs decoding.
 //
-// A tree may be read by several goroutines at once.
+// A tree can be edited. Edits are splices: what they do not concern is written as it was read, byte for byte.
+//
+// A tree may be read by several goroutines at once as long as none edits it.
 package tree
 
 import (
@@ -84,6 +86,10 @@ const (
 	coded      flags = 1 << iota // the value differs from the bytes of the source
 	blank                        // text of white space only
 	unresolved                   // refers to an entity that only the DTD can know
+	edited                       // is not written as its range says, nor is what it is in
+	tagged                       // has its start tag in editing.tags
+	gapped                       // has something in editing.gaps before it
+	tailed                       // has something in editing.gaps behind its last child
 )
 
 // node is one entry of the node array. Links are indexes into that array, 0 is no node. Offsets count bytes of text.
@@ -127,16 +133,21 @@ type decl struct {
 // Tree is a parsed document. The zero Tree is empty and ready for Parse.
 type Tree struct {
 	src []byte
-	// text is a copy of the source and one NUL behind it, which stops every scanning loop. Strings that the tree hands
-	// out are parts of it, so they outlive the source and the next Parse.
+	// text is a copy of the source and one NUL behind it, which stops every scanning loop, and behind that what edits
+	// add. Strings that the tree hands out are parts of it, so they outlive the source and the next Parse.
 	text   string
-	nodes  []node // 0: none, 1: the document
-	attrs  []attr // 0: none
-	decls  []decl // 0: none
+	buffer strings.Builder // holds text
+	nodes  []node          // 0: none, 1: the document
+	attrs  []attr          // 0: none
+	decls  []decl          // 0: none
 	spaces []string
 	root   int32
 	dtd    [2]uint32 // range of the document type declaration
 	names  scope
+	limits Limits
+	ascii  bool // the document declares to be US-ASCII
+	empty  []emptySection
+	edit   editing
 }
 
 // Parse reads a document into a new tree. The tree keeps src, which must not change as long as Source and Node.Bytes
@@ -174,7 +185,7 @@ func (t *Tree) Document() Node { return t.node(min(1, int32(len(t.nodes)))) }
 // Root returns the root element.
 func (t *Tree) Root() Node { return t.node(t.root) }
 
-// Source returns the bytes that were parsed.
+// Source returns the bytes that were parsed, whatever was edited since.
 func (t *Tree) Source() []byte { return t.src }
 
 // Doctype returns the document type declaration as it is written, nil when there is none.
@@ -189,10 +200,7 @@ func (t *Tree) Doctype() []byte {
 // and a lone CR end a line as LF does (XML 1.0, section 2.11), and a byte order mark takes no column. The time it takes
 // grows with the offset.
 func (t *Tree) Position(offset int) (line, col int) {
-	if len(t.text) == 0 {
-		return 1, 1
-	}
-	return position(t.text[:len(t.text)-1], offset)
+	return position(t.text[:len(t.src)], offset)
 }
 
 func position(s string, offset int) (line, col int) {
