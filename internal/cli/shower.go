@@ -1,15 +1,13 @@
 package cli
 
 import (
-	"bytes"
-	"fmt"
 	"strings"
 
-	"github.com/antchfx/xmlquery"
 	"github.com/antchfx/xpath"
 
 	"imp/internal/cli/kit"
 	"imp/internal/sip/event"
+	"imp/internal/xml/query"
 	xmltree "imp/internal/xml/tree"
 )
 
@@ -50,63 +48,16 @@ func (s *shower) show(target string, n *event.Notification) (*notifyEvent, error
 	return e, s.kit.Emit(e)
 }
 
-// selectXPath gives what query finds in a document: elements as they stand in
-// the source, everything else as text.
-func selectXPath(doc []byte, query *xpath.Expr) (found []string, err error) {
-	defer func() {
-		if r := recover(); r != nil { // the library panics on a few expressions
-			err = fmt.Errorf("the expression cannot be evaluated: %v", r)
-		}
-	}()
+// selectXPath gives what an expression finds in a document: elements as they
+// stand in the source, everything else as text.
+func selectXPath(doc []byte, expr *xpath.Expr) ([]string, error) {
 	t, err := xmltree.Parse(doc, xmltree.Options{})
 	if err != nil {
 		return nil, err
 	}
-	dom, err := xmlquery.Parse(bytes.NewReader(doc))
+	r, err := query.Evaluate(t, expr)
 	if err != nil {
 		return nil, err
 	}
-	switch v := query.Evaluate(xmlquery.CreateXPathNavigator(dom)).(type) {
-	case *xpath.NodeIterator:
-		for v.MoveNext() {
-			nav, ok := v.Current().(*xmlquery.NodeNavigator)
-			if ok && nav.NodeType() == xpath.ElementNode {
-				found = append(found, string(sameElement(t, nav.Current()).Bytes()))
-				continue
-			}
-			found = append(found, v.Current().Value())
-		}
-	case string:
-		found = []string{v}
-	default:
-		found = []string{fmt.Sprint(v)}
-	}
-	return found, nil
-}
-
-// sameElement finds the element in our tree that stands where n does, counting
-// elements only.
-func sameElement(t *xmltree.Tree, n *xmlquery.Node) xmltree.Node {
-	var path []int
-	for ; n.Parent != nil; n = n.Parent {
-		before := 0
-		for s := n.PrevSibling; s != nil; s = s.PrevSibling {
-			if s.Type == xmlquery.ElementNode {
-				before++
-			}
-		}
-		path = append(path, before)
-	}
-	at := t.Document()
-	for i := len(path) - 1; i >= 0; i-- {
-		skip := path[i]
-		for e := range at.Elements() {
-			if skip == 0 {
-				at = e
-				break
-			}
-			skip--
-		}
-	}
-	return at
+	return r.Strings(), nil
 }
