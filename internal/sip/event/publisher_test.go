@@ -12,7 +12,7 @@ import (
 	"imp/internal/sip/stack"
 )
 
-func TestPublishRequest(t *testing.T) {
+func TestPublisherRequest(t *testing.T) {
 	t.Run("PUB-001 PUBLISH goes to the resource, outside any dialog", func(t *testing.T) {
 		withPublisher(t, func(t *testing.T, r *publisherRig) {
 			c := r.published()
@@ -112,6 +112,9 @@ func TestPublishRequest(t *testing.T) {
 				t.Fatalf("tag %q is left", r.Tag())
 			}
 			r.remove().ok()
+			if err := r.refresh().failed(); !errors.Is(err, event.ErrNotPublished) {
+				t.Fatal(err)
+			}
 			r.wire.silent()
 		})
 	})
@@ -194,7 +197,7 @@ func TestPublishRequest(t *testing.T) {
 	})
 }
 
-func TestPublishRefused(t *testing.T) {
+func TestPublisherRefused(t *testing.T) {
 	t.Run("PUB-013 after a 412 to a modify the document is published anew", func(t *testing.T) {
 		withPublisher(t, func(t *testing.T, r *publisherRig) {
 			r.published()
@@ -321,6 +324,12 @@ func TestPublishRefused(t *testing.T) {
 				if err := p.failed(); !errors.Is(err, event.ErrNoETag) || r.Tag() != "" {
 					t.Fatalf("%q: %v, tag %q", line, err, r.Tag())
 				}
+				r.published()
+				p = r.publish("<two/>")
+				r.wire.next().answer(200, "", line, "Expires: 60")
+				if err := p.failed(); !errors.Is(err, event.ErrNoETag) || r.Tag() != "" {
+					t.Fatalf("%q: %v, tag %q", line, err, r.Tag())
+				}
 			})
 		}
 	})
@@ -347,7 +356,7 @@ func TestPublishRefused(t *testing.T) {
 	})
 }
 
-func TestPublishInTurn(t *testing.T) {
+func TestPublisherInTurn(t *testing.T) {
 	t.Run("PUB-017 a second PUBLISH waits for the answer to the first and uses its tag", func(t *testing.T) {
 		withPublisher(t, func(t *testing.T, r *publisherRig) {
 			first := r.publish("<one/>")

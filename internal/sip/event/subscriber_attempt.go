@@ -225,8 +225,5 @@ func (a *attempt) add(tag string, d *dialog.Dialog) *usage {
 	if a.s.opts.Fetch {
 		u.leaving, u.notifyBy = true, a.notifyBy // until its last NOTIFY
 	}
-	if !a.s.opts.MultipleDialogs {
-		a.notifyBy = time.Time{}
-	}
 	return u
 }

@@ -11,7 +11,7 @@ import (
 	"imp/internal/sip/stack"
 )
 
-func TestSubscribeRequest(t *testing.T) {
+func TestSubscriberRequest(t *testing.T) {
 	t.Run("EVT-009 the SUBSCRIBE has one Event with package, id and parameters", func(t *testing.T) {
 		withSubscriber(t, func(t *testing.T, r *subscriberRig) {
 			o := watching()
@@ -102,7 +102,7 @@ func TestSubscribeRequest(t *testing.T) {
 	})
 }
 
-func TestSubscribeOptionsRefused(t *testing.T) {
+func TestSubscriberOptionsRefused(t *testing.T) {
 	for name, change := range map[string]func(*event.SubscribeOptions){
 		"target":      func(o *event.SubscribeOptions) { o.Target = "bob" },
 		"two lines":   func(o *event.SubscribeOptions) { o.Target = "sip:bob@example.com>\r\nX: y" },
@@ -130,7 +130,7 @@ func TestSubscribeOptionsRefused(t *testing.T) {
 	}
 }
 
-func TestSubscribeOutcome(t *testing.T) {
+func TestSubscriberOutcome(t *testing.T) {
 	t.Run("EVT-013 without a NOTIFY a subscription fails after 64*T1 and nothing is left of it", func(t *testing.T) {
 		withSubscriberConfig(t, event.SubscriberConfig{T1: 100 * time.Millisecond}, func(t *testing.T, r *subscriberRig) {
 			tr := r.begin(watching())
@@ -256,7 +256,7 @@ func TestSubscribeOutcome(t *testing.T) {
 	})
 }
 
-func TestFirstNotify(t *testing.T) {
+func TestSubscriberFirstNotify(t *testing.T) {
 	t.Run("EVT-015 a NOTIFY before the response makes the subscription", func(t *testing.T) {
 		withSubscriber(t, func(t *testing.T, r *subscriberRig) {
 			tr := r.begin(watching())
@@ -347,6 +347,53 @@ func TestFirstNotify(t *testing.T) {
 			if all := expectEvents(t, tr.ok(), "subscribed notify"); all[0].Expires != 90*time.Second {
 				t.Fatalf("lasts %v", all[0].Expires)
 			}
+			tr = r.begin(o)
+			r.notifier(r.wire.next(), "n1").accepts("active", "") // before the response
+			if all := expectEvents(t, tr.ok(), "subscribed notify"); all[0].Expires != 90*time.Second {
+				t.Fatalf("lasts %v", all[0].Expires)
+			}
+		})
+	})
+	t.Run("without any duration asked for or told it is an hour", func(t *testing.T) {
+		withSubscriber(t, func(t *testing.T, r *subscriberRig) {
+			o := watching()
+			o.Expires = 0
+			tr := r.begin(o)
+			r.notifier(r.wire.next(), "n1").accepts("active", "")
+			if all := expectEvents(t, tr.ok(), "subscribed notify"); all[0].Expires != time.Hour {
+				t.Fatalf("lasts %v", all[0].Expires)
+			}
+		})
+	})
+	t.Run("a first NOTIFY that is the last makes no subscription", func(t *testing.T) {
+		withSubscriber(t, func(t *testing.T, r *subscriberRig) {
+			tr := r.begin(watching())
+			c := r.wire.next()
+			c.answer(200, "n1", "Expires: 3600")
+			r.notifier(c, "n1").accepts("terminated;reason=rejected;expires=50", "")
+			all := expectEvents(t, tr.ok(), "notify terminated end")
+			if all[2].Reason != "rejected" || all[2].Err != nil {
+				t.Fatalf("%+v", all[2])
+			}
+		})
+	})
+	t.Run("EVT-026 a refusal after a NOTIFY counts as that of a refresh", func(t *testing.T) {
+		withSubscriberConfig(t, event.SubscriberConfig{Authenticate: credentials}, func(t *testing.T, r *subscriberRig) {
+			for _, status := range []int{404, 500, 401} {
+				tr := r.begin(watching())
+				c := r.wire.next()
+				n := r.notifier(c, "n1")
+				n.accepts("active;expires=3600", "")
+				c.answer(status, "n1", `WWW-Authenticate: Digest realm="r"`)
+				r.wire.silent()
+				if status == 404 {
+					expectStatus(t, expectEvents(t, tr.ok(), "subscribed notify terminated end")[3].Err, status)
+					n.answers(481, "active", "")
+				} else {
+					expectStatus(t, expectEvents(t, tr.ok(), "subscribed notify failed")[2].Err, status)
+					n.accepts("active", "")
+				}
+			}
 		})
 	})
 	t.Run("a NOTIFY must have a Subscription-State, a From tag and a Contact", func(t *testing.T) {
@@ -357,8 +404,11 @@ func TestFirstNotify(t *testing.T) {
 			n.answers(400, "active;expires=soon", "")
 			n.contact = ""
 			n.answers(400, "active", "")
-			n.tag = ""
-			n.answers(400, "active", "")
+			n.contact = "sip:bob@192.0.2.9:5060"
+			req := replaced(t, n.request("active", ""), "From", "<sip:bob@example.com>")
+			if res := r.deliver(req); res.Status != 400 {
+				t.Fatalf("without From tag: answered %d", res.Status)
+			}
 			if tr.over() {
 				t.Fatal("a bad NOTIFY made a subscription")
 			}
@@ -366,7 +416,7 @@ func TestFirstNotify(t *testing.T) {
 	})
 }
 
-func TestStrangeNotify(t *testing.T) {
+func TestSubscriberStrangeNotify(t *testing.T) {
 	t.Run("EVT-020 a NOTIFY that nobody subscribed to is answered 481", func(t *testing.T) {
 		withSubscriber(t, func(t *testing.T, r *subscriberRig) {
 			r.begin(watching())
@@ -410,7 +460,7 @@ func replaced(t *testing.T, r *stack.Request, name, value string) *stack.Request
 	return parsed(t, strings.Join(lines, "\r\n"))
 }
 
-func TestForking(t *testing.T) {
+func TestSubscriberForking(t *testing.T) {
 	t.Run("EVT-022 PRS-010 the first dialog wins and others are answered 481", func(t *testing.T) {
 		withSubscriber(t, func(t *testing.T, r *subscriberRig) {
 			tr := r.begin(watching())
@@ -461,6 +511,21 @@ func TestForking(t *testing.T) {
 			expectEvents(t, s, "notify terminated end")
 		})
 	})
+	t.Run("a fork that ended stays so while others live", func(t *testing.T) {
+		withSubscriber(t, func(t *testing.T, r *subscriberRig) {
+			o := watching()
+			o.MultipleDialogs = true
+			s, first := r.subscribed(o)
+			second := r.notifier(first.sub, "n2")
+			second.accepts("active;expires=60", "")
+			second.accepts("terminated;reason=deactivated", "")
+			second.answers(481, "active;expires=60", "")
+			pass(10 * time.Minute)
+			r.wire.silent()
+			first.accepts("active", "")
+			expectEvents(t, s, "subscribed notify subscribed notify notify terminated notify")
+		})
+	})
 	t.Run("the forks of one SUBSCRIBE are bounded", func(t *testing.T) {
 		withSubscriber(t, func(t *testing.T, r *subscriberRig) {
 			o := watching()
@@ -475,7 +540,7 @@ func TestForking(t *testing.T) {
 	})
 }
 
-func TestFetch(t *testing.T) {
+func TestSubscriberFetch(t *testing.T) {
 	fetch := func(r *subscriberRig) (*call, func() (*event.Notification, error)) {
 		type result struct {
 			n   *event.Notification
@@ -528,6 +593,19 @@ func TestFetch(t *testing.T) {
 			c.answer(204, "n1")
 			if n, err := result(); n != nil || err != nil {
 				t.Fatalf("%+v, %v", n, err)
+			}
+		})
+	})
+	t.Run("a fetch waits for its last NOTIFY, which may be without state", func(t *testing.T) {
+		withSubscriber(t, func(t *testing.T, r *subscriberRig) {
+			c, result := fetch(r)
+			c.answer(200, "n1", "Expires: 0")
+			n := r.notifier(c, "n1")
+			n.accepts("active", "<presence/>")
+			pass(10 * time.Second)
+			n.accepts("terminated;reason=timeout", "")
+			if got, err := result(); err != nil || string(got.Body) != "<presence/>" {
+				t.Fatalf("%+v, %v", got, err)
 			}
 		})
 	})

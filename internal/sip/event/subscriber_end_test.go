@@ -47,7 +47,7 @@ func (c *closing) waits() {
 	}
 }
 
-func TestClose(t *testing.T) {
+func TestSubscriberClose(t *testing.T) {
 	t.Run("EVT-038 unsubscribing is a SUBSCRIBE with Expires 0 and waits for the last NOTIFY", func(t *testing.T) {
 		withSubscriber(t, func(t *testing.T, r *subscriberRig) {
 			s, n := r.subscribed(watching())
@@ -63,6 +63,7 @@ func TestClose(t *testing.T) {
 			req := n.request("terminated;reason=timeout", "")
 			res := r.Notify(t.Context(), req)
 			closed.waits() // until the 200 is on its way
+			n.answers(481, "active;expires=10", "")
 			if res.Status != 200 {
 				t.Fatalf("answered %d", res.Status)
 			}
@@ -95,9 +96,10 @@ func TestClose(t *testing.T) {
 	}
 	t.Run("EVT-013 without a last NOTIFY it ends after 64*T1", func(t *testing.T) {
 		withSubscriber(t, func(t *testing.T, r *subscriberRig) {
-			s, _ := r.subscribed(watching())
+			s, n := r.subscribed(watching())
 			closed := r.close(s)
 			r.wire.next().answer(200, "", "Expires: 0")
+			n.accepts("active;expires=10", "") // crossed
 			pass(31999 * time.Millisecond)
 			closed.waits()
 			pass(time.Millisecond)
@@ -124,6 +126,17 @@ func TestClose(t *testing.T) {
 			if err := closed.over(); err != nil {
 				t.Fatal(err)
 			}
+		})
+	})
+	t.Run("one that had ended before needs nothing, whatever ended it", func(t *testing.T) {
+		withSubscriber(t, func(t *testing.T, r *subscriberRig) {
+			s, _ := r.subscribed(watching())
+			c, _ := r.wire.due(time.Hour)
+			c.answer(481, "")
+			if err := r.close(s).over(); err != nil {
+				t.Fatal(err)
+			}
+			r.wire.silent()
 		})
 	})
 	t.Run("another refusal is told", func(t *testing.T) {
@@ -216,7 +229,7 @@ func TestClose(t *testing.T) {
 	})
 }
 
-func TestTerminated(t *testing.T) {
+func TestSubscriberTerminated(t *testing.T) {
 	t.Run("EVT-043 terminated ends the subscription whatever expires says", func(t *testing.T) {
 		withSubscriber(t, func(t *testing.T, r *subscriberRig) {
 			s, n := r.subscribed(watching())
@@ -330,7 +343,7 @@ func TestTerminated(t *testing.T) {
 	})
 }
 
-func TestResubscriptionFails(t *testing.T) {
+func TestSubscriberResubscriptionFails(t *testing.T) {
 	// again begins a resubscription of a subscription that had lasted.
 	again := func(r *subscriberRig) (*event.Subscription, *call) {
 		o := watching()

@@ -12,7 +12,7 @@ import (
 	"github.com/emiago/sipgo/sip"
 )
 
-func TestSlowReader(t *testing.T) {
+func TestSubscriberSlowReader(t *testing.T) {
 	t.Run("EVT-055 a NOTIFY is answered though nobody reads", func(t *testing.T) {
 		withSubscriber(t, func(t *testing.T, r *subscriberRig) {
 			_, n := r.subscribed(watching())
@@ -89,26 +89,28 @@ func next(t *testing.T, s *event.Subscription) event.SubscriptionEvent {
 	return e
 }
 
-func TestNext(t *testing.T) {
+func TestSubscriberNext(t *testing.T) {
 	withSubscriber(t, func(t *testing.T, r *subscriberRig) {
-		s, n := r.subscribed(watching())
+		o := watching()
+		o.Resubscribe = true
+		s, n := r.subscribed(o)
 		events(s)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		if _, err := s.Next(ctx); err != context.DeadlineExceeded {
 			t.Fatalf("waited for nothing and got %v", err)
 		}
-		got := make(chan event.SubscriptionEvent, 2)
-		for range 2 {
+		got := make(chan event.SubscriptionEvent, 3)
+		for range cap(got) {
 			go func() { got <- next(t, s) }()
 		}
 		pass(0)
-		n.accepts("active", "1")
-		n.accepts("active", "2")
-		<-got
-		<-got
-		n.accepts("terminated", "")
-		expectEvents(t, s, "notify terminated end")
+		n.accepts("terminated;reason=deactivated", "") // three events, two of them at once
+		for range cap(got) {
+			<-got
+		}
+		r.answered(r.wire.next()).accepts("terminated;reason=rejected", "")
+		expectEvents(t, s, "subscribed notify notify terminated end")
 		if _, err := s.Next(t.Context()); err != io.EOF {
 			t.Fatalf("after the end: %v", err)
 		}
@@ -150,6 +152,27 @@ func TestSubscriberAuthenticates(t *testing.T) {
 			if again.seq() != refresh.seq()+1 || again.one("To") != refresh.one("To") {
 				t.Fatalf("not the same request:\n%s", again.Request)
 			}
+		})
+	})
+	t.Run("a refresh that is always challenged is given up", func(t *testing.T) {
+		run(t, func(t *testing.T, r *subscriberRig) {
+			s, _ := r.subscribed(watching())
+			c, _ := r.wire.due(time.Hour)
+			for range 4 {
+				c.answer(401, "", challenge)
+				c = r.wire.next()
+			}
+			c.answer(401, "", challenge)
+			r.wire.silent()
+			expectEvents(t, s, "subscribed notify failed")
+		})
+	})
+	t.Run("only 401 and 407 are challenges", func(t *testing.T) {
+		run(t, func(t *testing.T, r *subscriberRig) {
+			tr := r.begin(watching())
+			r.wire.next().answer(403, "n1", challenge)
+			expectStatus(t, tr.failed(), 403)
+			r.wire.silent()
 		})
 	})
 	t.Run("a challenge that cannot be answered is a refusal", func(t *testing.T) {

@@ -33,7 +33,7 @@ func (w *clientWire) due(limit time.Duration) (*call, time.Duration) {
 	}
 }
 
-func TestRefresh(t *testing.T) {
+func TestSubscriberRefresh(t *testing.T) {
 	t.Run("EVT-033 a refresh is sent in the dialog, with the same Event, before expiry", func(t *testing.T) {
 		withSubscriber(t, func(t *testing.T, r *subscriberRig) {
 			_, n := r.subscribed(watching())
@@ -139,6 +139,22 @@ func TestRefresh(t *testing.T) {
 			expectStatus(t, all[3].Err, 423)
 		})
 	})
+	t.Run("EVT-031 what a 423 asked for is asked from then on, and may be raised again", func(t *testing.T) {
+		withSubscriber(t, func(t *testing.T, r *subscriberRig) {
+			o := watching()
+			o.Expires = time.Minute
+			_, n := r.subscribed(o)
+			n.accepts("active;expires=60", "")
+			c, _ := r.wire.due(time.Minute)
+			c.answer(423, "", "Min-Expires: 90")
+			r.wire.next().answer(200, "", "Expires: 90")
+			n.accepts("active;expires=90", "")
+			c, _ = r.wire.due(90 * time.Second)
+			c.wants("Expires", "90")
+			c.answer(423, "", "Min-Expires: 120")
+			r.wire.next().wants("Expires", "120")
+		})
+	})
 	t.Run("EVT-041 a refetch asks for the time that is left", func(t *testing.T) {
 		withSubscriber(t, func(t *testing.T, r *subscriberRig) {
 			s, n := r.subscribed(watching())
@@ -158,7 +174,7 @@ func TestRefresh(t *testing.T) {
 	})
 }
 
-func TestRefreshFails(t *testing.T) {
+func TestSubscriberRefreshFails(t *testing.T) {
 	for _, status := range []int{404, 405, 410, 416, 480, 481, 482, 483, 484, 485, 489, 501, 604} {
 		t.Run(fmt.Sprintf("EVT-035 a refresh answered %d ends the subscription at once", status), func(t *testing.T) {
 			withSubscriber(t, func(t *testing.T, r *subscriberRig) {
@@ -208,6 +224,15 @@ func TestRefreshFails(t *testing.T) {
 			})
 		})
 	}
+	t.Run("a refresh that was forbidden is not tried again", func(t *testing.T) {
+		withSubscriber(t, func(t *testing.T, r *subscriberRig) {
+			r.subscribed(watching())
+			c, _ := r.wire.due(time.Hour)
+			c.answer(403, "")
+			pass(time.Hour)
+			r.wire.silent()
+		})
+	})
 	t.Run("a refresh that failed for a while is tried again", func(t *testing.T) {
 		withSubscriber(t, func(t *testing.T, r *subscriberRig) {
 			s, n := r.subscribed(watching())
@@ -238,12 +263,16 @@ func TestRefreshFails(t *testing.T) {
 	})
 	t.Run("EVT-013 an unanswered refresh ends the subscription too", func(t *testing.T) {
 		withSubscriber(t, func(t *testing.T, r *subscriberRig) {
-			s, _ := r.subscribed(watching())
+			s, n := r.subscribed(watching())
 			c, _ := r.wire.due(time.Hour)
+			c.answer(200, "", "Expires: 3600")
+			n.accepts("active;expires=3600", "")
+			events(s)
+			c, _ = r.wire.due(time.Hour)
 			c.fail(stack.ErrTimeout)
-			all := expectEvents(t, s, "subscribed notify terminated end")
-			if !errors.Is(all[3].Err, stack.ErrTimeout) || errors.Is(all[3].Err, event.ErrNoNotify) {
-				t.Fatalf("%v", all[3].Err)
+			all := expectEvents(t, s, "terminated end")
+			if !errors.Is(all[1].Err, stack.ErrTimeout) || errors.Is(all[1].Err, event.ErrNoNotify) {
+				t.Fatalf("%v", all[1].Err)
 			}
 		})
 	})
@@ -273,7 +302,7 @@ func TestRefreshFails(t *testing.T) {
 	})
 }
 
-func TestInDialogNotify(t *testing.T) {
+func TestSubscriberInDialogNotify(t *testing.T) {
 	t.Run("EVT-057 the Contact of a NOTIFY becomes the target", func(t *testing.T) {
 		withSubscriber(t, func(t *testing.T, r *subscriberRig) {
 			_, n := r.subscribed(watching())

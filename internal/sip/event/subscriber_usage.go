@@ -107,12 +107,8 @@ func (u *usage) last(d time.Duration) {
 }
 
 // grant takes the duration from a 2xx. When a NOTIFY told one since the
-// SUBSCRIBE was sent, the shorter one counts: they may have crossed. None at
-// all means that the last NOTIFY is to follow.
+// SUBSCRIBE was sent, the shorter one counts: they may have crossed.
 func (u *usage) grant(d time.Duration) {
-	if u.leaving || d == 0 {
-		return
-	}
 	if u.told {
 		d = min(d, time.Until(u.expires))
 	}
