@@ -75,6 +75,25 @@ func TestAccept(t *testing.T) {
 	})
 }
 
+func TestAcceptLimits(t *testing.T) {
+	deep := strings.Repeat("<x:a>", 100) + strings.Repeat("</x:a>", 100)
+	var declarations, attributes strings.Builder
+	for i := range 100 {
+		fmt.Fprintf(&declarations, ` xmlns:x%d="urn:example:x"`, i)
+		fmt.Fprintf(&attributes, ` a%d=""`, i)
+	}
+	for name, content := range map[string]string{
+		"nested": deep, "declarations": `<x:a` + declarations.String() + `/>`, "attributes": `<x:a` + attributes.String() + `/>`,
+	} {
+		if err := Accept(in(content)); !errors.Is(err, tree.ErrLimit) {
+			t.Errorf("%s: got %v", name, err)
+		}
+		if doc, _ := Compose(alice, []Input{{Key: "a", Doc: in(content)}}, noon, Policy{}); Check(doc) != nil {
+			t.Errorf("%s: composed all the same it is %v", name, Check(doc))
+		}
+	}
+}
+
 func TestAcceptBig(t *testing.T) {
 	var b strings.Builder
 	for i := range 5000 {

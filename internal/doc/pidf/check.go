@@ -10,7 +10,7 @@ import (
 // Accept reports why a server must refuse a document that is published, nil when it need not: it has to be well-formed in UTF-8 without document
 // type declaration, with the root presence of PIDF and its entity; every tuple, person and device needs an id that is an NCName and theirs alone
 // (RFC 3863 section 4.1.2, RFC 4479 section 3.5), and timed-status belongs into tuples (RFC 4481 section 3). Everything else is put right when
-// documents are composed. More than 256 elements nested or namespaces declared at one place, and more than 64 attributes on an element, are refused too.
+// documents are composed. More than 100 elements nested or namespaces declared at one place, and more than 64 attributes on an element, are refused too.
 // The error is an *Error.
 func Accept(src []byte) error { return judge(src, limits, accept) }
 

@@ -91,6 +91,28 @@ func TestCompose(t *testing.T) {
 	}
 }
 
+func TestComposeDeclares(t *testing.T) {
+	for _, c := range []struct{ name, content, want string }{
+		{"PRS-043 nothing but PIDF for what needs no more", `<note>dm:note</note>`, ""},
+		{"PRS-043 not what an unknown element declares for itself", `<x:a><x:b xmlns:dm="urn:example:y" dm:c="1"/></x:a>`, ""},
+		{"PRS-043 not what is left out", `<dm:device id="d"><rpid:class>a</rpid:class></dm:device>`, ""},
+		{"PRS-043 what values mention", `<x:a x:type="rpid:b">lt:c xc:d c</x:a>`, "rpid lt"},
+		{"PRS-043 what elements of unknown ones are in", `<x:a><c:card>a</c:card></x:a>`, "c"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			root, _, _ := strings.Cut(compose(t, Policy{}, c.content), " entity=")
+			var got []string
+			for _, part := range strings.Split(root, " xmlns:")[1:] {
+				prefix, _, _ := strings.Cut(part, "=")
+				got = append(got, prefix)
+			}
+			if strings.Join(got, " ") != c.want {
+				t.Errorf("declared are %v, want %s", got, c.want)
+			}
+		})
+	}
+}
+
 func TestComposeNothing(t *testing.T) {
 	t.Run("PRS-044 no publication", func(t *testing.T) {
 		doc, next := Compose(alice, nil, noon, Policy{})

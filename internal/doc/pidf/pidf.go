@@ -33,12 +33,12 @@ type Error = tree.Error
 // limits bound the work that a published document can cause: composition looks through the open elements, their declarations and their attributes.
 // wide holds whatever is made of documents within the limits.
 var (
-	limits = tree.Options{Limits: tree.Limits{Depth: 256, Declarations: 256, Attributes: 64}}
-	wide   = tree.Options{Limits: tree.Limits{Depth: 512, Declarations: 512, Attributes: 128}}
+	limits = tree.Options{Limits: tree.Limits{Depth: 100, Declarations: 100, Attributes: 64}}
+	wide   = tree.Options{Limits: tree.Limits{Depth: 200, Declarations: 200, Attributes: 128}}
 )
 
 // maxName is the length that a namespace name may have to be repeated in what is written.
-const maxName = 1024
+const maxName = 256
 
 var trees = sync.Pool{New: func() any { return new(tree.Tree) }}
 

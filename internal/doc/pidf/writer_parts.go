@@ -304,17 +304,17 @@ func (w *writer) carry(prefix, uri, own string, first int) {
 // maxOuter is how many declarations around an unknown element are looked at.
 const maxOuter = 32
 
-// carryOuter declares the prefixes around an unknown element that occur in its source, be it in text, where names like those in xsi:type stand.
+// carryOuter declares the prefixes around an unknown element that occur in its source: those of names, once for all that is in it, and those in values,
+// where xsi:type has names. Names in the namespaces that are known get other prefixes anyway, so only values count there.
 func (w *writer) carryOuter(n tree.Node, own string, first int) {
-	src := n.Bytes()
 	looked := 0
 	for e := n.Parent(); e.Kind() == tree.Element; e = e.Parent() {
 		for d := range e.Decls() {
 			if looked++; looked > maxOuter {
 				return
 			}
-			prefix := d.Prefix()
-			if prefix == "" || !mentions(src, prefix, spaceOf(d.URI()) != elsewhere) {
+			prefix, known := d.Prefix(), spaceOf(d.URI()) != elsewhere
+			if prefix == "" || !known && !mentions(n.Bytes(), prefix) || known && !(mentions(n.Bytes(), prefix) && inValues(n, prefix)) {
 				continue
 			}
 			if uri, _ := n.LookupPrefix(prefix); uri == d.URI() {
@@ -324,9 +324,25 @@ func (w *writer) carryOuter(n tree.Node, own string, first int) {
 	}
 }
 
-// mentions reports whether a prefix with its colon stands in the source, not as the end of a longer name. In tags it does not count when the names of
-// elements are written anew anyway.
-func mentions(src []byte, prefix string, renamed bool) bool {
+// inValues reports whether a prefix is mentioned in the values of attributes or in text below n.
+func inValues(n tree.Node, prefix string) bool {
+	src := n.Tree().Source()
+	for a := range n.Attrs() {
+		start, end := a.ValueRange()
+		if mentions(src[start:end], prefix) {
+			return true
+		}
+	}
+	for c := n.FirstChild(); c.Valid(); c = c.NextSibling() {
+		if c.Kind() == tree.Text && mentions(c.Bytes(), prefix) || c.Kind() == tree.Element && inValues(c, prefix) {
+			return true
+		}
+	}
+	return false
+}
+
+// mentions reports whether a prefix with its colon stands in the source, not as the end of a longer name.
+func mentions(src []byte, prefix string) bool {
 	for from := 0; ; {
 		i := bytes.Index(src[from:], []byte(prefix))
 		if i < 0 {
@@ -334,7 +350,7 @@ func mentions(src []byte, prefix string, renamed bool) bool {
 		}
 		i += from
 		end := i + len(prefix)
-		if end < len(src) && src[end] == ':' && i > 0 && !isNameByte(src[i-1]) && !(renamed && (src[i-1] == '<' || src[i-1] == '/')) {
+		if end < len(src) && src[end] == ':' && (i == 0 || !isNameByte(src[i-1])) {
 			return true
 		}
 		from = i + 1
