@@ -56,7 +56,7 @@ func TestNew(t *testing.T) {
 			t.Errorf("got %s", doc)
 		}
 	})
-	t.Run("PDF-036 PDF-029 elements stand where table 1 puts them", func(t *testing.T) {
+	t.Run("PDF-036 PDF-025 PDF-029 PDF-064 elements stand where table 1 puts them", func(t *testing.T) {
 		for element, where := range map[string][3]bool{
 			"rpid:activities": {false, true, false}, "rpid:mood": {false, true, false}, "rpid:place-is": {false, true, false}, "rpid:place-type": {false, true, false},
 			"rpid:sphere": {false, true, false}, "rpid:time-offset": {false, true, false}, "dm:deviceID": {true, false, true}, "rpid:service-class": {true, false, false},

@@ -43,7 +43,7 @@ func TestCheck(t *testing.T) {
 		{"PDF-037 user-input with until", person(`<rpid:user-input until="2026-11-22T10:00:00Z">idle</rpid:user-input>`), "must not be qualified with until"},
 		{"PDF-037 class with from", person(`<rpid:class from="2026-11-22T10:00:00Z">a</rpid:class>`), "attribute from is not allowed"},
 		{"PDF-037 sphere with from", person(`<rpid:sphere from="2026-11-22T10:00:00Z"><rpid:work/></rpid:sphere>`), ""},
-		{"PDF-038 two classes", person(`<rpid:class>a</rpid:class><rpid:class>b</rpid:class>`), "class stands twice in person"},
+		{"PDF-038 PDF-052 two classes", person(`<rpid:class>a</rpid:class><rpid:class>b</rpid:class>`), "class stands twice in person"},
 		{"PDF-038 two moods at different times", person(`<rpid:mood><rpid:sad/></rpid:mood><rpid:mood from="2026-11-22T10:00:00Z"><rpid:happy/></rpid:mood>`), ""},
 		{"PDF-038 two device ids in a tuple", tuple(open + `<dm:deviceID>urn:x:y</dm:deviceID><dm:deviceID>urn:x:z</dm:deviceID>`), ""},
 		{"PDF-039 note behind the value", person(`<rpid:activities><rpid:busy/><rpid:note>n</rpid:note></rpid:activities>`), "note is not allowed here in activities"},

@@ -212,7 +212,7 @@ func TestComposePersons(t *testing.T) {
 		want     string
 	}{
 		{"PRS-042 the newest publication counts", Policy{}, []string{person("p1", "busy", ""), person("p2", "away", "")}, "away"},
-		{"PRS-042 the newest timestamp counts", Policy{}, []string{person("p1", "busy", "2026-11-22T11:59:57Z"), person("p2", "away", "2026-11-22T11:00:00Z")}, "busy"},
+		{"PRS-042 PDF-031 the newest timestamp counts", Policy{}, []string{person("p1", "busy", "2026-11-22T11:59:57Z"), person("p2", "away", "2026-11-22T11:00:00Z")}, "busy"},
 		{"PRS-042 a clock that is ahead does not win for ever", Policy{}, []string{person("p1", "busy", "2030-01-01T00:00:00Z"), person("p2", "away", "")}, "away"},
 		{"PRS-042 a person that says nothing does not count", Policy{}, []string{person("p1", "busy", ""), person("p2", "", "")}, "busy"},
 		{"PRS-042 a newer person that says nothing does not count", Policy{}, []string{person("p1", "", ""), person("p2", "busy", "2026-11-22T11:00:00Z")}, "busy"},

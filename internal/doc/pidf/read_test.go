@@ -90,7 +90,7 @@ func TestRead(t *testing.T) {
 			t.Errorf("got %v", got)
 		}
 	})
-	t.Run("PDF-048 sphere in text", func(t *testing.T) {
+	t.Run("PDF-048 PDF-054 sphere in text", func(t *testing.T) {
 		d := mustRead(t, `<dm:person id="p"><rpid:sphere>bowling league</rpid:sphere><rpid:sphere><x:scouting/></rpid:sphere></dm:person>`)
 		if got := d.Facts("sphere"); !slices.Equal(got, []string{"bowling league", "scouting"}) {
 			t.Errorf("got %v", got)
