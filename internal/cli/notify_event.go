@@ -22,7 +22,7 @@ type notifyEvent struct {
 	Expires  *int     `json:"expires,omitempty" doc:"seconds the subscription has left, when told"`
 	ETag     string   `json:"etag,omitempty" doc:"the entity-tag of the state, when told"`
 	BodyType string   `json:"body_type,omitempty" doc:"the media type of the body; absent without one"`
-	Document any      `json:"document,omitempty" doc:"the body: an object for a presence document, else its text"`
+	Document any      `json:"document,omitempty" doc:"the body: the object of the event document for a presence document, else its text"`
 	Selected []string `json:"selected,omitempty" doc:"what --select found in the body"`
 	Seq      int      `json:"seq" doc:"counts the notifications of a subscription from 1"`
 
@@ -53,7 +53,7 @@ func newNotifyEvent(k *kit.Kit, resource, pkg string, n *event.Notification) (*n
 		e.Document = string(n.Body)
 		return e, nil
 	}
-	if e.presence, err = pidf.Parse(n.Body); err != nil {
+	if e.presence, err = pidf.Read(n.Body); err != nil {
 		return nil, kit.Fail(kit.ExitDocument, "reading the presence document of "+resource, err, "print it as it came with -o raw")
 	}
 	e.Document = e.presence

@@ -97,13 +97,14 @@ the fields that notifications carry as document.`,
 
 type documentEvent struct {
 	kit.Head
-	Document *pidf.Document `json:"document" doc:"what the presence document says"`
+	Document pidf.View `json:"document" doc:"what the presence document says"`
+	read     *pidf.Document
 	source   []byte
 }
 
 // Text implements kit.Texter.
 func (e documentEvent) Text(w io.Writer, s *kit.Style) error {
-	return e.Document.WriteText(w, time.Time(e.Time), s.Zone)
+	return e.read.WriteText(w, time.Time(e.Time), s.Zone)
 }
 
 // Raw implements kit.Rawer.
@@ -118,12 +119,12 @@ func (o *pidfShowOptions) run(_ context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	d, err := pidf.Parse(src)
+	d, err := pidf.Read(src)
 	if err != nil {
 		if name == "-" {
 			name = "stdin"
 		}
 		return kit.Fail(kit.ExitDocument, "reading "+name, err, "")
 	}
-	return o.kit.Emit(documentEvent{Head: o.kit.Head("document"), Document: d, source: src})
+	return o.kit.Emit(documentEvent{Head: o.kit.Head("document"), Document: d.View(), read: d, source: src})
 }
