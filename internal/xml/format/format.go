@@ -16,7 +16,7 @@ import (
 // Options of the layout. The zero value is what most want.
 type Options struct {
 	Indent string // of one level; default two spaces
-	Width  int    // a start tag that reaches beyond it, in characters, has one attribute a line; default 100
+	Width  int    // a start tag that reaches beyond it, in characters, has one attribute a line; default 120
 }
 
 // Append appends the document in its layout to dst. It must not have been edited. Lines end the way the first one of the
@@ -26,7 +26,7 @@ func Append(dst []byte, t *tree.Tree, opt Options) []byte {
 		opt.Indent = "  "
 	}
 	if opt.Width <= 0 {
-		opt.Width = 100
+		opt.Width = 120
 	}
 	w := writer{dst: dst, src: t.Source(), opt: opt, eol: "\n"}
 	if i := bytes.IndexByte(w.src, '\n'); i > 0 && w.src[i-1] == '\r' {
