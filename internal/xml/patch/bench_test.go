@@ -1,0 +1,102 @@
+package patch
+
+import (
+	"bytes"
+	"fmt"
+	"testing"
+
+	"imp/internal/xml/tree"
+)
+
+// presence is a presence document of the size that phones publish.
+const presence = `<?xml version="1.0" encoding="UTF-8"?>
+<presence xmlns="urn:ietf:params:xml:ns:pidf" xmlns:dm="urn:ietf:params:xml:ns:pidf:data-model"
+    xmlns:rp="urn:ietf:params:xml:ns:pidf:rpid" entity="pres:ada@example.net">
+  <tuple id="desk">
+    <status><basic>open</basic></status>
+    <rp:class>office</rp:class>
+    <contact priority="0.8">sip:ada@desk.example.net</contact>
+    <note xml:lang="en">At my desk &amp; reachable</note>
+    <timestamp>2024-03-05T09:41:00Z</timestamp>
+  </tuple>
+  <dm:person id="ada">
+    <rp:activities><rp:meeting/></rp:activities>
+    <rp:mood><rp:happy/></rp:mood>
+    <dm:note>In a meeting until noon</dm:note>
+  </dm:person>
+</presence>
+`
+
+// list returns a list of this many entries, about 105 bytes each.
+func list(count int) []byte {
+	var b bytes.Buffer
+	b.WriteString(`<resource-lists xmlns="urn:ietf:params:xml:ns:resource-lists"><list name="all">` + "\n")
+	for i := range count {
+		fmt.Fprintf(&b, "  <entry uri=\"sip:member%07d@example.org\">\n    <display-name>Member %[1]d</display-name>\n  </entry>\n", i)
+	}
+	b.WriteString("</list></resource-lists>\n")
+	return b.Bytes()
+}
+
+func BenchmarkApply(b *testing.B) {
+	b.Run("one attribute of a PIDF", func(b *testing.B) {
+		patch := []byte(in("xmlns='urn:ietf:params:xml:ns:pidf'", "<p:replace sel='*/tuple[@id=\"desk\"]/contact/@priority'>0.7</p:replace>"))
+		src := []byte(presence)
+		b.ReportAllocs()
+		var t tree.Tree
+		var p Document
+		var dst []byte
+		for b.Loop() {
+			err := t.Parse(src, tree.Options{})
+			if err == nil {
+				err = p.Parse(patch, tree.Options{})
+			}
+			if err == nil {
+				err = p.Changes[0].Apply(&t, nil)
+			}
+			if err != nil {
+				b.Fatal(err)
+			}
+			dst = t.Append(dst[:0])
+		}
+	})
+	large := list(107000)
+	b.Run(fmt.Sprintf("one attribute of %d bytes", len(large)), func(b *testing.B) {
+		patch := []byte(in("xmlns='urn:ietf:params:xml:ns:resource-lists'", "<p:replace sel='*/*/entry[@uri=\"sip:member0100000@example.org\"]/@uri'>x</p:replace>"))
+		for b.Loop() {
+			t, err := tree.Parse(large, tree.Options{})
+			if err != nil {
+				b.Fatal(err)
+			}
+			p, err := Parse(patch, tree.Options{})
+			if err == nil {
+				err = p.Changes[0].Apply(t, nil)
+			}
+			if err != nil {
+				b.Fatal(err)
+			}
+			t.Bytes()
+		}
+	})
+	b.Run("2000 operations", func(b *testing.B) {
+		var ops bytes.Buffer
+		for i := range 500 {
+			fmt.Fprintf(&ops, "<p:replace sel='*/*/entry[@uri=\"sip:member%07d@example.org\"]/@uri'>x%[1]d</p:replace>", i*200+600)
+			fmt.Fprintf(&ops, "<p:add sel='*/*/entry[%d]'><x/></p:add><p:remove sel='*/*/*[3]' ws='after'/><p:replace sel='*/*/*[%d]/display-name/text()'>y</p:replace>", i*200+1, i*200+2)
+		}
+		p, err := Parse([]byte(in("xmlns='urn:ietf:params:xml:ns:resource-lists'", ops.String())), tree.Options{})
+		if err != nil {
+			b.Fatal(err)
+		}
+		for b.Loop() {
+			t, err := tree.Parse(large, tree.Options{})
+			if err == nil {
+				err = p.Changes[0].Apply(t, nil)
+			}
+			if err != nil {
+				b.Fatal(err)
+			}
+			t.Bytes()
+		}
+	})
+}
