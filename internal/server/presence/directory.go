@@ -59,14 +59,17 @@ func (d *Directory) serves(domain string) bool {
 	return false
 }
 
-// Entity is the URI of a presentity as the watcher wrote it, without
+// Entity is the URI of a presentity that the watcher wrote, without port and
 // parameters; the address of record when he wrote an address of this server.
+// It is in canonical form: all spellings of a URI share one document, or each
+// that somebody thinks of would cost another.
 func (d *Directory) Entity(asked, resource string) string {
 	u, err := header.ParseURI(asked)
 	if err != nil || !d.serves(strings.ToLower(u.Host)) {
 		return resource
 	}
-	return u.Scheme + ":" + u.User + "@" + u.Host
+	u.Port = 0
+	return u.AOR()
 }
 
 func hostPort(u header.URI) string {

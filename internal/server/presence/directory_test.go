@@ -41,3 +41,22 @@ func TestDirectory(t *testing.T) {
 		t.Error("without domains every domain is served")
 	}
 }
+
+func TestEntity(t *testing.T) {
+	d := &Directory{Domains: []string{"example.com"}}
+	for _, c := range []struct{ name, asked, want string }{
+		{"PRS-034 the URI that was asked for", "pres:alice@example.com", "pres:alice@example.com"},
+		{"spellings of a host are one entity", "sip:alice@eXAMPLE.com", "sip:alice@example.com"},
+		{"spellings of a user are one entity", "sip:%61l%69ce@example.com", "sip:alice@example.com"},
+		{"spellings of a scheme are one entity", "SIPS:alice@example.com", "sips:alice@example.com"},
+		{"ports, passwords and parameters are left out", "sip:alice:pw@example.com:5061;transport=tcp", "sip:alice@example.com"},
+		{"the case of the user stays", "sip:Alice@example.com", "sip:Alice@example.com"},
+		{"an address of the server", "sip:alice@192.0.2.1:5070;gr", "sip:resource@example.com"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if got := d.Entity(c.asked, "sip:resource@example.com"); got != c.want {
+				t.Errorf("%q", got)
+			}
+		})
+	}
+}
