@@ -81,7 +81,7 @@ func (o *xmlSelectOptions) xpath(expr, name string) error {
 	if err := query.Check(expr); err != nil {
 		return kit.Fail(kit.ExitUsage, fmt.Sprintf("reading XPath %q", expr), err, "")
 	}
-	compiled, err := kit.CompileXPath(expr, o.ns)
+	compiled, err := kit.CompileXPath(expr, append([]string{"xml=" + xmltree.XMLSpace}, o.ns...))
 	if err != nil {
 		return err
 	}
