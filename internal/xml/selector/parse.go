@@ -302,7 +302,7 @@ func (p *parser) literalName(what string) (string, error) {
 // digits parses a position. What is too large for any document stays too large.
 func (p *parser) digits() (n int, ok bool) {
 	for ; p.i < len(p.s) && '0' <= p.s[p.i] && p.s[p.i] <= '9'; p.i++ {
-		n, ok = min(n*10+int(p.s[p.i]-'0'), math.MaxInt32), true
+		n, ok = min(n, math.MaxInt32/10-1)*10+int(p.s[p.i]-'0'), true
 	}
 	return n, ok
 }

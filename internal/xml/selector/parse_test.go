@@ -18,7 +18,7 @@ func TestParsePatch(t *testing.T) {
 		"text()", "a/text()", "a/text()[2]", "comment()[1]", "a/comment()", "processing-instruction()",
 		"a/processing-instruction('t')", `a/processing-instruction("t")[2]`, "a/processing-instruction()[1]",
 		"id('x')", `id("x")`, "/id('x')", "id('x')/a", "id('x')/a[1]/@k", "id('x')/text()",
-		"text", "comment[1]/id/b", "namespace/processing-instruction", "div/mod/and/or", "a-b.c/d_1", "été/名", "p:été[@ñ='v']",
+		"text", "comment[1]/id/b", "namespace/processing-instruction", "div/mod/and/or", "a-b.c/d_1", "été/名", "p:été[@ñ='v']", "a·b", "\u00c0\u00d6\u00d8\u2c00\U000effff",
 	}
 	refused := []string{
 		"", "/", "//a", "a//b", "a/", "//", "a/..", "..", ".", "./a", "a/.", " a", "a ", "a/ b", "a [1]", "a[ 1 ]",
@@ -31,6 +31,7 @@ func TestParsePatch(t *testing.T) {
 		"text()[@k='v']", "text()[.='v']", "text()[1][1]", "text( )", "text('x')", "comment('x')",
 		"processing-instruction(t)", "processing-instruction('t\")", "processing-instruction('')", "processing-instruction('a b')",
 		"id()", "id(x)", "id('')", "id('a b')", "a/id('x')", "id('x')[1]", "id('x')a", "id('x')id('y')",
+		"a\u00d7", "\u00b7a", "a\u037e", "\U000f0000", "\u0300a",
 		"a)", "a b", "a\x00", "a\xff", "a='v'", "'a'", "a[@k=\"v\"", "a[.='v'",
 	}
 	t.Run("XPATCH-016 the grammar is that of the schema", func(t *testing.T) {

@@ -101,9 +101,6 @@ func (s *Step) from(context tree.Node) cursor {
 
 // nth returns the sibling, n or behind it, that is the one of this position among those with the name of the step.
 func (s *Step) nth(n tree.Node, position int) tree.Node {
-	if position == 0 {
-		return tree.Node{}
-	}
 	for ; n.Valid(); n = n.NextSibling() {
 		if s.Any && n.Kind() == tree.Element || !s.Any && s.names(n) {
 			if position--; position == 0 {

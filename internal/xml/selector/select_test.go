@@ -95,6 +95,10 @@ func TestLocatePatch(t *testing.T) {
 			{"doc/*[4]/d", "<d/>"},
 			{"doc/*[5]", "error: * selects 4 before it comes to [5]"},
 			{"doc/*[0]", "error: * selects 4 before it comes to [0]"},
+			{"doc/*[4294967297]", "error: * selects 4 before it comes to [4294967297]"},
+			{"doc/*[18446744073709551617]", "error: * selects 4 before it comes to [18446744073709551617]"},
+			{"doc/*[@k='1'][4294967297]", "error: *[@k='1'] selects 2 before it comes to [4294967297]"},
+			{"doc/*[004]/d", "<d/>"},
 			{"doc/a[4][1]", "error: a selects 3 before it comes to [4]"},
 			{"doc/a[@j='1']", "error: a selects 3, none of them has [@j='1']"},
 		})
