@@ -75,7 +75,8 @@ when changes come faster than answers to NOTIFY or than the server's pacing; it
 is lost when the watcher did not know the last state --settle after the end.
 
 Nothing is renewed while it runs, so --expires, and what the server makes of it,
-must be longer than the run.`,
+must be longer than the run. Over TCP all watchers share one connection, as
+behind a proxy.`,
 		Example: `  $ imp bench presence alice bob --watchers 10 --rate 20 --duration 1 --warmup 0
   …
   2 presentities with 10 watchers each, over udp for … s

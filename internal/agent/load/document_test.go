@@ -52,6 +52,24 @@ func TestMarksOfOthers(t *testing.T) {
 	}
 }
 
+func FuzzReadMark(f *testing.F) {
+	body, at := document("sip:alice@example.com", "run7", 0)
+	writeMark(body[at:], 17, time.Second)
+	f.Add(body)
+	f.Add([]byte("imp-bench-run7-000000000017-"))
+	f.Fuzz(func(t *testing.T, body []byte) {
+		number, sent, ok := readMark(body, "run7")
+		if !ok {
+			return
+		}
+		mark := make([]byte, numberSize+1+timeSize)
+		writeMark(mark, number, sent)
+		if !bytes.Contains(body, mark[:numberSize]) || !bytes.Contains(body, mark[numberSize+1:]) {
+			t.Errorf("%d and %v are not in %q", number, sent, body)
+		}
+	})
+}
+
 func TestNotifyOfNobody(t *testing.T) {
 	g := newGenerator(Config{Presentities: users(2), Watchers: 2})
 	for _, id := range []string{"x", "w0", "w0.other", "w4." + g.id, "w-1." + g.id, "p0." + g.id, "w." + g.id, "w00000000000000000000000001." + g.id + "x"} {
