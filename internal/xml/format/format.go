@@ -7,7 +7,7 @@ package format
 
 import (
 	"bytes"
-	"strings"
+	"slices"
 	"unicode/utf8"
 
 	"imp/internal/xml/tree"
@@ -41,6 +41,8 @@ type writer struct {
 	src []byte
 	opt Options
 	eol string
+
+	parts []part // of the tag being written
 }
 
 // document writes what stands beside the root element too: the XML declaration and the document type declaration are
@@ -148,41 +150,46 @@ func (w *writer) loose(n tree.Node) bool {
 // startTag writes a tag with its declarations and attributes in their order.
 func (w *writer) startTag(n tree.Node, depth int, end string) {
 	w.dst = append(append(w.dst, '<'), n.Name()...)
-	var parts []string
+	w.readParts(n)
 	width := depth*utf8.RuneCountInString(w.opt.Indent) + len("<") + utf8.RuneCountInString(n.Name()) + len(end)
-	for _, r := range ranges(n) {
-		name, value, _ := strings.Cut(string(w.src[r[0]:r[1]]), "=")
-		part := strings.TrimRight(name, " \t\r\n") + "=" + strings.TrimLeft(value, " \t\r\n")
-		width += len(" ") + utf8.RuneCountInString(part)
-		parts = append(parts, part)
+	for _, p := range w.parts {
+		width += len(" =") + utf8.RuneCount(p.name) + utf8.RuneCount(p.value)
 	}
-	for _, part := range parts {
-		if width > w.opt.Width && len(parts) > 1 {
+	for _, p := range w.parts {
+		if width > w.opt.Width && len(w.parts) > 1 {
 			w.line(depth + 2)
 		} else {
 			w.dst = append(w.dst, ' ')
 		}
-		w.dst = append(w.dst, part...)
+		w.dst = append(append(append(w.dst, p.name...), '='), p.value...)
 	}
 	w.dst = append(w.dst, end...)
 }
 
-// ranges returns where the declarations and attributes of a tag stand, in the order of the source.
-func ranges(n tree.Node) (list [][2]int) {
+// part is a declaration or an attribute as written, the value with its quotes.
+type part struct {
+	start       int
+	name, value []byte
+}
+
+func (w *writer) readParts(n tree.Node) {
+	w.parts = w.parts[:0]
 	for d := range n.Decls() {
 		start, end := d.Range()
-		list = append(list, [2]int{start, end})
+		value, _ := d.ValueRange()
+		w.part(start, value, end)
 	}
-	decls := list
-	list = nil
 	for a := range n.Attrs() {
 		start, end := a.Range()
-		for len(decls) > 0 && decls[0][0] < start {
-			list, decls = append(list, decls[0]), decls[1:]
-		}
-		list = append(list, [2]int{start, end})
+		value, _ := a.ValueRange()
+		w.part(start, value, end)
 	}
-	return append(list, decls...)
+	slices.SortFunc(w.parts, func(a, b part) int { return a.start - b.start })
+}
+
+func (w *writer) part(start, value, end int) {
+	name, _, _ := bytes.Cut(w.src[start:value], []byte("="))
+	w.parts = append(w.parts, part{start, bytes.TrimRight(name, " \t\r\n"), w.src[value-1 : end]})
 }
 
 // next returns the following sibling that gets a line.
