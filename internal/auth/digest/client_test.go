@@ -95,6 +95,9 @@ func TestRealms(t *testing.T) {
 		if len(values) != 2 || param(values[0], "realm") != `"two"` || param(values[1], "realm") != `"one"` || param(values[1], "nc") != "00000002" {
 			t.Errorf("%q", values)
 		}
+		if err := req.Challenged([]string{strings.Replace(one, `"1"`, `"11"`, 1)}); !errors.Is(err, ErrRejected) {
+			t.Errorf("the first realm again: %v", err)
+		}
 	})
 	t.Run("NAM-034 a realm without a password is passed over", func(t *testing.T) {
 		c := NewClient(ClientConfig{Credentials: func(realm string) (string, string, error) {

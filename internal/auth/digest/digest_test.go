@@ -162,6 +162,17 @@ func TestVectors(t *testing.T) {
 			t.Errorf("%s, want %s", got, want)
 		}
 	})
+	t.Run("session key of RFC 7616 section 3.4.2", func(t *testing.T) {
+		x := mufasa
+		x.alg, x.ha1 = SHA256Sess, hash3(SHA256, "Mufasa", "http-auth@example.org", "Circle of Life")
+		var s scratch
+		got := string(s.response(&x))
+		plain := x
+		plain.alg, plain.ha1 = SHA256, hash3(SHA256, x.ha1, x.nonce, x.cnonce)
+		if want := string(s.response(&plain)); got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
+	})
 	t.Run("NAM-041 auth-int without a body", func(t *testing.T) {
 		var s scratch
 		x := mufasa

@@ -280,7 +280,7 @@ func decodeExt(s string) (string, bool) {
 		return "", false
 	}
 	name, err := url.PathUnescape(text)
-	return name, err == nil && isText(name)
+	return name, err == nil
 }
 
 // isText reports whether s is UTF-8 without control characters.

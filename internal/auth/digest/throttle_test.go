@@ -66,6 +66,12 @@ func TestThrottleNetworks(t *testing.T) {
 		}
 	}
 	th, _ := newThrottle(nil)
+	for i := range 4 {
+		a := addr(fmt.Sprintf("2001:db8::%d", i))
+		if w := th.Failed(a, fmt.Sprint(i)); (w > 0) != (i == 3) {
+			t.Errorf("failure %d of one network: %v", i+1, w)
+		}
+	}
 	if th.Failed(netip.Addr{}, "") != 0 {
 		t.Error("no address")
 	}

@@ -85,6 +85,11 @@ func TestNonces(t *testing.T) {
 				t.Errorf("nonce with byte %d changed was taken", i)
 			}
 		}
+		for _, forged := range []string{nonce + "A", nonce[:nonceLen-1], ""} {
+			if _, ok := r.sign.check(forged); ok {
+				t.Errorf("nonce %q was taken", forged)
+			}
+		}
 		if _, ok := r.sign.check(nonce); !ok {
 			t.Error("own nonce was not known")
 		}
@@ -148,7 +153,7 @@ func TestVerdicts(t *testing.T) {
 		{"NAM-052 nc without qop means nothing", with(`nc="00000001"`), Granted},
 		{"NAM-052 nc in quotes", with("qop=auth", `nc="00000002"`, `cnonce="c"`), Granted},
 		{"NAM-052 qop in quotes", with(`qop="auth"`, `nc=00000003`, `cnonce="c"`), Granted},
-		{"NAM-052 no qop with SHA-256", with("algorithm=SHA-256"), Malformed},
+		{"NAM-052 no qop with SHA-256", with("algorithm=SHA-256", quoted("response", hex32+hex32)), Malformed},
 		{"NAM-058 qop without cnonce", with("qop=auth", "nc=00000001"), Malformed},
 		{"NAM-058 qop without nc", with("qop=auth", `cnonce="c"`), Malformed},
 		{"NAM-058 nc of seven digits", with("qop=auth", "nc=0000001", `cnonce="c"`), Malformed},
