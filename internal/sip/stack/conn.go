@@ -25,7 +25,7 @@ type conn struct {
 	state   connState
 	cause   error // why it is closed
 	nc      net.Conn
-	waiting []outbound // until the connection is there
+	waiting []outbound // until the connection is there, or until there is room in pending
 	pending *[]byte    // not yet given to the writer; nil = nothing
 	marks   []int      // where in pending messages begin, when they are traced
 	writing bool       // there is a writer
@@ -66,7 +66,7 @@ const (
 	writeChunk  = 64 << 10 // written under one deadline
 	lingerTime  = time.Second
 	lingerBytes = 256 << 10
-	maxWaiting  = 4096 // messages waiting for one connection to be established
+	maxWaiting  = 1 << 16 // messages waiting for one connection to be established or to have room
 )
 
 func (s *Stack) newConn(k *kind) *conn {
@@ -101,15 +101,25 @@ func (c *conn) opened(nc net.Conn) bool {
 	}
 	c.nc, c.state = nc, open
 	c.local, c.remote = addrPort(nc.LocalAddr()), addrPort(nc.RemoteAddr())
-	for _, o := range c.waiting {
+	c.admit()
+	return true
+}
+
+// admit queues what has been waiting, as far as there is room.
+func (c *conn) admit() {
+	for len(c.waiting) > 0 && !c.full(0, 1) {
+		o := c.waiting[0]
+		c.waiting[0] = outbound{}
+		c.waiting = c.waiting[1:]
 		if o.tx != nil {
 			c.request(o.tx)
 		} else {
 			c.append(o.answer)
 		}
 	}
-	c.waiting = nil
-	return true
+	if len(c.waiting) == 0 {
+		c.waiting = nil
+	}
 }
 
 // send queues one message. more is by how many times the usual bound of the queue may be exceeded.
@@ -126,8 +136,9 @@ func (c *conn) send(b []byte, more int) error {
 	return nil
 }
 
-// submit sends the request of a transaction, at once or when the connection is there. The transaction ends when the
-// connection does. errEnded says that there is no connection any more.
+// submit sends the request of a transaction, at once or when the connection is there and has room: a peer that reads
+// loses nothing however much there is for it, as with a list of many watchers behind one proxy. The transaction ends
+// when the connection does. errEnded says that there is no connection any more.
 func (c *conn) submit(tx *clientTx, o *Outgoing) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -138,10 +149,8 @@ func (c *conn) submit(tx *clientTx, o *Outgoing) error {
 		return nil
 	case c.state == closed:
 		return errEnded
-	case c.state == connecting:
+	case c.state == connecting, len(c.waiting) > 0, c.full(len(o.Head)+len(o.Body)+viaRoom, 1):
 		return c.wait(outbound{tx: tx})
-	case c.full(len(o.Head)+len(o.Body)+viaRoom, 1):
-		return errBacklog
 	}
 	c.request(tx)
 	return nil
@@ -232,6 +241,9 @@ func (c *conn) unlink(tx *clientTx) {
 func (c *conn) flush() {
 	for {
 		c.mu.Lock()
+		if c.state == open {
+			c.admit()
+		}
 		buf, marks := c.pending, c.marks
 		c.pending, c.marks = nil, nil
 		if buf == nil || c.state != open {
