@@ -27,8 +27,8 @@ const presence = `<?xml version="1.0" encoding="UTF-8"?>
 </presence>
 `
 
-// list returns a list of this many entries, about 105 bytes each.
-func list(count int) []byte {
+// entries returns a list of this many entries, about 105 bytes each.
+func entries(count int) []byte {
 	var b bytes.Buffer
 	b.WriteString(`<resource-lists xmlns="urn:ietf:params:xml:ns:resource-lists"><list name="all">` + "\n")
 	for i := range count {
@@ -60,7 +60,7 @@ func BenchmarkApply(b *testing.B) {
 			dst = t.Append(dst[:0])
 		}
 	})
-	large := list(107000)
+	large := entries(107000)
 	b.Run(fmt.Sprintf("one attribute of %d bytes", len(large)), func(b *testing.B) {
 		patch := []byte(in("xmlns='urn:ietf:params:xml:ns:resource-lists'", "<p:replace sel='*/*/entry[@uri=\"sip:member0100000@example.org\"]/@uri'>x</p:replace>"))
 		for b.Loop() {
@@ -99,4 +99,41 @@ func BenchmarkApply(b *testing.B) {
 			t.Bytes()
 		}
 	})
+}
+
+func BenchmarkDiff(b *testing.B) {
+	for _, count := range []int{480, 100000} {
+		src := entries(count)
+		lines := bytes.SplitAfter(src, []byte("\n"))
+		for i := range 10 {
+			at := 1 + 3*(count/11*(i+1))
+			switch i % 3 {
+			case 0:
+				lines[at+1] = []byte("    <display-name>New</display-name>\n")
+			case 1:
+				lines[at] = append([]byte(fmt.Sprintf("  <entry uri=\"sip:new%d@example.org\"/>\n", i)), lines[at]...)
+			default:
+				lines[at], lines[at+1], lines[at+2] = nil, nil, nil
+			}
+		}
+		other := bytes.Join(lines, nil)
+		b.Run(fmt.Sprintf("ten edits in %d bytes", len(src)), func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				x, err := tree.Parse(src, tree.Options{})
+				if err != nil {
+					b.Fatal(err)
+				}
+				y, err := tree.Parse(other, tree.Options{})
+				if err != nil {
+					b.Fatal(err)
+				}
+				e, err := Diff(x, y)
+				if err != nil || e.Len() > 10 {
+					b.Fatal(e.Len(), err)
+				}
+				e.Append(nil, Frame{})
+			}
+		})
+	}
 }

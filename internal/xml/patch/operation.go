@@ -145,10 +145,15 @@ func (op *Operation) checkURI() *Error {
 		return failed
 	}
 	uri := op.Element.Text()
-	if uri == "" || strings.ContainsFunc(uri, func(r rune) bool { return r <= ' ' || strings.ContainsRune("<>\"{}|\\^`", r) }) {
+	if !isURI(uri) {
 		return failf(InvalidURI, op.Element, "%q is no namespace name", clip(uri))
 	}
 	return nil
+}
+
+// isURI reports whether a namespace name has none of the characters that no URI has.
+func isURI(s string) bool {
+	return s != "" && !strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || strings.ContainsRune("<>\"{}|\\^`", r) })
 }
 
 // checkReplacement refuses content of another kind than what it replaces (RFC 5261, section 4.4).

@@ -35,6 +35,10 @@ func (n Node) Kind() Kind { return n.data().kind }
 // Valid reports whether n is a node.
 func (n Node) Valid() bool { return n.Kind() != None }
 
+// Index returns the number of n in its tree, 0 for the zero Node. It is below Tree.Count and never changes, so it serves to
+// keep a table beside a tree.
+func (n Node) Index() int { return int(n.i) }
+
 // Tree returns the tree that n belongs to, nil for the zero Node.
 func (n Node) Tree() *Tree { return n.t }
 

@@ -185,6 +185,9 @@ func (t *Tree) Document() Node { return t.node(min(1, int32(len(t.nodes)))) }
 // Root returns the root element.
 func (t *Tree) Root() Node { return t.node(t.root) }
 
+// Count returns a number that is above the Index of every node.
+func (t *Tree) Count() int { return len(t.nodes) }
+
 // Source returns the bytes that were parsed, whatever was edited since.
 func (t *Tree) Source() []byte { return t.src }
 
