@@ -112,7 +112,8 @@ var (
 // Result tells who sent a request.
 type Result struct {
 	// User is the name as provisioned when the verdict is Granted; when it is
-	// Wrong, Stale or Replayed, the name that was claimed.
+	// Wrong, Stale or Replayed, the name that was claimed. It may be a part of
+	// the header field value: strings.Clone it to keep it for long.
 	User string
 	// Algorithm is the one that the client chose.
 	Algorithm Algorithm
