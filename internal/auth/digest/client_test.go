@@ -172,6 +172,9 @@ func TestCredentialsOnTheWire(t *testing.T) {
 			t.Error(v)
 		}
 	})
+}
+
+func TestNamesOnTheWire(t *testing.T) {
 	t.Run("NAM-047 hashed user name when offered", func(t *testing.T) {
 		v := answered(t, newClient("Jäsøn Doe", "Secret, or not?"), []string{`Digest realm="api@example.org", qop="auth", algorithm=SHA-512-256, nonce="n", userhash=true`}, "GET", "/doe.json", nil)
 		if param(v, "username") != `"793263caabb707a56211940d90411ea4a575adeccb7e360aeb624ed06ece9b0b"` || !strings.HasSuffix(v, ", userhash=true") {
