@@ -21,7 +21,7 @@ func (p *Publisher) Run(ctx context.Context, report func(Published, error)) erro
 		if ctx.Err() != nil {
 			return nil
 		}
-		if report != nil && (err == nil || passing(err)) {
+		if report != nil && (err == nil || transient(err)) {
 			report(got, err)
 		}
 		switch {
@@ -29,7 +29,7 @@ func (p *Publisher) Run(ctx context.Context, report func(Published, error)) erro
 			failures, retryAt = 0, time.Time{}
 		case errors.Is(err, ErrNotPublished):
 			retryAt = time.Time{} // it was removed meanwhile
-		case !passing(err):
+		case !transient(err):
 			return err
 		default:
 			failures++
@@ -40,12 +40,6 @@ func (p *Publisher) Run(ctx context.Context, report func(Published, error)) erro
 			}
 		}
 	}
-}
-
-// passing tells whether Run goes on after err.
-func passing(err error) bool {
-	var later *RetryLaterError
-	return errors.As(err, &later) || transient(err)
 }
 
 // waitFor waits until a refresh is due, or until retryAt when that is not

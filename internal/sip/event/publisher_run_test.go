@@ -174,6 +174,23 @@ func TestPublisherRun(t *testing.T) {
 			r.wire.silent()
 		})
 	})
+	t.Run("a removal while it waits to try again ends the tries", func(t *testing.T) {
+		withPublisher(t, func(t *testing.T, r *publisherRig) {
+			r.published()
+			run := r.run()
+			c, _ := r.wire.due(time.Hour)
+			c.answer(500, "")
+			p := r.remove()
+			r.wire.next().answer(200, "", "SIP-ETag: x", "Expires: 0")
+			p.ok()
+			pass(2 * time.Hour)
+			r.wire.silent()
+			run.stop()
+			if err := run.over(); err != nil {
+				t.Fatal(err)
+			}
+		})
+	})
 	t.Run("it goes on after a removal, for the next publication", func(t *testing.T) {
 		withPublisher(t, func(t *testing.T, r *publisherRig) {
 			r.published()

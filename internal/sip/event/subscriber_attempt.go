@@ -21,7 +21,7 @@ type attempt struct {
 	asked      time.Duration // Expires of the next SUBSCRIBE, noExpires for none
 	granted    time.Duration // by the 2xx, noExpires until it came
 	toTag      string        // of the 2xx
-	answered2x bool
+	confirmed  bool
 	raised     bool // asked was raised to Min-Expires
 	challenges int
 	notifyBy   time.Time // timer N, zero when it does not run: then no dialogs are made
@@ -106,7 +106,7 @@ func (a *attempt) raise(res *sip.Response) bool {
 // accepted takes the duration from a 2xx. One that belongs to another dialog
 // than the NOTIFYs is ignored (RFC 6665 section 5.4.9).
 func (a *attempt) accepted(res *sip.Response) {
-	a.answered2x = true
+	a.confirmed = true
 	a.granted = grantedExpires(res, a.asked, usualExpires)
 	if v, _, err := header.Single(res, "To"); err == nil {
 		if to, err := header.ParseAddress(v); err == nil {
@@ -174,7 +174,7 @@ func (a *attempt) tick(now time.Time) {
 
 // silence is the error of a SUBSCRIBE without NOTIFY.
 func (a *attempt) silence() error {
-	if a.answered2x {
+	if a.confirmed {
 		return ErrNoNotify
 	}
 	return stack.ErrTimeout

@@ -50,6 +50,20 @@ func TestSubscriberRequest(t *testing.T) {
 			}
 		})
 	})
+	t.Run("EVT-109 EVT-110 a dialog is not shared, least of all one to a GRUU", func(t *testing.T) {
+		withSubscriber(t, func(t *testing.T, r *subscriberRig) {
+			_, n := r.subscribed(watching())
+			n.contact = "sip:bob@example.com;gr=urn:uuid:1"
+			n.accepts("active", "")
+			o := watching()
+			o.Target, o.Event.Package = n.contact, "presence.winfo"
+			r.begin(o)
+			c := r.wire.next()
+			if c.tag("To") != "" || c.one("Call-ID") == n.sub.one("Call-ID") || c.Recipient.String() != n.contact {
+				t.Fatalf("in the dialog:\n%s", c.Request)
+			}
+		})
+	})
 	t.Run("EVT-012 Accept lists the body types and is left out without any", func(t *testing.T) {
 		withSubscriber(t, func(t *testing.T, r *subscriberRig) {
 			o := watching()
@@ -74,6 +88,19 @@ func TestSubscriberRequest(t *testing.T) {
 			c.wants("Supported", "eventlist")
 			if string(c.Body()) != "<filter/>" {
 				t.Fatalf("body %q", c.Body())
+			}
+		})
+	})
+	t.Run("PRS-005 PRS-007 a pres URI goes into Request-URI and To, Contact stays a sip URI", func(t *testing.T) {
+		withSubscriber(t, func(t *testing.T, r *subscriberRig) {
+			o := watching()
+			o.Target = "pres:bob@example.com"
+			r.begin(o)
+			c := r.wire.next()
+			c.wants("To", "<pres:bob@example.com>")
+			c.wants("Contact", "<sip:alice@192.0.2.1:5060>")
+			if c.out.URI != "pres:bob@example.com" || c.out.Target.Addr != "example.com" {
+				t.Fatalf("%s at %+v", c.out.URI, c.out.Target)
 			}
 		})
 	})
@@ -458,168 +485,4 @@ func replaced(t *testing.T, r *stack.Request, name, value string) *stack.Request
 		lines = append(lines, line)
 	}
 	return parsed(t, strings.Join(lines, "\r\n"))
-}
-
-func TestSubscriberForking(t *testing.T) {
-	t.Run("EVT-022 PRS-010 the first dialog wins and others are answered 481", func(t *testing.T) {
-		withSubscriber(t, func(t *testing.T, r *subscriberRig) {
-			tr := r.begin(watching())
-			c := r.wire.next()
-			first, second := r.notifier(c, "n1"), r.notifier(c, "n2")
-			first.accepts("active;expires=600", "")
-			second.answers(481, "active;expires=600", "")
-			c.answer(200, "n2", "Expires: 10") // of the one that lost
-			first.accepts("active", "")
-			s := tr.ok()
-			pass(100 * time.Second)
-			r.wire.silent() // or the refresh would follow the wrong 200
-			first.accepts("terminated;reason=deactivated", "")
-			second.answers(481, "active;expires=600", "")
-			expectEvents(t, s, "subscribed notify notify notify terminated end")
-		})
-	})
-	t.Run("EVT-023 with multiple dialogs every fork is a subscription of its own", func(t *testing.T) {
-		withSubscriber(t, func(t *testing.T, r *subscriberRig) {
-			o := watching()
-			o.Event.Package, o.MultipleDialogs = "presence.winfo", true
-			tr := r.begin(o)
-			c := r.wire.next()
-			first, second := r.notifier(c, "n1"), r.notifier(c, "n2")
-			first.accepts("active;expires=60", "")
-			c.answer(200, "n1", "Expires: 3600")
-			pass(20 * time.Second)
-			second.accepts("active;expires=600", "")
-			s := tr.ok()
-			pass(12 * time.Second)
-			r.notifier(c, "n3").answers(481, "active;expires=60", "") // timer N is over: EVT-019
-			refresh := r.wire.next()
-			if refresh.tag("To") != "n1" || refresh.at.Sub(c.at) >= time.Minute {
-				t.Fatalf("refreshed %s after %v", refresh.tag("To"), refresh.at.Sub(c.at))
-			}
-			refresh.answer(200, "", "Expires: 3600")
-			first.accepts("active;expires=3600", "")
-			pass(time.Until(c.at.Add(561 * time.Second)))
-			if refresh = r.wire.next(); refresh.tag("To") != "n2" {
-				t.Fatalf("refreshed %s", refresh.tag("To"))
-			}
-			r.wire.silent()
-			first.accepts("terminated;reason=noresource", "")
-			refresh.answer(200, "", "Expires: 600")
-			second.accepts("active;expires=600", "")
-			expectEvents(t, s, "subscribed notify subscribed notify refreshed notify notify terminated refreshed notify")
-			second.accepts("terminated;reason=noresource", "")
-			expectEvents(t, s, "notify terminated end")
-		})
-	})
-	t.Run("a fork that ended stays so while others live", func(t *testing.T) {
-		withSubscriber(t, func(t *testing.T, r *subscriberRig) {
-			o := watching()
-			o.MultipleDialogs = true
-			s, first := r.subscribed(o)
-			second := r.notifier(first.sub, "n2")
-			second.accepts("active;expires=60", "")
-			second.accepts("terminated;reason=deactivated", "")
-			second.answers(481, "active;expires=60", "")
-			pass(10 * time.Minute)
-			r.wire.silent()
-			first.accepts("active", "")
-			expectEvents(t, s, "subscribed notify subscribed notify notify terminated notify")
-		})
-	})
-	t.Run("the forks of one SUBSCRIBE are bounded", func(t *testing.T) {
-		withSubscriber(t, func(t *testing.T, r *subscriberRig) {
-			o := watching()
-			o.MultipleDialogs = true
-			r.begin(o)
-			c := r.wire.next()
-			for i := range 32 {
-				r.notifier(c, "n"+strings.Repeat("x", i)).accepts("active;expires=60", "")
-			}
-			r.notifier(c, "many").answers(481, "active;expires=60", "")
-		})
-	})
-}
-
-func TestSubscriberFetch(t *testing.T) {
-	fetch := func(r *subscriberRig) (*call, func() (*event.Notification, error)) {
-		type result struct {
-			n   *event.Notification
-			err error
-		}
-		done := make(chan result, 1)
-		go func() {
-			n, err := r.Fetch(r.t.Context(), watching())
-			done <- result{n, err}
-		}()
-		return r.wire.next(), func() (*event.Notification, error) {
-			r.wire.silent()
-			select {
-			case got := <-done:
-				return got.n, got.err
-			default:
-				r.t.Fatal("Fetch still waits")
-				return nil, nil
-			}
-		}
-	}
-	t.Run("EVT-040 a fetch asks with Expires 0 and ends with its one NOTIFY", func(t *testing.T) {
-		withSubscriber(t, func(t *testing.T, r *subscriberRig) {
-			c, result := fetch(r)
-			c.wants("Expires", "0")
-			c.answer(200, "n1", "Expires: 0")
-			n := r.notifier(c, "n1")
-			n.contact = "" // it makes no dialog
-			n.accepts("terminated;reason=timeout", "<presence/>")
-			got, err := result()
-			if err != nil || got.State.Reason != "timeout" || string(got.Body) != "<presence/>" {
-				t.Fatalf("%+v, %v", got, err)
-			}
-			if r.Count() != 0 {
-				t.Fatal("state is left")
-			}
-		})
-	})
-	t.Run("a refused fetch is an error", func(t *testing.T) {
-		withSubscriber(t, func(t *testing.T, r *subscriberRig) {
-			c, result := fetch(r)
-			c.answer(403, "n1")
-			_, err := result()
-			expectStatus(t, err, 403)
-		})
-	})
-	t.Run("a fetch that is answered 204 has nothing to tell", func(t *testing.T) {
-		withSubscriber(t, func(t *testing.T, r *subscriberRig) {
-			c, result := fetch(r)
-			c.answer(204, "n1")
-			if n, err := result(); n != nil || err != nil {
-				t.Fatalf("%+v, %v", n, err)
-			}
-		})
-	})
-	t.Run("a fetch waits for its last NOTIFY, which may be without state", func(t *testing.T) {
-		withSubscriber(t, func(t *testing.T, r *subscriberRig) {
-			c, result := fetch(r)
-			c.answer(200, "n1", "Expires: 0")
-			n := r.notifier(c, "n1")
-			n.accepts("active", "<presence/>")
-			pass(10 * time.Second)
-			n.accepts("terminated;reason=timeout", "")
-			if got, err := result(); err != nil || string(got.Body) != "<presence/>" {
-				t.Fatalf("%+v, %v", got, err)
-			}
-		})
-	})
-	t.Run("a fetch waits for its last NOTIFY but takes an earlier one", func(t *testing.T) {
-		withSubscriber(t, func(t *testing.T, r *subscriberRig) {
-			c, result := fetch(r)
-			c.answer(200, "n1", "Expires: 0")
-			n := r.notifier(c, "n1")
-			n.accepts("active;expires=0", "<presence/>")
-			pass(32 * time.Second)
-			if got, err := result(); err != nil || string(got.Body) != "<presence/>" {
-				t.Fatalf("%+v, %v", got, err)
-			}
-			n.answers(481, "terminated;reason=timeout", "")
-		})
-	})
 }

@@ -6,10 +6,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/emiago/sipgo/sip"
+
 	"imp/internal/sip/event"
 	"imp/internal/sip/stack"
-
-	"github.com/emiago/sipgo/sip"
 )
 
 func TestSubscriberSlowReader(t *testing.T) {

@@ -24,7 +24,7 @@ type usage struct {
 
 	asked      time.Duration // Expires of the SUBSCRIBE in flight
 	inFlight   bool          // a SUBSCRIBE is unanswered
-	answered2x bool          // the last SUBSCRIBE has its 2xx
+	confirmed  bool          // the last SUBSCRIBE has its 2xx
 	told       bool          // a NOTIFY told the duration since the last SUBSCRIBE
 	raised     bool          // asked was raised to Min-Expires
 	challenges int
@@ -131,7 +131,7 @@ func (u *usage) subscribe(d time.Duration) {
 }
 
 func (u *usage) transmit(o *stack.Outgoing) {
-	u.inFlight, u.answered2x, u.told = true, false, false
+	u.inFlight, u.confirmed, u.told = true, false, false
 	u.refreshAt = time.Time{}
 	u.notifyBy = time.Now().Add(u.a.s.b.timerN)
 	u.a.s.send(o, u.answered)
@@ -203,7 +203,7 @@ func (u *usage) next() {
 
 // accepted handles a 2xx.
 func (u *usage) accepted(res *sip.Response) {
-	u.answered2x = true
+	u.confirmed = true
 	if res.StatusCode == 204 { // there will be no NOTIFY (RFC 5839 section 6.3)
 		u.notifyBy = time.Time{}
 		if u.leaving {
@@ -301,7 +301,7 @@ func (u *usage) silent() {
 	e := ending{}
 	if !u.a.s.opts.Fetch {
 		e.err = stack.ErrTimeout
-		if u.answered2x {
+		if u.confirmed {
 			e.err = ErrNoNotify
 		}
 	}
