@@ -28,7 +28,7 @@ var floors = [][]string{
 // other; the lowest is last.
 var inner = map[string][]string{
 	"internal/sip":   {"proxy", "event", "dialog", "stack", "header"},
-	"internal/xml":   {"grammar", "patch", "canon", "selector", "tree"},
+	"internal/xml":   {"patch", "grammar", "query", "format", "canon", "selector", "tree", "charset"},
 	"internal/msrp":  {"relayclient", "file", "session", "wire"},
 	"internal/xcap":  {"client", "usage", "key", "uri"},
 	"internal/store": {"storetest", "bolt", "memory", ""},
