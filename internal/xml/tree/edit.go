@@ -35,13 +35,23 @@ type emptySection struct {
 	raw    string
 }
 
+// reset forgets all but the memory.
+func (e *editing) reset() editing {
+	clear(e.tags)
+	clear(e.gaps)
+	e.log.reset()
+	return editing{tags: e.tags, gaps: e.gaps, log: e.log}
+}
+
 // begin prepares a tree for its first edit.
 func (t *Tree) begin() {
 	if t.edit.begun {
 		return
 	}
 	t.edit.begun = true
-	t.edit.gaps = make(map[int32]string)
+	if t.edit.gaps == nil {
+		t.edit.gaps = make(map[int32]string)
+	}
 	for _, e := range t.empty {
 		t.setGap(e.before, e.raw)
 	}

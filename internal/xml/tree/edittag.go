@@ -37,10 +37,9 @@ func (t *Tree) editTag(i int32) *tag {
 	if l.on {
 		l.tags = append(l.tags, change[*tag]{i, was})
 	}
-	now := &tag{}
+	var now *tag
 	if was != nil {
-		*now = *was
-		now.items = slices.Clone(was.items)
+		now = &tag{name: was.name, items: slices.Clone(was.items), tail: was.tail}
 	} else {
 		now = t.readTag(i)
 		t.change(i).flags |= tagged
@@ -53,7 +52,14 @@ func (t *Tree) editTag(i int32) *tag {
 // readTag takes a tag apart as it stands in the source.
 func (t *Tree) readTag(i int32) *tag {
 	n := &t.nodes[i]
-	now := &tag{name: span{n.start, n.nameEnd}}
+	count := 1 // room for one more
+	for a := n.attr; a != 0; a = t.attrs[a].next {
+		count++
+	}
+	for d := n.decl; d != 0; d = t.decls[d].next {
+		count++
+	}
+	now := &tag{name: span{n.start, n.nameEnd}, items: make([]item, 0, count)}
 	at := n.nameEnd
 	for a, d := n.attr, n.decl; a != 0 || d != 0; {
 		var it item

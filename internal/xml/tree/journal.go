@@ -1,5 +1,7 @@
 package tree
 
+import "slices"
+
 // journal remembers what edits change, so that they can be taken back.
 type journal struct {
 	on     bool
@@ -24,6 +26,7 @@ func (t *Tree) Begin() {
 	if l := &t.edit.log; !l.on && len(t.nodes) > 0 {
 		t.begin()
 		l.on = true
+		l.nodes = slices.Grow(l.nodes, few/2)
 		l.round++
 		l.root = t.root
 		l.counts = [3]int{len(t.nodes), len(t.attrs), len(t.decls)}
@@ -32,7 +35,13 @@ func (t *Tree) Begin() {
 
 // Commit keeps the edits since Begin.
 func (t *Tree) Commit() {
-	l := &t.edit.log
+	t.edit.log.reset()
+}
+
+// reset forgets what is remembered. References are dropped, for they would keep other documents alive.
+func (l *journal) reset() {
+	clear(l.tags)
+	clear(l.gaps)
 	*l = journal{round: l.round, nodes: l.nodes[:0], attrs: l.attrs[:0], decls: l.decls[:0], tags: l.tags[:0], gaps: l.gaps[:0]}
 }
 

@@ -29,7 +29,7 @@ func (t *Tree) parse(src []byte, opt Options) error {
 	if name := otherEncoding(src); name != "" {
 		return p.fail(0, ErrEncoding, "document in %s, only UTF-8 is read", name)
 	}
-	t.buffer.Grow(len(src) + 1)
+	t.buffer.Grow(len(src) + 1 + min(len(src)/8, 512)) // with room for a small edit
 	t.buffer.Write(src)
 	t.buffer.WriteByte(0)
 	t.src, t.text, t.limits = src, t.buffer.String(), p.limits

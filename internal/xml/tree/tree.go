@@ -175,7 +175,10 @@ func (t *Tree) Parse(src []byte, opt Options) error {
 
 func (t *Tree) reset() {
 	clear(t.spaces)
-	*t = Tree{nodes: t.nodes[:0], attrs: t.attrs[:0], decls: t.decls[:0], spaces: t.spaces[:0], names: t.names.reset()}
+	*t = Tree{
+		nodes: t.nodes[:0], attrs: t.attrs[:0], decls: t.decls[:0], spaces: t.spaces[:0], names: t.names.reset(), empty: t.empty[:0],
+		edit: t.edit.reset(),
+	}
 }
 
 // Document returns the document node, which is the parent of the root element and of comments and processing
