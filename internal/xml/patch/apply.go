@@ -16,8 +16,9 @@ import (
 // RFC 5262, section 6 does; the version of the document becomes that of the patch then.
 func (c *Changes) Apply(t *tree.Tree, explain func(Applied)) error {
 	t.Begin()
+	l := locator{tree: t}
 	for i := range c.Operations {
-		if failed := c.apply(t, i, explain); failed != nil {
+		if failed := c.apply(&l, i, explain); failed != nil {
 			t.Rollback()
 			failed.Index = i
 			return failed
@@ -33,13 +34,13 @@ func (c *Changes) Apply(t *tree.Tree, explain func(Applied)) error {
 	return nil
 }
 
-func (c *Changes) apply(t *tree.Tree, i int, explain func(Applied)) *Error {
+func (c *Changes) apply(l *locator, i int, explain func(Applied)) *Error {
 	op := &c.Operations[i]
 	s := op.Selector
-	if c.pidf && t.Root().Is(SpacePIDFDiff, "pidf-full") {
+	if c.pidf && l.tree.Root().Is(SpacePIDFDiff, "pidf-full") {
 		s = fullState(op)
 	}
-	n, failed := op.locate(t, s)
+	n, failed := l.locate(op, s)
 	if failed != nil {
 		return failed
 	}
@@ -47,14 +48,7 @@ func (c *Changes) apply(t *tree.Tree, i int, explain func(Applied)) *Error {
 	if explain != nil {
 		told = appliedTo(i, op, n)
 	}
-	switch op.Verb {
-	case Add:
-		failed = op.add(n)
-	case Replace:
-		failed = op.replace(n)
-	default:
-		failed = op.remove(n)
-	}
+	failed = l.follow(op, n, [...]func(target) *Error{Add: op.add, Replace: op.replace, Remove: op.remove}[op.Verb])
 	if failed == nil && explain != nil {
 		explain(told)
 	}
@@ -75,33 +69,33 @@ func fullState(op *Operation) *selector.Selector {
 	return s
 }
 
-func (op *Operation) add(n selector.Node) *Error {
+func (op *Operation) add(n target) *Error {
 	switch op.kind {
 	case selector.Attribute:
-		return op.addAttribute(n.Node)
+		return op.addAttribute(n.node)
 	case selector.Namespace:
-		for d := range n.Node.Decls() {
+		for d := range n.node.Decls() {
 			if d.Prefix() == op.local {
-				return failf(InvalidAttributeValue, op.Element, "element %s declares prefix %s already", clip(n.Node.Name()), clip(op.local))
+				return failf(InvalidAttributeValue, op.Element, "element %s declares prefix %s already", clip(n.node.Name()), clip(op.local))
 			}
 		}
-		return fromEdit(op.Element, n.Node.Declare(op.local, op.Element.Text()), InvalidURI)
+		return fromEdit(op.Element, n.node.Declare(op.local, op.Element.Text()), InvalidURI)
 	}
-	parent := n.Node
+	parent := n.node
 	if op.Position == Before || op.Position == After {
-		parent = n.Node.Parent()
+		parent = n.node.Parent()
 	}
 	content := op.content(parent)
 	var err error
 	switch op.Position {
 	case Before:
-		err = n.Node.InsertBefore(content)
+		err = n.node.InsertBefore(content)
 	case After:
-		err = n.Node.InsertAfter(content)
+		err = n.node.InsertAfter(content)
 	case Prepend:
-		err = n.Node.Prepend(content)
+		err = n.node.Prepend(content)
 	default:
-		err = n.Node.Append(content)
+		err = n.node.Append(content)
 	}
 	return fromEdit(op.Element, err, InvalidDirective)
 }
@@ -138,43 +132,43 @@ func (op *Operation) declare(n tree.Node) (string, *Error) {
 	return prefix, fromEdit(op.Element, n.Declare(prefix, op.space), InvalidURI)
 }
 
-func (op *Operation) replace(n selector.Node) *Error {
-	switch n.Kind() {
+func (op *Operation) replace(n target) *Error {
+	switch n.kind {
 	case selector.Attribute:
-		return fromEdit(op.Element, n.Attr.SetValue(op.Element.Text()), InvalidAttributeValue)
+		return fromEdit(op.Element, n.attr.SetValue(op.Element.Text()), InvalidAttributeValue)
 	case selector.Namespace:
-		return fromEdit(op.Element, n.Decl.SetURI(op.Element.Text()), InvalidURI)
+		return fromEdit(op.Element, n.decl.SetURI(op.Element.Text()), InvalidURI)
 	}
-	return fromEdit(op.Element, n.Node.Replace(op.content(n.Node.Parent())), InvalidNodeTypes)
+	return fromEdit(op.Element, n.node.Replace(op.content(n.node.Parent())), InvalidNodeTypes)
 }
 
-func (op *Operation) remove(n selector.Node) *Error {
-	switch n.Kind() {
+func (op *Operation) remove(n target) *Error {
+	switch n.kind {
 	case selector.Attribute:
-		return fromEdit(op.Element, n.Attr.Remove(), InvalidDirective)
+		return fromEdit(op.Element, n.attr.Remove(), InvalidDirective)
 	case selector.Namespace:
-		if n.Decl.Used() {
-			return failf(InvalidPrefix, op.Element, "prefix %s is in use", clip(n.Decl.Prefix()))
+		if n.decl.Used() {
+			return failf(InvalidPrefix, op.Element, "prefix %s is in use", clip(n.decl.Prefix()))
 		}
-		return fromEdit(op.Element, n.Decl.Remove(), InvalidDirective)
+		return fromEdit(op.Element, n.decl.Remove(), InvalidDirective)
 	}
-	if n.Node == n.Node.Tree().Root() {
-		return failf(InvalidRootOperation, op.Element, "root element %s cannot be removed", clip(n.Node.Name()))
+	if n.node == n.node.Tree().Root() {
+		return failf(InvalidRootOperation, op.Element, "root element %s cannot be removed", clip(n.node.Name()))
 	}
 	// White space goes first: behind the removal it would be one with other text.
 	for _, side := range []struct {
 		when  Position
 		blank tree.Node
-	}{{Before, n.Node.PrevSibling()}, {After, n.Node.NextSibling()}} {
+	}{{Before, n.node.PrevSibling()}, {After, n.node.NextSibling()}} {
 		if op.Position != side.when && op.Position != Both {
 			continue
 		}
 		if !side.blank.Blank() {
-			return failf(InvalidWhitespace, op.Element, "what stands %s the %s is no white space", side.when, n.Kind())
+			return failf(InvalidWhitespace, op.Element, "what stands %s the %s is no white space", side.when, n.kind)
 		}
 		if err := side.blank.Remove(); err != nil {
 			return fromEdit(op.Element, err, InvalidWhitespace)
 		}
 	}
-	return fromEdit(op.Element, n.Node.Remove(), InvalidDirective)
+	return fromEdit(op.Element, n.node.Remove(), InvalidDirective)
 }

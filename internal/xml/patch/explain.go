@@ -17,22 +17,22 @@ type Applied struct {
 	After     string // what is there instead, as the patch writes it; "" for a remove
 }
 
-func appliedTo(i int, op *Operation, n selector.Node) Applied {
-	a := Applied{Index: i, Operation: op, Located: Path(n.Node)}
-	a.Line, a.Col = n.Node.Position()
+func appliedTo(i int, op *Operation, n target) Applied {
+	a := Applied{Index: i, Operation: op, Located: Path(n.node)}
+	a.Line, a.Col = n.node.Position()
 	start, end := op.Element.Inner()
 	a.After = string(op.Element.Tree().Source()[start:end])
-	switch n.Kind() {
+	switch n.kind {
 	case selector.Attribute:
-		a.Located += "/@" + n.Attr.Name()
-		a.Line, a.Col = n.Attr.Position()
-		a.Before = n.Attr.Value()
+		a.Located += "/@" + n.attr.Name()
+		a.Line, a.Col = n.attr.Position()
+		a.Before = n.attr.Value()
 	case selector.Namespace:
-		a.Located += "/namespace::" + n.Decl.Prefix()
-		a.Line, a.Col = n.Decl.Position()
-		a.Before = n.Decl.URI()
+		a.Located += "/namespace::" + n.decl.Prefix()
+		a.Line, a.Col = n.decl.Position()
+		a.Before = n.decl.URI()
 	default:
-		a.Before = string(n.Node.Bytes())
+		a.Before = string(n.node.Bytes())
 	}
 	if op.Verb == Add {
 		a.Before = ""

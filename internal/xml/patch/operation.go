@@ -2,7 +2,6 @@ package patch
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"strings"
 
@@ -171,25 +170,4 @@ func (op *Operation) checkReplacement(of selector.Kind) *Error {
 		return failf(InvalidNodeTypes, op.Element, "a %s cannot replace a %s", first.Kind(), of)
 	}
 	return nil
-}
-
-// locate finds the one node that the operation is about.
-func (op *Operation) locate(t *tree.Tree, s *selector.Selector) (selector.Node, *Error) {
-	n, err := s.Locate(t)
-	if err == nil {
-		return n, nil
-	}
-	steps := s.Steps()
-	condition := UnlocatedNode
-	var why *selector.Error
-	switch last := steps[len(steps)-1]; {
-	case !errors.As(err, &why):
-	case steps[why.Step].ID != "" && t.Doctype() != nil:
-		condition = UnsupportedID
-	case last.Kind == selector.Namespace && why.Step == len(steps)-1:
-		condition = InvalidURI
-	case len(steps) == 1 && (last.Kind == selector.Comment || last.Kind == selector.PI):
-		condition = InvalidProlog
-	}
-	return n, fail(condition, op.Element, err)
 }

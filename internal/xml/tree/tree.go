@@ -191,6 +191,9 @@ func (t *Tree) Root() Node { return t.node(t.root) }
 // Count returns a number that is above the Index of every node.
 func (t *Tree) Count() int { return len(t.nodes) }
 
+// Node returns the node with this Index.
+func (t *Tree) Node(index int) Node { return t.node(int32(index)) }
+
 // Source returns the bytes that were parsed, whatever was edited since.
 func (t *Tree) Source() []byte { return t.src }
 
