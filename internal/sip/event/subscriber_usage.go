@@ -18,9 +18,10 @@ type usage struct {
 	tag    string         // the notifier's
 	dialog *dialog.Dialog // nil when its first NOTIFY was its last
 
-	expires   time.Time // when it ends unless it is refreshed
-	refreshAt time.Time // zero: not
-	notifyBy  time.Time // timer N, zero when it does not run
+	lasts     time.Duration // as told last
+	expires   time.Time     // when it ends unless it is refreshed
+	refreshAt time.Time     // zero: not
+	notifyBy  time.Time     // timer N, zero when it does not run
 
 	asked      time.Duration // Expires of the SUBSCRIBE in flight
 	inFlight   bool          // a SUBSCRIBE is unanswered
@@ -95,24 +96,23 @@ func (u *usage) prolong(st header.SubscriptionState) {
 		u.last(d)
 	}
 	if first && !u.leaving {
-		u.a.s.put(SubscriptionEvent{Kind: OnSubscribed, Dialog: u.tag, Expires: time.Until(u.expires)})
+		u.a.s.put(SubscriptionEvent{Kind: OnSubscribed, Dialog: u.tag, Expires: u.lasts})
 	}
 }
 
 // last sets how long the subscription lasts from now.
 func (u *usage) last(d time.Duration) {
-	now := time.Now()
-	u.expires = now.Add(d)
+	u.lasts = d
+	u.expires = time.Now().Add(d)
 	u.refreshAt = u.expires.Add(-refreshLead(d, u.a.s.b.timerN))
 }
 
 // grant takes the duration from a 2xx. When a NOTIFY told one since the
 // SUBSCRIBE was sent, the shorter one counts: they may have crossed.
 func (u *usage) grant(d time.Duration) {
-	if u.told {
-		d = min(d, time.Until(u.expires))
+	if !u.told || d < time.Until(u.expires) {
+		u.last(d)
 	}
-	u.last(d)
 }
 
 // refresh sends a SUBSCRIBE in the dialog that asks for d.
@@ -215,7 +215,7 @@ func (u *usage) accepted(res *sip.Response) {
 		return
 	}
 	u.grant(grantedExpires(res, u.asked, usualExpires))
-	u.a.s.put(SubscriptionEvent{Kind: OnRefreshed, Dialog: u.tag, Expires: time.Until(u.expires)})
+	u.a.s.put(SubscriptionEvent{Kind: OnRefreshed, Dialog: u.tag, Expires: u.lasts})
 }
 
 // raise takes over the Min-Expires of a 423, once for each refresh.
