@@ -129,6 +129,9 @@ func TestPublisherRun(t *testing.T) {
 			run.reported("failed", "initial b")
 		})
 	})
+}
+
+func TestPublisherRunWaits(t *testing.T) {
 	t.Run("PUB-016 it waits for Retry-After", func(t *testing.T) {
 		withPublisher(t, func(t *testing.T, r *publisherRig) {
 			r.published()
@@ -163,6 +166,9 @@ func TestPublisherRun(t *testing.T) {
 			}
 		})
 	})
+}
+
+func TestPublisherRunEnds(t *testing.T) {
 	t.Run("PUB-015 a refusal ends it", func(t *testing.T) {
 		withPublisher(t, func(t *testing.T, r *publisherRig) {
 			r.published()

@@ -81,6 +81,9 @@ func TestPublisherRequest(t *testing.T) {
 			}
 		})
 	})
+}
+
+func TestPublisherChanges(t *testing.T) {
 	t.Run("PUB-007 PUB-005 a modify has the last tag and the new body", func(t *testing.T) {
 		withPublisher(t, func(t *testing.T, r *publisherRig) {
 			r.published()
@@ -140,6 +143,9 @@ func TestPublisherRequest(t *testing.T) {
 			r.wire.next().wants("SIP-If-Match", "a.B!c~1%*_+`'-")
 		})
 	})
+}
+
+func TestPublisherHeaders(t *testing.T) {
 	t.Run("PUB-018 Record-Route makes no route set, a preset one is used", func(t *testing.T) {
 		cfg := publishing()
 		cfg.Route.Set = []string{"<sip:proxy.example.net;lr>"}
@@ -256,6 +262,9 @@ func TestPublisherRefused(t *testing.T) {
 			r.wire.silent()
 		})
 	})
+}
+
+func TestPublisherRetries(t *testing.T) {
 	t.Run("PUB-014 after a 423 it asks for what is needed, once, and from then on", func(t *testing.T) {
 		cfg := publishing()
 		cfg.Expires = time.Minute
@@ -316,6 +325,9 @@ func TestPublisherRefused(t *testing.T) {
 			r.wire.next().wants("SIP-If-Match", "a")
 		})
 	})
+}
+
+func TestPublisherUnsure(t *testing.T) {
 	t.Run("a 2xx without a usable SIP-ETag is an error", func(t *testing.T) {
 		for _, line := range []string{"X: y", "SIP-ETag: a, b", "SIP-ETag: \"a\"", "SIP-ETag: a\r\nSIP-ETag: b"} {
 			withPublisher(t, func(t *testing.T, r *publisherRig) {

@@ -64,6 +64,9 @@ func TestSubscriberRequest(t *testing.T) {
 			}
 		})
 	})
+}
+
+func TestSubscriberRequestContents(t *testing.T) {
 	t.Run("EVT-012 Accept lists the body types and is left out without any", func(t *testing.T) {
 		withSubscriber(t, func(t *testing.T, r *subscriberRig) {
 			o := watching()
@@ -208,6 +211,9 @@ func TestSubscriberOutcome(t *testing.T) {
 			}
 		})
 	})
+}
+
+func TestSubscriberRefused(t *testing.T) {
 	for _, status := range []int{403, 404, 406, 489} {
 		t.Run("EVT-026 a refusal leaves no subscription", func(t *testing.T) {
 			withSubscriber(t, func(t *testing.T, r *subscriberRig) {
@@ -344,6 +350,9 @@ func TestSubscriberFirstNotify(t *testing.T) {
 			tr.ok()
 		})
 	})
+}
+
+func TestSubscriberFirstDuration(t *testing.T) {
 	t.Run("EVT-018 the From tag need not be the To tag of the 200", func(t *testing.T) {
 		withSubscriber(t, func(t *testing.T, r *subscriberRig) {
 			tr := r.begin(watching())
@@ -392,6 +401,9 @@ func TestSubscriberFirstNotify(t *testing.T) {
 			}
 		})
 	})
+}
+
+func TestSubscriberFirstNotifyIsBad(t *testing.T) {
 	t.Run("a first NOTIFY that is the last makes no subscription", func(t *testing.T) {
 		withSubscriber(t, func(t *testing.T, r *subscriberRig) {
 			tr := r.begin(watching())

@@ -108,6 +108,9 @@ func TestSubscriberClose(t *testing.T) {
 			}
 		})
 	})
+}
+
+func TestSubscriberCloseRefused(t *testing.T) {
 	t.Run("EVT-014 a 204 to it says that no NOTIFY follows", func(t *testing.T) {
 		withSubscriber(t, func(t *testing.T, r *subscriberRig) {
 			s, _ := r.subscribed(watching())
@@ -147,6 +150,9 @@ func TestSubscriberClose(t *testing.T) {
 			expectStatus(t, closed.over(), 500)
 		})
 	})
+}
+
+func TestSubscriberCloseWaits(t *testing.T) {
 	t.Run("it waits for a refresh in flight, which it must not overtake", func(t *testing.T) {
 		withSubscriber(t, func(t *testing.T, r *subscriberRig) {
 			s, n := r.subscribed(watching())
@@ -292,6 +298,9 @@ func TestSubscriberTerminated(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestSubscriberResubscribes(t *testing.T) {
 	t.Run("EVT-051 after badfilter the same filter is not sent again", func(t *testing.T) {
 		for _, body := range []string{"", "<filter/>"} {
 			withSubscriber(t, func(t *testing.T, r *subscriberRig) {

@@ -59,6 +59,9 @@ func TestSubscriberForking(t *testing.T) {
 			expectEvents(t, s, "notify terminated end")
 		})
 	})
+}
+
+func TestSubscriberForksEnd(t *testing.T) {
 	t.Run("a fork that ended stays so while others live", func(t *testing.T) {
 		withSubscriber(t, func(t *testing.T, r *subscriberRig) {
 			o := watching()
@@ -88,34 +91,36 @@ func TestSubscriberForking(t *testing.T) {
 	})
 }
 
-func TestSubscriberFetch(t *testing.T) {
-	var o event.SubscribeOptions
-	fetch := func(r *subscriberRig) (*call, func() (*event.Notification, error)) {
-		type result struct {
-			n   *event.Notification
-			err error
-		}
-		done := make(chan result, 1)
-		go func() {
-			n, err := r.Fetch(r.t.Context(), o)
-			done <- result{n, err}
-		}()
-		return r.wire.next(), func() (*event.Notification, error) {
-			r.wire.silent()
-			select {
-			case got := <-done:
-				return got.n, got.err
-			default:
-				r.t.Fatal("Fetch still waits")
-				return nil, nil
-			}
+// fetch begins a Fetch. The function gives what it must have returned by then.
+func (r *subscriberRig) fetch(o event.SubscribeOptions) (*call, func() (*event.Notification, error)) {
+	type result struct {
+		n   *event.Notification
+		err error
+	}
+	done := make(chan result, 1)
+	go func() {
+		n, err := r.Fetch(r.t.Context(), o)
+		done <- result{n, err}
+	}()
+	return r.wire.next(), func() (*event.Notification, error) {
+		r.t.Helper()
+		r.wire.silent()
+		select {
+		case got := <-done:
+			return got.n, got.err
+		default:
+			r.t.Fatal("Fetch still waits")
+			return nil, nil
 		}
 	}
+}
+
+func TestSubscriberFetch(t *testing.T) {
 	t.Run("EVT-107 a template package is probed for with a fetch", func(t *testing.T) {
 		withSubscriber(t, func(t *testing.T, r *subscriberRig) {
-			o = watching()
+			o := watching()
 			o.Event.Package = "presence.winfo"
-			c, result := fetch(r)
+			c, result := r.fetch(o)
 			c.wants("Event", "presence.winfo")
 			c.wants("Expires", "0")
 			c.answer(489, "n1")
@@ -123,10 +128,9 @@ func TestSubscriberFetch(t *testing.T) {
 			expectStatus(t, err, 489)
 		})
 	})
-	o = watching()
 	t.Run("EVT-040 a fetch asks with Expires 0 and ends with its one NOTIFY", func(t *testing.T) {
 		withSubscriber(t, func(t *testing.T, r *subscriberRig) {
-			c, result := fetch(r)
+			c, result := r.fetch(watching())
 			c.wants("Expires", "0")
 			c.answer(200, "n1", "Expires: 0")
 			n := r.notifier(c, "n1")
@@ -143,7 +147,7 @@ func TestSubscriberFetch(t *testing.T) {
 	})
 	t.Run("a refused fetch is an error", func(t *testing.T) {
 		withSubscriber(t, func(t *testing.T, r *subscriberRig) {
-			c, result := fetch(r)
+			c, result := r.fetch(watching())
 			c.answer(403, "n1")
 			_, err := result()
 			expectStatus(t, err, 403)
@@ -151,16 +155,19 @@ func TestSubscriberFetch(t *testing.T) {
 	})
 	t.Run("a fetch that is answered 204 has nothing to tell", func(t *testing.T) {
 		withSubscriber(t, func(t *testing.T, r *subscriberRig) {
-			c, result := fetch(r)
+			c, result := r.fetch(watching())
 			c.answer(204, "n1")
 			if n, err := result(); n != nil || err != nil {
 				t.Fatalf("%+v, %v", n, err)
 			}
 		})
 	})
+}
+
+func TestSubscriberFetchWaits(t *testing.T) {
 	t.Run("a fetch waits for its last NOTIFY, which may be without state", func(t *testing.T) {
 		withSubscriber(t, func(t *testing.T, r *subscriberRig) {
-			c, result := fetch(r)
+			c, result := r.fetch(watching())
 			c.answer(200, "n1", "Expires: 0")
 			n := r.notifier(c, "n1")
 			n.accepts("active", "<presence/>")
@@ -173,7 +180,7 @@ func TestSubscriberFetch(t *testing.T) {
 	})
 	t.Run("a fetch waits for its last NOTIFY but takes an earlier one", func(t *testing.T) {
 		withSubscriber(t, func(t *testing.T, r *subscriberRig) {
-			c, result := fetch(r)
+			c, result := r.fetch(watching())
 			c.answer(200, "n1", "Expires: 0")
 			n := r.notifier(c, "n1")
 			n.accepts("active;expires=0", "<presence/>")

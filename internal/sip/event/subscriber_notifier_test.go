@@ -155,6 +155,9 @@ func TestSubscriberWithNotifier(t *testing.T) {
 			}
 		})
 	})
+}
+
+func TestSubscriberWithStrictNotifier(t *testing.T) {
 	t.Run("a short duration is raised", func(t *testing.T) {
 		withBoth(t, func(t *testing.T, b *both) {
 			o := forecast()

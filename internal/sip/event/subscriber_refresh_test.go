@@ -67,6 +67,9 @@ func TestSubscriberRefresh(t *testing.T) {
 			}
 		})
 	})
+}
+
+func TestSubscriberRefreshInTime(t *testing.T) {
 	t.Run("EVT-028 the duration granted counts, not the one asked for", func(t *testing.T) {
 		withSubscriber(t, func(t *testing.T, r *subscriberRig) {
 			r.begin(watching())
@@ -120,6 +123,9 @@ func TestSubscriberRefresh(t *testing.T) {
 			}
 		})
 	})
+}
+
+func TestSubscriberRefreshAgain(t *testing.T) {
 	t.Run("EVT-031 a refresh answered 423 asks for what is needed, once", func(t *testing.T) {
 		withSubscriber(t, func(t *testing.T, r *subscriberRig) {
 			o := watching()
@@ -224,6 +230,9 @@ func TestSubscriberRefreshFails(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestSubscriberRefreshKept(t *testing.T) {
 	t.Run("a refresh that was forbidden is not tried again", func(t *testing.T) {
 		withSubscriber(t, func(t *testing.T, r *subscriberRig) {
 			r.subscribed(watching())
@@ -246,6 +255,9 @@ func TestSubscriberRefreshFails(t *testing.T) {
 			expectEvents(t, s, "subscribed notify failed failed refreshed notify")
 		})
 	})
+}
+
+func TestSubscriberRefreshSilent(t *testing.T) {
 	t.Run("EVT-013 a refresh without a NOTIFY ends the subscription after 64*T1", func(t *testing.T) {
 		withSubscriber(t, func(t *testing.T, r *subscriberRig) {
 			s, n := r.subscribed(watching())
