@@ -137,3 +137,39 @@ func BenchmarkDiff(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkDiffOfMuch compares lists of which much has changed.
+func BenchmarkDiffOfMuch(b *testing.B) {
+	src := entries(100000)
+	for name, other := range map[string][]byte{
+		"every name":       bytes.ReplaceAll(src, []byte("Member"), []byte("Fellow")),
+		"every tenth gone": dropTenth(src),
+		"all":              bytes.ReplaceAll(bytes.ReplaceAll(src, []byte("sip:"), []byte("xmpp:")), []byte("Member"), []byte("Fellow")),
+	} {
+		b.Run(name, func(b *testing.B) {
+			x, err := tree.Parse(src, tree.Options{})
+			if err != nil {
+				b.Fatal(err)
+			}
+			y, err := tree.Parse(other, tree.Options{})
+			if err != nil {
+				b.Fatal(err)
+			}
+			for b.Loop() {
+				e, err := Diff(x, y)
+				if err != nil {
+					b.Fatal(err)
+				}
+				b.ReportMetric(float64(len(e.Append(nil, Frame{}))), "patch-bytes")
+			}
+		})
+	}
+}
+
+func dropTenth(src []byte) []byte {
+	lines := bytes.SplitAfter(src, []byte("\n"))
+	for i := 1; i+2 < len(lines); i += 30 {
+		lines[i], lines[i+1], lines[i+2] = nil, nil, nil
+	}
+	return bytes.Join(lines, nil)
+}

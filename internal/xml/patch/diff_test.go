@@ -56,7 +56,7 @@ func TestDiff(t *testing.T) {
 		{"element behind text", "<a>x</a>", "<a>x<b/></a>", "<p:add sel=\"*\"><b/></p:add>"},
 		{"entry by its key", "<a><b id='1'>x</b><b id='2'>x</b></a>", "<a><b id='1'>x</b><b id='2'>y</b></a>", "<p:replace sel=\"*/*[@id='2']/text()\">y</p:replace>"},
 		{"entry by its position", "<a><b>x</b><b>x</b></a>", "<a><b>x</b><b>y</b></a>", "<p:replace sel=\"*/*[2]/text()\">y</p:replace>"},
-		{"entry comes with its white space", "<a>\n <b id='1'/>\n</a>", "<a>\n <b id='1'/>\n <b id='2'/>\n</a>", "<p:add sel=\"*/text()[2]\" pos=\"before\">\n <b id='2'/></p:add>"},
+		{"entry comes with its white space", "<a>\n <b id='1'/>\n</a>", "<a>\n <b id='1'/>\n <b id='2'/>\n</a>", "<p:add sel=\"*/*[@id='1']\" pos=\"after\">\n <b id='2'/></p:add>"},
 		{"entry goes with its white space", "<a>\n <b id='1'/>\n <b id='2'/>\n</a>", "<a>\n <b id='1'/>\n</a>", "<p:remove sel=\"*/*[@id='2']\" ws=\"before\"/>"},
 		{"another element in its place", "<a><b/></a>", "<a><c/></a>", "<p:replace sel=\"*/*[1]\"><c/></p:replace>"},
 		{"comment", "<a><!--x--></a>", "<a><!--y--></a>", "<p:replace sel=\"*/comment()\"><!--y--></p:replace>"},

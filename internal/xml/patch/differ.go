@@ -342,6 +342,11 @@ func (d *differ) insert(parent, before tree.Node, nodes []tree.Node) error {
 	}
 	var err error
 	switch last := parent.LastChild(); {
+	case before.Valid() && before.Kind() != tree.Element && before.PrevSibling().Kind() == tree.Element:
+		left := before.PrevSibling() // is told apart more easily
+		e.sel, e.position = d.path(left), After
+		d.note(e)
+		err = left.InsertAfter(e.content)
 	case before.Valid():
 		e.sel, e.position = d.path(before), Before
 		d.note(e)
