@@ -10,6 +10,7 @@ import (
 	"reflect"
 	"syscall"
 	"time"
+	"unicode/utf8"
 )
 
 // Head is what every event begins with; embed it first.
@@ -67,7 +68,7 @@ func (k *Kit) Emit(v Value) error {
 		if err := enc.Encode(v); err != nil {
 			return Fail(ExitBug, "printing "+v.EventHead().Event, err, "")
 		}
-		k.line = buf.Bytes()
+		k.line = escapeHostile(buf.Bytes())
 		return k.writeOut(k.line)
 	case OutputRaw:
 		if r, ok := v.(Rawer); ok {
@@ -85,6 +86,23 @@ func (k *Kit) Emit(v Value) error {
 	}
 	k.line = buf.Bytes()
 	return k.writeOut(k.line)
+}
+
+// escapeHostile writes the characters of a line of JSON that a terminal might act on as escapes, which mean the same to
+// programs. Those of ASCII but DEL are escaped already.
+func escapeHostile(line []byte) []byte {
+	if bytes.IndexFunc(line, hostile) < 0 {
+		return line
+	}
+	out := make([]byte, 0, len(line)+64)
+	for _, r := range string(line) {
+		if hostile(r) {
+			out = fmt.Appendf(out, `\u%04x`, r)
+		} else {
+			out = utf8.AppendRune(out, r)
+		}
+	}
+	return out
 }
 
 // Print writes data to stdout as it is, for commands whose result is a document.

@@ -202,7 +202,7 @@ func (k *Kit) reportJSON(e *Error) {
 	if err != nil {
 		line = []byte(`{"event":"error"}`)
 	}
-	k.writeErr(append(line, '\n'))
+	k.writeErr(append(escapeHostile(line), '\n'))
 }
 
 // stack prints the stack of a panic with -v.

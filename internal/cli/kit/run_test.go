@@ -277,6 +277,23 @@ func TestEmit(t *testing.T) {
 	}
 }
 
+func TestEmitEscapesWhatTerminalsActOn(t *testing.T) {
+	s, out, _ := Recorded("", "")
+	k := New(s)
+	k.Output = OutputJSON
+	const text = "é \u0085 \u009b2J \u007f \u202e \U0001f600 \x1b[2J"
+	if err := k.Emit(pingEvent{Head: k.Head("ping"), Body: text}); err != nil {
+		t.Fatal(err)
+	}
+	if i := strings.IndexFunc(strings.TrimSuffix(out.String(), "\n"), func(r rune) bool { return hostile(r) || r == '\n' }); i >= 0 {
+		t.Errorf("a hostile character at %d of %q", i, out)
+	}
+	var got pingEvent
+	if err := json.Unmarshal([]byte(out.String()), &got); err != nil || got.Body != text {
+		t.Errorf("%q, %v", got.Body, err)
+	}
+}
+
 func TestEmitFlushesEveryEventInOneWrite(t *testing.T) {
 	writes := 0
 	s, _, _ := Recorded("", "")
