@@ -58,7 +58,9 @@ func ParseProxy(s string) (Proxy, error) {
 		}
 		p.Host, p.Port = host, int(n)
 	} else {
-		p.Host = strings.TrimSuffix(strings.TrimPrefix(p.Host, "["), "]")
+		if inner, ok := strings.CutPrefix(p.Host, "["); ok && strings.HasSuffix(inner, "]") {
+			p.Host = inner[:len(inner)-1]
+		}
 		if strings.Contains(p.Host, ":") && net.ParseIP(p.Host) == nil {
 			return bad("the host is not understood")
 		}

@@ -306,7 +306,7 @@ func TestParseProxy(t *testing.T) {
 			t.Errorf("%q: %+v, %v", in, got, err)
 		}
 	}
-	for _, bad := range []string{"", "tcp:", "h:0", "h:65536", "h:x", "sctp:h:1", "sip:a@h", "a b", "tcp:h:1:2", "h/p", "h;x"} {
+	for _, bad := range []string{"", "tcp:", "h:0", "h:65536", "h:x", "sctp:h:1", "sip:a@h", "a b", "tcp:h:1:2", "h/p", "h;x", "[::1", "::1]", "[]", "[h"} {
 		if got, err := ParseProxy(bad); exitOf(err) != ExitUsage {
 			t.Errorf("%q: %+v, %v", bad, got, err)
 		}
@@ -324,6 +324,14 @@ func FuzzParseProxy(f *testing.F) {
 			t.Errorf("%q: %+v", s, p)
 		}
 	})
+}
+
+func TestConfigIsBounded(t *testing.T) {
+	s, _, _ := Recorded("", "")
+	s.Env = func(name string) string { return map[string]string{"IMP_CONFIG": "/dev/zero"}[name] }
+	if _, err := New(s).LoadConfig(); exitOf(err) != ExitUsage {
+		t.Error(err)
+	}
 }
 
 func TestConfigEditsKeepTheRest(t *testing.T) {

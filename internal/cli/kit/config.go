@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"maps"
 	"os"
@@ -104,7 +105,7 @@ func (k *Kit) ConfigPath() string {
 // LoadConfig reads the accounts' file. A file that does not exist has no accounts; one with a mistake or an unknown key is an error with its line.
 func (k *Kit) LoadConfig() (*Config, error) {
 	path := k.ConfigPath()
-	src, err := os.ReadFile(path)
+	src, err := readConfig(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return &Config{Path: path, Accounts: map[string]Fields{}}, nil
@@ -119,6 +120,22 @@ func (k *Kit) LoadConfig() (*Config, error) {
 		k.warnReadable(path)
 	}
 	return c, nil
+}
+
+// maxConfig bounds the accounts' file, in bytes.
+const maxConfig = 1 << 20
+
+func readConfig(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	src, err := io.ReadAll(io.LimitReader(f, maxConfig+1))
+	if err == nil && len(src) > maxConfig {
+		err = fmt.Errorf("more than %d MiB", maxConfig>>20)
+	}
+	return src, err
 }
 
 // parseConfig reads the text of an accounts' file.
