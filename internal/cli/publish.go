@@ -135,6 +135,9 @@ func (o *publishOptions) run(ctx context.Context, args []string) error {
 	if err != nil {
 		return kit.Fail(kit.ExitUsage, "reading --event", err, "write it like presence")
 	}
+	if _, err := header.ParseContentType(o.mediaType); err != nil {
+		return kit.Fail(kit.ExitUsage, "reading --type", err, "write it like application/pidf+xml")
+	}
 	p, err := o.open(ctx, acct, target, ev)
 	if err != nil {
 		return err
@@ -167,6 +170,8 @@ func (o *publishOptions) consistent(args, command []string) error {
 	switch {
 	case o.remove && (len(args) > 0 || given || o.edit || o.another || o.refresh || len(command) > 0):
 		return usage("--remove publishes nothing, so it goes with no document", "")
+	case o.modify == "" && o.cmd.Flags().Changed("modify"):
+		return usage("--modify got no entity-tag", "did the imp publish that should have printed it fail?")
 	case o.another && o.modify != "":
 		return usage("--new and --modify contradict each other", "")
 	case len(args) > 0 && given:

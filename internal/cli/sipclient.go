@@ -46,6 +46,8 @@ func sipFailure(doing string, err error) error {
 	switch {
 	case errors.As(err, &refused):
 		return kit.Fail(kit.ExitRefused, doing, answerOf(refused), refusalHint(refused))
+	case errors.Is(err, event.ErrNoETag):
+		return kit.Fail(kit.ExitNetwork, doing, err, "the server does not keep to RFC 3903; look with -s")
 	case errors.Is(err, event.ErrNoNotify):
 		return kit.Fail(kit.ExitTimeout, doing, err, "the server accepted the subscription and said nothing more; look with -s")
 	case errors.Is(err, stack.ErrTimeout), errors.Is(err, context.DeadlineExceeded):
