@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/spf13/cobra"
 
@@ -61,6 +62,11 @@ func (o *presenceServerOptions) run(ctx context.Context) error {
 	}
 	if o.minExpires > o.maxExpires {
 		return kit.Fail(kit.ExitUsage, "reading the flags", "--min-expires is more than --max-expires", "")
+	}
+	for _, d := range o.domains {
+		if err := checkHost(d, false); err != nil {
+			return kit.Fail(kit.ExitUsage, fmt.Sprintf("reading --domain %q", d), err, "write it like example.com")
+		}
 	}
 	log := o.logger()
 	store := memory.New()

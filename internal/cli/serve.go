@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"imp/internal/cli/kit"
+	"imp/internal/sip/header"
 	"imp/internal/sip/stack"
 )
 
@@ -55,10 +56,32 @@ func (o *serverOptions) endpoints() ([]stack.Endpoint, error) {
 		}
 		all = append(all, eps...)
 	}
+	if o.advertise != "" {
+		if err := checkHost(o.advertise, true); err != nil {
+			return nil, kit.Fail(kit.ExitUsage, fmt.Sprintf("reading --advertise %q", o.advertise), err, "write it like sip.example.com or 192.0.2.1:5060")
+		}
+	}
 	if o.noAuth {
 		o.kit.Warn("everybody on this machine can publish and watch as anybody")
 	}
 	return all, nil
+}
+
+// checkHost tells whether s can stand for a server in URIs.
+func checkHost(s string, port bool) error {
+	if ip, err := netip.ParseAddr(s); err == nil && ip.Is6() && ip.Zone() == "" {
+		s = "[" + s + "]"
+	}
+	u, err := header.ParseURI("sip:" + s)
+	switch {
+	case err != nil:
+		return errors.New("it is no host")
+	case u.User != "" || len(u.Params) > 0 || len(u.Headers) > 0:
+		return errors.New("it is a URI and not a host alone")
+	case u.Port != 0 && !port:
+		return errors.New("it has a port")
+	}
+	return nil
 }
 
 func loopback(addr string) bool {
