@@ -66,6 +66,9 @@ func TestDiff(t *testing.T) {
 		{"declaration goes", "<a xmlns:q='u:q'><q:b/></a>", "<a><b/></a>", "<p:replace sel=\"*/*[1]\"><b/></p:replace><p:remove sel=\"*/namespace::q\"/>"},
 		{"declaration changes", "<q:a xmlns:q='u:1'><q:b/></q:a>", "<q:a xmlns:q='u:2'><q:b/></q:a>", "<p:replace sel=\"*/namespace::q\">u:2</p:replace>"},
 		{"default namespace cannot be edited", "<a xmlns='u:1'/>", "<a xmlns='u:2'/>", "<p:replace sel=\"*\"><a xmlns='u:2'/></p:replace>"},
+		{"declaration that hides one goes", "<a xmlns:q='u:1'><b xmlns:q='u:2'>x<q:c/></b>y</a>", "<a xmlns:q='u:1'><b>x<q:c/></b>y</a>", "<p:replace sel=\"*/*[1]\"><b>x<q:c/></b></p:replace>"},
+		{"declaration that hides one comes", "<a xmlns:q='u:1'><b>x<q:c/></b>y</a>", "<a xmlns:q='u:1'><b xmlns:q='u:2'>x<q:c/></b>y</a>", "<p:replace sel=\"*/*[1]\"><b xmlns:q='u:2'>x<q:c/></b></p:replace>"},
+		{"prefix with two meanings", "<a xmlns:q='u:1'><b id='1' xmlns:q='u:2'/>x</a>", "<a xmlns:q='u:1'><b id='1' xmlns:q='u:2'><q:c/></b>x<q:d/></a>", "<p:add sel=\"*/*[@id='1']\"><q:c/></p:add><p:add xmlns:q=\"u:1\" sel=\"*\"><q:d/></p:add>"},
 		{"prefix of the vocabulary gives way", "<p:a xmlns:p='u:p'/>", "<p:a xmlns:p='u:p'><p:b/></p:a>", "<p1:add sel=\"*\"><p:b/></p1:add>"},
 	}
 	for _, test := range tests {

@@ -91,3 +91,24 @@ func TestFoundIsWhatIsSelected(t *testing.T) {
 		}
 	}
 }
+
+func TestIndexForgets(t *testing.T) {
+	src := "<l>" + strings.Repeat("<a/>", many) + "<a i='1'/><a i='2'/><a i='3'/></l>"
+	twice := "<p:add sel=\"l/a[@i='1']\" type='@k'>1</p:add><p:add sel=\"l/a[@i='2']\" type='@k'>1</p:add>"
+	for name, operations := range map[string]string{
+		"value of a changed attribute": "<p:replace sel=\"l/a[@i='3']/@i\">4</p:replace>",
+		"value of a removed attribute": "<p:remove sel=\"l/a[@i='3']/@i\"/>",
+		"removed element":              "<p:remove sel=\"l/a[@i='3']\"/>",
+		"replaced element":             "<p:replace sel=\"l/a[@i='3']\"><a i='4'/></p:replace>",
+		"element of another namespace": "<p:replace sel=\"l/a[@i='3']\"><b i='3'/></p:replace>",
+	} {
+		if _, err := run(t, src, in("", twice+operations)); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		_, err := run(t, src, in("", twice+operations+"<p:remove sel=\"l/a[@i='3']\"/>"))
+		var e *Error
+		if !errors.As(err, &e) || e.Condition != UnlocatedNode || e.Index != 3 {
+			t.Errorf("%s is still found: %v", name, err)
+		}
+	}
+}

@@ -149,7 +149,7 @@ func (m *mangler) rename(at int, was, local, prefix string) {
 // prefix returns the prefix for a name that has one in the patch, and declares it where there is none to be used.
 func (m *mangler) prefix(prefix, uri string, element bool) string {
 	for i := len(m.local) - 1; i >= 0; i-- {
-		if b := &m.local[i]; b.prefix == prefix && !b.added {
+		if m.local[i].prefix == prefix {
 			return prefix
 		}
 	}

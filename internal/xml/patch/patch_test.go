@@ -40,6 +40,40 @@ func TestErrors(t *testing.T) {
 	})
 }
 
+func TestEntitiesOfTheDocument(t *testing.T) {
+	doc, err := tree.Parse([]byte("<!DOCTYPE a [<!ATTLIST a i ID #IMPLIED><!ENTITY e 'x'>]><a i='n'>&e;</a>"), tree.Options{AllowDTD: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		name, operations string
+		want             Condition
+	}{
+		{"XPATCH-020 attributes of type ID are not known", "<p:remove sel='id(\"n\")'/>", UnsupportedID},
+		{"XPATCH-062 entity that only the document declares", "<p:add sel='a'>&e;</p:add>", InvalidEntity},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			p, err := Parse([]byte(in("", test.operations)), tree.Options{AllowDTD: true})
+			if err == nil {
+				err = p.Changes[0].Apply(doc, nil)
+			}
+			var e *Error
+			if !errors.As(err, &e) || e.Condition != test.want {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+	t.Run("XPATCH-011 document type declaration stays", func(t *testing.T) {
+		p, err := Parse([]byte(in("", "<p:add sel='a' pos='before'><!--c--></p:add>")), tree.Options{})
+		if err == nil {
+			err = p.Changes[0].Apply(doc, nil)
+		}
+		if got := string(doc.Bytes()); err != nil || got != "<!DOCTYPE a [<!ATTLIST a i ID #IMPLIED><!ENTITY e 'x'>]><!--c--><a i='n'>&e;</a>" {
+			t.Errorf("got %s, %v", got, err)
+		}
+	})
+}
+
 func TestExplain(t *testing.T) {
 	doc := parseTree(t, "<r>\n<a/><a k='1'/></r>")
 	p, err := Parse([]byte(in("", "<p:replace sel='r/a[2]/@k'>2</p:replace><p:add sel='r'><b/></p:add><p:remove sel='r/b'/>")), tree.Options{})

@@ -156,6 +156,17 @@ func TestJoinedText(t *testing.T) {
 	}
 }
 
+func TestSectionsBetweenJoinedText(t *testing.T) {
+	tree := mustParse(t, []byte("<r>x<a/><![CDATA[]]><b/>y</r>"), Options{})
+	if err := errors.Join(at(t, tree, "b").Remove(), at(t, tree, "a").Remove()); err != nil {
+		t.Fatal(err)
+	}
+	if got := string(tree.Bytes()); got != "<r>xy<![CDATA[]]></r>" {
+		t.Errorf("got %s", got)
+	}
+	checkEdited(t, tree)
+}
+
 func TestNamespacesFollow(t *testing.T) {
 	const src = "<x:r xmlns:x='u:1' xmlns='u:d'><x:a x:k='1' k='2'/><b><x:c xmlns:x='u:1' xmlns=''><d/></x:c></b></x:r>"
 	tests := []struct {
