@@ -172,8 +172,8 @@ func (o *subscribeOptions) follow(ctx context.Context, watch *kit.Watch, agent *
 	go func() { all.Wait(); close(news) }()
 	var failed error
 	for h := range news {
-		if failed != nil {
-			continue // the others are being closed
+		if failed != nil || watch.Context().Err() != nil {
+			continue // it is over, and what came meanwhile is one too many for --count
 		}
 		if err := o.tell(h, watch, show); err != nil {
 			failed = err
