@@ -171,7 +171,6 @@ func (d *desk) losses() int {
 // faulty is a store that fails when it is told to.
 type faulty struct {
 	store.KV
-	mu     sync.Mutex
 	before func(op string) error // asked before an operation, which an error prevents
 	after  func(op string) error // asked after one that has succeeded
 	watch  func(<-chan store.Event) <-chan store.Event
@@ -181,8 +180,6 @@ func (f *faulty) ask(hook func(string) error, op string) error {
 	if hook == nil {
 		return nil
 	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
 	return hook(op)
 }
 

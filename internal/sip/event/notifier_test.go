@@ -300,6 +300,20 @@ func TestSubscribeLimits(t *testing.T) {
 			}
 		})
 	})
+	t.Run("the last place is given once", func(t *testing.T) {
+		runWith(t, func(c *NotifierConfig, _ *notes) { c.MaxSubscriptions = 1 }, func(r *rig) {
+			r.notes.opening = func() {
+				r.notes.opening = nil
+				_, res := r.watch("bob", "Event: notes")
+				want(t, res, 200)
+			}
+			_, res := r.watcher()
+			want(t, res, 503)
+			if r.Count() != 1 || r.closings() != "giveup" {
+				t.Fatalf("%d subscriptions, closed %q", r.Count(), r.closings())
+			}
+		})
+	})
 	t.Run("NOTIFYs under way are bounded", func(t *testing.T) {
 		runWith(t, func(c *NotifierConfig, _ *notes) { c.MaxUnanswered = 2 }, func(r *rig) {
 			for range 3 {

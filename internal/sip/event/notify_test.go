@@ -237,6 +237,17 @@ func TestNotifyAnswers(t *testing.T) {
 				t.Fatalf("told %q, closed %q", got, r.closings())
 			}
 		}},
+		{"EVT-091 a refresh that is being answered does not bring a removed subscription back", func(t *testing.T, r *rig) {
+			p := r.active()
+			r.notes.set("alice", "x")
+			n := r.wire.take()
+			res := r.Subscribe(context.Background(), p.request("", "Event: notes", contactLine))
+			want(t, res, 200)
+			n.answer(481)
+			res.Sent()
+			r.wire.quiet()
+			empty(t, r.Notifier)
+		}},
 		{"an answer after the end is nothing", func(t *testing.T, r *rig) {
 			r.active()
 			r.notes.set("alice", "x")
@@ -339,6 +350,29 @@ func TestPacing(t *testing.T) {
 			n.answer(200)
 			r.wire.take().says("active;expires=3580", "note: 6").answer(200)
 			r.wire.quiet()
+		})
+	})
+	t.Run("EVT-093 expiry comes also after a change was held back", func(t *testing.T) {
+		paced(t, func(r *rig) {
+			r.active("Expires: 60")
+			time.Sleep(time.Second)
+			r.notes.set("alice", "x")
+			time.Sleep(10 * time.Second)
+			r.wire.take().answer(200)
+			time.Sleep(49 * time.Second)
+			r.wire.take().says("terminated;reason=timeout", "")
+		})
+	})
+	t.Run("a change during a rendering that changes nothing is told afterwards", func(t *testing.T) {
+		run(t, func(r *rig) {
+			r.active()
+			gate := make(chan struct{})
+			r.notes.during = func() { <-gate }
+			r.Changed("notes", alice)
+			synctest.Wait()
+			r.notes.set("alice", "x")
+			close(gate)
+			r.wire.take().says("active;expires=3600", "note: x")
 		})
 	})
 	t.Run("a change during the rendering is told afterwards", func(t *testing.T) {

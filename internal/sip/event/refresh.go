@@ -68,7 +68,7 @@ func (n *Notifier) find(r *stack.Request, ev header.Event, watcher string) (*sub
 	if n.packages[ev.Package] == nil {
 		return nil, nil, badEvent(n.allowEvents())
 	}
-	if ev.Package != s.resource.key.pkg || ev.HasID != s.hasID || ev.ID != s.id {
+	if ev.Package != s.resource.key.pkg || ev.ID != s.id {
 		return nil, nil, &stack.Response{Status: sip.StatusForbidden, Reason: "Dialog Sharing Not Supported"}
 	}
 	if watcher != s.watcher {
@@ -89,7 +89,7 @@ func (n *Notifier) refresh(s *subscription, r *stack.Request, current, view View
 	s.shard.lock()
 	res := s.accept(r, current, view)
 	if res == nil {
-		s.fields = notifyFields(header.Event{Package: s.resource.key.pkg, ID: s.id, HasID: s.hasID}, contact)
+		s.fields = notifyFields(s.resource.key.pkg, s.id, contact)
 		s.extend(view, d, duration)
 		res = n.accepted(s, contact, duration)
 	}

@@ -1,9 +1,9 @@
 package event
 
 import (
-	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -198,21 +198,78 @@ func TestRefresh(t *testing.T) {
 				t.Fatalf("closed %d and %d times at the end", first.closed, r.notes.views[1].closed)
 			}
 		}},
-		{"the mark of a NOTIFY under way is not that of the view that replaced its own", func(t *testing.T, r *rig) {
-			p := newPeer(t, "SUBSCRIBE", "alice")
+		{"a view that replaces another begins from nothing, also when its first NOTIFY fails", func(t *testing.T, r *rig) {
 			r.list.say("apple")
-			res := respond(r.Subscribe, p.request("a", "Event: listing", contactLine))
-			p.toTag = res.ToTag
-			first := r.wire.take()
-			req := p.request("b", "Event: listing", contactLine)
-			res = r.Subscribe(context.Background(), req)
-			want(t, res, 200)
+			p := newPeer(t, "SUBSCRIBE", "alice")
+			p.toTag = respond(r.Subscribe, p.request("a", "Event: listing", contactLine)).ToTag
+			r.wire.take().answer(200)
 			r.list.say("bread")
-			first.answer(200)
-			res.Sent()
-			if got := string(r.wire.take().Body()); got != "full 1 bread" {
+			want(t, respond(r.Subscribe, p.request("b", "Event: listing", contactLine)), 200)
+			r.wire.take().answer(500)
+			r.list.say("butter")
+			if got := string(r.wire.take().Body()); got != "full 2 bread,butter" {
 				t.Fatalf("body %q", got)
 			}
+		}},
+		{"the mark of a NOTIFY under way is not that of the view that replaced its own", func(t *testing.T, r *rig) {
+			r.list.say("apple")
+			p := newPeer(t, "SUBSCRIBE", "alice")
+			p.toTag = respond(r.Subscribe, p.request("a", "Event: listing", contactLine)).ToTag
+			first := r.wire.take()
+			r.list.say("bread")
+			want(t, respond(r.Subscribe, p.request("b", "Event: listing", contactLine)), 200)
+			first.answer(200)
+			r.wire.take().answer(500)
+			r.list.say("butter")
+			if got := string(r.wire.take().Body()); got != "full 2 bread,butter" {
+				t.Fatalf("body %q", got)
+			}
+		}},
+		{"what is rendered while the view is replaced is not sent", func(t *testing.T, r *rig) {
+			p := r.active()
+			gate, old := make(chan struct{}), View(r.notes.views[0])
+			r.notes.during = func() { <-gate }
+			r.notes.set("alice", "x")
+			synctest.Wait()
+			req := p.request("", "Event: notes", "Accept: text/html", contactLine)
+			answered := make(chan *stack.Response, 1)
+			go func() { answered <- respond(r.Subscribe, req) }()
+			for sub := r.shardOfTag(p.toTag).subs[p.toTag]; ; runtime.Gosched() {
+				sub.shard.lock()
+				replaced := sub.view != old
+				sub.shard.unlock()
+				if replaced {
+					break
+				}
+			}
+			close(gate)
+			n := r.wire.take()
+			want(t, <-answered, 200)
+			if got := n.field("Content-Type"); got != "text/html" {
+				t.Fatalf("sent %s", got)
+			}
+			n.answer(200)
+			r.wire.quiet()
+		}},
+		{"many refreshes keep the order of ends", func(t *testing.T, r *rig) {
+			began, ends := time.Now(), map[string]int{} // Call-ID -> seconds
+			for i := range 50 {
+				p := r.active("Expires: 3600")
+				ends[p.callID] = 60 + i*37%50 // each second once
+				want(t, r.subscribe(p, "Event: notes", fmt.Sprint("Expires: ", 1000+i)), 200)
+				r.wire.take().answer(200)
+				want(t, r.subscribe(p, "Event: notes", fmt.Sprint("Expires: ", ends[p.callID])), 200)
+				r.wire.take().answer(200)
+			}
+			for second := 60; second < 110; second++ {
+				time.Sleep(time.Until(began.Add(time.Duration(second) * time.Second)))
+				n := r.wire.take().says("terminated;reason=timeout", "")
+				if got := ends[n.field("Call-ID")]; got != second {
+					t.Fatalf("after %d seconds one of %d ended", second, got)
+				}
+				n.answer(200)
+			}
+			empty(t, r.Notifier)
 		}},
 	}.run(t)
 }

@@ -22,24 +22,23 @@ type resource struct {
 	// Views render under this lock, one at a time. It is taken with no shard
 	// locked, because a view may ask the notifier something and may take its
 	// time.
-	rendering  sync.Mutex
-	renderings map[renderingKey]rendering
-	rendered   uint64 // generation that renderings are of
+	rendering sync.Mutex
+	rendered  uint64 // generation that the renderings are of
+	one       rendering
+	more      map[renderingKey]rendering // beside one: most resources need no map
 }
 
 type renderingKey struct {
-	view  string
+	view  string // "": nothing
 	since Mark
 }
 
 // rendering is a body that all subscriptions with equal view and mark share.
 type rendering struct {
+	key  renderingKey
 	body Body
 	mark Mark
 }
-
-// keepRenderings is how many renderings a map may have had that is used again.
-const keepRenderings = 64
 
 // render gives the body that brings a watcher of v from version since up to
 // date, shared with equal views. It shows the resource in the given generation
@@ -53,25 +52,37 @@ func (r *resource) render(v View, since Mark, generation uint64) (out rendering,
 		}
 	}()
 	if r.rendered < generation {
-		r.rendered = generation
-		if len(r.renderings) > keepRenderings {
-			r.renderings = nil
-		}
-		clear(r.renderings)
+		r.rendered, r.one, r.more = generation, rendering{}, nil
 	}
 	key := renderingKey{v.Key(), since}
-	if got, ok := r.renderings[key]; ok {
+	if got, ok := r.shared(key); ok {
 		return got, nil
 	}
+	out.key = key
 	out.body, out.mark, err = v.Render(since)
-	if err != nil || key.view == "" {
-		return out, err
+	if err == nil && key.view != "" {
+		r.share(out)
 	}
-	if r.renderings == nil {
-		r.renderings = map[renderingKey]rendering{}
+	return out, err
+}
+
+func (r *resource) shared(key renderingKey) (rendering, bool) {
+	if key == r.one.key {
+		return r.one, key.view != ""
 	}
-	r.renderings[key] = out
-	return out, nil
+	got, ok := r.more[key]
+	return got, ok
+}
+
+func (r *resource) share(out rendering) {
+	if r.one.key.view == "" {
+		r.one = out
+		return
+	}
+	if r.more == nil {
+		r.more = map[renderingKey]rendering{}
+	}
+	r.more[out.key] = out
 }
 
 // closeView closes a view that may be rendering at this moment.

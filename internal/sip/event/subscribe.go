@@ -171,8 +171,8 @@ func (n *Notifier) create(ctx context.Context, r *stack.Request) *stack.Response
 		return refusal
 	}
 	contact := n.cfg.Contact(r, uri.User)
-	s := &subscription{shard: sh, dialog: d, watcher: watcher, id: strings.Clone(ev.ID), hasID: ev.HasID, view: view,
-		fields: notifyFields(ev, contact), state: decision.State, expires: time.Now().Add(duration), dueAt: -1}
+	s := &subscription{shard: sh, dialog: d, watcher: watcher, id: strings.Clone(ev.ID), view: view,
+		fields: notifyFields(ev.Package, ev.ID, contact), state: decision.State, expires: time.Now().Add(duration), dueAt: -1}
 	return n.admit(s, pkg, name, contact, duration)
 }
 
@@ -241,9 +241,9 @@ func (n *Notifier) interval(pkg Package) time.Duration {
 // notifyFields renders what every NOTIFY of a subscription repeats: the
 // event-type with the id it was asked with (RFC 6665 section 4.2.1.1), and the
 // local target.
-func notifyFields(ev header.Event, contact string) string {
-	bare := header.Event{Package: ev.Package, ID: ev.ID, HasID: ev.HasID}
-	return "Event: " + bare.String() + "\r\nContact: <" + contact + ">\r\n"
+func notifyFields(pkg, id, contact string) string {
+	event := header.Event{Package: pkg, ID: id, HasID: id != ""}
+	return "Event: " + event.String() + "\r\nContact: <" + contact + ">\r\n"
 }
 
 // refused turns what Open said into the response that refuses, nil when the

@@ -26,7 +26,7 @@ type subscription struct {
 	resource *resource
 	dialog   *dialog.Dialog
 	watcher  string
-	id       string // the id parameter of Event
+	id       string // the id parameter of Event, "" without
 	fields   string // rendered Event and Contact
 	view     View
 
@@ -43,7 +43,6 @@ type subscription struct {
 
 	state     State
 	want      uint8
-	hasID     bool
 	fetch     bool // ends with the state, not with an empty NOTIFY
 	queued    bool // stands in the ready queue
 	busy      bool // a NOTIFY is being rendered or unanswered
@@ -76,9 +75,11 @@ func (s *subscription) enqueue() {
 			s.want = 0 // a pending watcher is told nothing (RFC 6665 section 4.2.2)
 			return
 		}
-		if free := s.lastSent.Add(s.resource.interval); time.Now().Before(free) {
-			s.wakeBy(free)
-			return
+		if every := s.resource.interval; every > 0 {
+			if free := s.lastSent.Add(every); time.Now().Before(free) {
+				s.wakeBy(free)
+				return
+			}
 		}
 	}
 	s.queued = true
@@ -146,7 +147,7 @@ func (s *subscription) next() (*stack.Outgoing, notice) {
 	sh := s.shard
 	sh.lock()
 	s.queued = false
-	if s.want == 0 || s.busy || s.removed {
+	if s.removed {
 		sh.unlock()
 		return nil, notice{}
 	}
@@ -166,9 +167,8 @@ func (s *subscription) next() (*stack.Outgoing, notice) {
 	switch {
 	case s.removed:
 		return nil, notice{}
-	case s.state != state || s.view != view: // what was rendered is not for this watcher any more
+	case s.state != state || s.view != view: // this is not for the watcher any more; what changed is told instead
 		s.busy = false
-		s.want |= want
 		s.enqueue()
 		return nil, notice{}
 	case err != nil:
@@ -186,7 +186,6 @@ func (s *subscription) unrendered(err error) (*stack.Outgoing, notice) {
 	s.shard.n.cfg.Log.Error("rendering a NOTIFY body", "package", s.resource.key.pkg, "resource", s.resource.key.name, "error", err)
 	if s.state != Terminated {
 		s.end("giveup", 0)
-		s.want = 0
 	}
 	return s.start(Body{}, notice{final: true})
 }

@@ -51,7 +51,6 @@ func (c *Compositor) Run(ctx context.Context, ready func()) error {
 				// earlier and vanishes it might never tell.
 				if lost {
 					c.tellLost()
-					lost = false
 				}
 				if ready != nil {
 					ready()

@@ -118,7 +118,9 @@ func TestStoreUnclear(t *testing.T) {
 			tag := o.published("alice", "x")
 			id := splitTag(tag)
 			o.published("alice", "y")
-			if _, err := o.store.Put(context.Background(), publicationKey(alice, "notes", id), []byte{99, 1, 2}, store.AnyRev, time.Hour); err != nil {
+			form := (&Publication{Type: "text/plain"}).encode()
+			form[0]++
+			if _, err := o.store.Put(context.Background(), publicationKey(alice, "notes", id), form, store.AnyRev, time.Hour); err != nil {
 				t.Fatal(err)
 			}
 			synctest.Wait()
@@ -164,6 +166,18 @@ func TestPublishRace(t *testing.T) {
 			}
 			want(t, o.publish("alice", "last", tag), 200)
 			o.holds("alice", "last")
+		}},
+		{"PUB-042 a removal that another change overtook is 412", func(t *testing.T, o *office) {
+			tag := o.published("alice", "x")
+			o.store.before = func(op string) error {
+				if op == "delete" {
+					o.store.before = nil
+					want(t, o.publish("alice", "y", tag), 200)
+				}
+				return nil
+			}
+			want(t, o.publish("alice", "", tag, "Expires: 0"), 412)
+			o.holds("alice", "y")
 		}},
 		{"PUB-042 chains of many publishers stay linear", func(t *testing.T, o *office) {
 			var all sync.WaitGroup
@@ -225,6 +239,25 @@ func TestEcho(t *testing.T) {
 				t.Fatalf("%d still wait", len(o.echo.waiting))
 			}
 		}},
+		{"what the watch tells of an earlier change is not what an answer waits for", func(t *testing.T, o *office) {
+			gate := make(chan struct{})
+			o.desk.before = func(Change) { <-gate }
+			tag := o.published("alice", "x")
+			answered := make(chan *stack.Response, 1)
+			go func() { answered <- o.publish("alice", "y", tag) }()
+			synctest.Wait()
+			gate <- struct{}{}
+			synctest.Wait()
+			if len(answered) != 0 {
+				t.Fatal("answered too early")
+			}
+			began := time.Now()
+			gate <- struct{}{}
+			want(t, <-answered, 200)
+			if d := time.Since(began); d != 0 {
+				t.Fatalf("answered after %v", d)
+			}
+		}},
 		{"the end of its context ends the wait", func(t *testing.T, o *office) {
 			gate := make(chan struct{})
 			o.desk.before = func(Change) { <-gate }
@@ -280,8 +313,9 @@ func TestRun(t *testing.T) {
 			}
 		}},
 		{"keys of another shape and of other packages are passed over", func(t *testing.T, o *office) {
+			form := (&Publication{}).encode()
 			for _, key := range []string{"pub", "pub.a", "pub.a.notes", "pub.a.notes.b.c", store.Key("pub", alice, "other", "x")} {
-				if _, err := o.store.Put(context.Background(), key, nil, 0, 0); err != nil {
+				if _, err := o.store.Put(context.Background(), key, form, 0, 0); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -415,7 +449,10 @@ func FuzzStoredForm(f *testing.F) {
 	p := Publication{Type: "text/plain", Body: []byte("body"), Published: time.Unix(1, 2), seq: 3, writeID: 4}
 	f.Add(p.encode())
 	f.Add([]byte{valueVersion})
-	f.Add(append((&Publication{}).encode()[:fixedLen], 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1))
+	for n := range 11 {
+		f.Add(append((&Publication{}).encode()[:fixedLen], bytes.Repeat([]byte{0xff}, n)...))
+		f.Add(append(append((&Publication{}).encode()[:fixedLen], bytes.Repeat([]byte{0xff}, n)...), 1))
+	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		p, err := decodePublication("id", store.Entry{Value: b})
 		if err != nil {
