@@ -71,6 +71,7 @@ func TestApply(t *testing.T) {
 		{"XPATCH-031 default namespace is a prefix too", "<x:r xmlns:x='u:1' xmlns='u:1'/>", "xmlns='u:1'", "<p:add sel='*'><n/></p:add>", "<x:r xmlns:x='u:1' xmlns='u:1'><n/></x:r>"},
 		{"XPATCH-032 then the prefix of the context", "<z:r xmlns:x='u:1' xmlns:z='u:1'/>", "xmlns:k='u:1'", "<p:add sel='*'><k:n/></p:add>", "<z:r xmlns:x='u:1' xmlns:z='u:1'><z:n/></z:r>"},
 		{"XPATCH-033 then the closest before", "<r xmlns:x='u:1' xmlns:y='u:1'/>", "xmlns:xx='u:1'", "<p:add sel='*'><xx:n/></p:add>", "<r xmlns:x='u:1' xmlns:y='u:1'><x:n/></r>"},
+		{"XPATCH-033 then the closest before, not the first", "<r xmlns:x='u:1' xmlns:y='u:1' xmlns:z='u:1'/>", "xmlns:yy='u:1'", "<p:add sel='*'><yy:n/></p:add>", "<r xmlns:x='u:1' xmlns:y='u:1' xmlns:z='u:1'><y:n/></r>"},
 		{"XPATCH-033 else the first", "<r xmlns:x='u:1' xmlns:y='u:1'/>", "xmlns:a='u:1'", "<p:add sel='*'><a:n/></p:add>", "<r xmlns:x='u:1' xmlns:y='u:1'><x:n/></r>"},
 		{"XPATCH-033 default namespace is the first", "<q:r xmlns:q='u:2' xmlns='u:1' xmlns:x='u:1' xmlns:y='u:1'/>", "xmlns:a='u:1'", "<p:add sel='*'><a:n/></p:add>", "<q:r xmlns:q='u:2' xmlns='u:1' xmlns:x='u:1' xmlns:y='u:1'><n/></q:r>"},
 		{"XPATCH-034 attributes are of no default namespace", "<r xmlns='u:1'/>", "xmlns:n='u:1'", "<p:add sel='*' type='@n:k'>v</p:add>", "<r xmlns='u:1' xmlns:n=\"u:1\" n:k=\"v\"/>"},

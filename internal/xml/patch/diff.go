@@ -47,6 +47,9 @@ func (e *Edits) Count(v Verb) int {
 // A default namespace cannot be edited by RFC 5261, so where it differs the element is replaced as a whole.
 func Diff(a, b *tree.Tree) (*Edits, error) {
 	for _, t := range []*tree.Tree{a, b} {
+		if !t.Root().Valid() {
+			return nil, errors.New("diff: document without root element")
+		}
 		if at, ok := t.Document().Unresolved(); ok {
 			line, col := t.Position(at)
 			return nil, fmt.Errorf("diff: reference at %d:%d: %w", line, col, ErrEntities)

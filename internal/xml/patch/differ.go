@@ -130,8 +130,8 @@ func (d *differ) match(x, y tree.Node, withKey bool) error {
 	return nil
 }
 
-// similar reports whether x and y have an attribute or a child in common that is more than white space, or hold at most
-// text.
+// similar reports whether x and y, which are of one name, have enough in common to edit one into the other: an attribute, a
+// child that is more than white space, or nothing but text. Without a key a child of the same name is enough.
 func (d *differ) similar(x, y tree.Node) bool {
 	for a := range x.Attrs() {
 		if v, ok := y.Attr(a.Space(), a.Local()); ok && v == a.Value() {
@@ -142,14 +142,21 @@ func (d *differ) similar(x, y tree.Node) bool {
 	if cx == x.LastChild() && cy == y.LastChild() && cx.Kind() == cy.Kind() && cx.Kind() != tree.Element {
 		return true
 	}
+	keyed := key(x).Valid() || key(y).Valid()
+	mark := func(c tree.Node, h hashes) uint64 {
+		if !keyed && c.Kind() == tree.Element {
+			return label(c, d.seed, false)
+		}
+		return h[c.Index()]
+	}
 	has := make(map[uint64]bool)
 	for ; cx.Valid(); cx = cx.NextSibling() {
-		if cx.Kind() != tree.Text || !cx.Blank() {
-			has[d.hashA[cx.Index()]] = true
+		if !cx.Blank() {
+			has[mark(cx, d.hashA)] = true
 		}
 	}
 	for ; cy.Valid(); cy = cy.NextSibling() {
-		if has[d.hashB[cy.Index()]] {
+		if has[mark(cy, d.hashB)] {
 			return true
 		}
 	}
