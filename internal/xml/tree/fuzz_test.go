@@ -99,7 +99,8 @@ func write(tree *Tree) []byte {
 // judges by an edition before the fifth, versions other than 1.0, and a byte order mark.
 func compareWithStandard(t *testing.T, tree *Tree) {
 	src := tree.Source()
-	if bytes.HasPrefix(src, []byte(byteOrderMark)) || bytes.HasPrefix(src, []byte("<?xml")) && !bytes.Contains(src, []byte("1.0")) {
+	other := !bytes.Contains(src, []byte(`"1.0"`)) && !bytes.Contains(src, []byte("'1.0'"))
+	if bytes.HasPrefix(src, []byte(byteOrderMark)) || bytes.HasPrefix(src, []byte("<?xml")) && other {
 		return
 	}
 	var want strings.Builder
