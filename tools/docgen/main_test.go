@@ -78,7 +78,7 @@ func TestPages(t *testing.T) {
 		"man/imp-account.1":  {`.SH "IMP ACCOUNT ADD"`, `\fB\-\-password\-file FILE\fR`, `\fBimp account list\fR`},
 		"man/imp-accounts.5": {"xcap_root", "password_command", "IMP_PASSWORD"},
 		"man/imp-json.7":     {`.SS "error"`, `.SS "version"`, `\fBexit\fR`, "urn:ietf:params:xml:ns:pidf:rpid", "Printed by imp version."},
-		"man/imp.1":          {"IMP_CONFIG", `\fB130, 143\fR`, ".BR imp\\-version (1)", `\fB\-o, \-\-output text|json|raw\fR`},
+		"man/imp.1":          {"IMP_CONFIG", `\fB129, 130, 143\fR`, ".BR imp\\-version (1)", `\fB\-o, \-\-output text|json|raw\fR`},
 	} {
 		for _, w := range words {
 			if !bytes.Contains(pages[page], []byte(w)) {

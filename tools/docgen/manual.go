@@ -36,9 +36,10 @@ key. What begins with /, ( or the name of a function and ( is XPath 1.0 on the
 document, which holds when it is true, a node set or text that is not empty, or a
 number that is not 0. --ns binds a prefix; well-known ones are in imp-json(7).
 
-SIGINT and SIGTERM end a command cleanly: it unsubscribes, takes back what it has
-published and says goodbye, within five seconds. The status is then 0 unless it
-still waited for something. A second signal ends it at once. When nobody reads
+SIGINT, SIGTERM and SIGHUP, as of a terminal that is closed, end a command cleanly: it
+unsubscribes, takes back what it has published and says goodbye, within five seconds.
+The status is then 0 unless it still waited for something. A second SIGINT or SIGTERM
+ends it at once. Under nohup SIGHUP is ignored. When nobody reads
 standard output any more, a command ends in the same way with status 0.`
 
 // environment lists the variables that commands look at.

@@ -106,9 +106,9 @@ func (m *manual) body(p *page, cmd *cobra.Command, top bool) {
 	}
 	if names := m.events(cmd); len(names) > 0 {
 		head("Output")
-		noun := "events"
+		noun, whose := "events", "Their"
 		if len(names) == 1 {
-			noun = "event"
+			noun, whose = "event", "Its"
 		}
 		p.b.WriteString("With\n.B \\-o json\nit prints the " + noun + "\n")
 		for i, n := range names {
@@ -121,7 +121,7 @@ func (m *manual) body(p *page, cmd *cobra.Command, top bool) {
 				fmt.Fprintf(&p.b, ".BR %s ,\n", escape(n))
 			}
 		}
-		p.b.WriteString("Their fields are in\n.BR imp\\-json (7).\n")
+		p.b.WriteString(whose + " fields are in\n.BR imp\\-json (7).\n")
 	}
 	if cmd.Example != "" {
 		head("Examples")

@@ -22,6 +22,7 @@ const (
 	ExitNetwork   = 5   // network or TLS
 	ExitDocument  = 6   // invalid document
 	ExitBug       = 70  // a bug of ours
+	ExitHangup    = 129 // SIGHUP while a wait was unmet
 	ExitInterrupt = 130 // SIGINT while a wait was unmet
 	ExitTerminate = 143 // SIGTERM while a wait was unmet
 )
@@ -39,7 +40,7 @@ var Exits = []struct {
 	{"5", "Network or TLS failure, or a port in use."},
 	{"6", "Invalid document."},
 	{"70", "A bug in imp."},
-	{"130, 143", "Interrupted by SIGINT or SIGTERM while --count or --until was unmet, or before the answer came."},
+	{"129, 130, 143", "Interrupted by SIGHUP, SIGINT or SIGTERM while --count or --until was unmet, or before the answer came."},
 }
 
 // Error is how a command ends other than well: one line for people, one object for programs, one status for the shell.

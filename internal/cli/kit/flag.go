@@ -63,7 +63,7 @@ func or(words []string) string {
 
 // Nearest returns the candidate that the word was probably meant to be, or "".
 func Nearest(word string, candidates []string) string {
-	best, bound := "", len(word)/3+2
+	best, bound := "", min(len(word)/3+2, max(len(word)-1, 1))
 	for _, c := range candidates {
 		if len(word) > 1 && strings.HasPrefix(c, word) {
 			return c

@@ -50,7 +50,13 @@ func UseLine(cmd *cobra.Command) string {
 
 // Help makes the command and those below it print their help in our form.
 func (k *Kit) Help(root *cobra.Command) {
-	root.SetHelpFunc(func(cmd *cobra.Command, _ []string) { k.Print([]byte(k.helpText(cmd))) })
+	root.SetHelpFunc(func(cmd *cobra.Command, _ []string) {
+		if words := cmd.Flags().Args(); len(words) > 0 && cmd.Annotations[groupOnly] != "" {
+			k.noHelp = unknownCommand(cmd, words[0])
+			return
+		}
+		k.Print([]byte(k.helpText(cmd)))
+	})
 	root.SetUsageFunc(func(*cobra.Command) error { return nil })
 	root.SetHelpCommand(&cobra.Command{
 		Use:    "help [COMMAND…]",
@@ -73,7 +79,7 @@ func (k *Kit) helpText(cmd *cobra.Command) string {
 	if about == "" {
 		about = cmd.Short
 	}
-	fmt.Fprintf(&b, "%s\n\n%s\n  %s\n", strings.TrimSpace(about), s.Bold("Usage"), UseLine(cmd))
+	fmt.Fprintf(&b, "%s\n\n%s\n  %s\n", fill(strings.TrimSpace(about), min(s.Width, defaultWidth)), s.Bold("Usage"), UseLine(cmd))
 	writeCommands(&b, s, cmd)
 	if cmd.Example != "" {
 		fmt.Fprintf(&b, "\n%s\n%s\n", s.Bold("Examples"), strings.TrimRight(cmd.Example, "\n "))
@@ -164,6 +170,22 @@ func writeGlobals(b *strings.Builder, s *Style, fs *pflag.FlagSet) {
 	for _, line := range wrap(strings.Join(forms, ", "), s.Width-2) {
 		fmt.Fprintf(b, "  %s\n", line)
 	}
+}
+
+// fill wraps the paragraphs of text that have a line longer than width; those with an indented line stay as they are.
+func fill(text string, width int) string {
+	paragraphs := strings.Split(text, "\n\n")
+	for i, p := range paragraphs {
+		long, indented := false, false
+		for line := range strings.SplitSeq(p, "\n") {
+			long = long || len([]rune(line)) > width
+			indented = indented || strings.HasPrefix(line, " ")
+		}
+		if long && !indented {
+			paragraphs[i] = strings.Join(wrap(p, width), "\n")
+		}
+	}
+	return strings.Join(paragraphs, "\n\n")
 }
 
 // wrap breaks text into lines of at most width characters where words allow it.

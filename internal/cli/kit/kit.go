@@ -30,7 +30,7 @@ type Kit struct {
 	Streams
 
 	Now     func() time.Time // the clock; nil = time.Now
-	Signals <-chan os.Signal // nil = the process's SIGINT and SIGTERM
+	Signals <-chan os.Signal // nil = the process's SIGINT, SIGTERM and SIGHUP
 	Exit    func(status int) // ends the process at the second signal; nil = os.Exit
 
 	Output      string   // --output
@@ -59,6 +59,7 @@ type Kit struct {
 	stdin   sync.Once
 	tracing tracing
 	told    sync.Map
+	noHelp  error // why the help that was asked for does not exist
 }
 
 // New returns a Kit over the streams with the defaults of the global flags.

@@ -28,15 +28,18 @@ func (s signalled) Error() string { return s.String() }
 
 // status is the exit status of the signal, as shells know it.
 func (s signalled) status() int {
-	if s.Signal == syscall.SIGTERM {
+	switch s.Signal {
+	case syscall.SIGTERM:
 		return ExitTerminate
+	case syscall.SIGHUP:
+		return ExitHangup
 	}
 	return ExitInterrupt
 }
 
 // Execute runs the command line and returns the exit status. It is to be called once.
 //
-// SIGINT and SIGTERM cancel the context of the command, a second one ends the process at once. A write to a closed stdout cancels it as well and makes the status 0.
+// SIGINT, SIGTERM and SIGHUP cancel the context of the command, a second SIGINT or SIGTERM ends the process at once. A write to a closed stdout cancels it as well and makes the status 0.
 func (k *Kit) Execute(ctx context.Context, root *cobra.Command, args []string) (status int) {
 	ctx, k.cancel = context.WithCancelCause(ctx)
 	defer k.cancel(nil)
@@ -58,6 +61,9 @@ func (k *Kit) Execute(ctx context.Context, root *cobra.Command, args []string) (
 		k.completions(root)
 	}
 	cmd, err := root.ExecuteContextC(ctx)
+	if err == nil {
+		err = k.noHelp
+	}
 	if err != nil && !k.running.Load() {
 		k.outputIn(args)
 		err = usageError(cmd, err)
@@ -90,13 +96,16 @@ func (k *Kit) begin() error {
 	return k.openTrace()
 }
 
-// watchSignals cancels the context at the first SIGINT or SIGTERM and ends the process at the second. It returns what stops the watching.
+// watchSignals cancels the context at the first SIGINT, SIGTERM or SIGHUP and ends the process at the second. It returns what stops the watching.
 func (k *Kit) watchSignals() (stop func()) {
 	sigs := k.Signals
 	unregister := func() {}
 	if sigs == nil {
 		ch := make(chan os.Signal, 2)
 		signal.Notify(ch, syscall.SIGINT, syscall.SIGTERM)
+		if !signal.Ignored(syscall.SIGHUP) { // as nohup has it
+			signal.Notify(ch, syscall.SIGHUP)
+		}
 		// Without a handler a write to a closed stdout would kill the process before it can unsubscribe; children get the default back, which Ignore would not give them.
 		pipes := make(chan os.Signal, 1)
 		signal.Notify(pipes, syscall.SIGPIPE)
@@ -114,6 +123,9 @@ func (k *Kit) onSignals(sigs <-chan os.Signal, over <-chan struct{}) {
 			return
 		case s := <-sigs:
 			if n > 0 {
+				if s == syscall.SIGHUP {
+					continue // a closing terminal sends it, and then the shell once more
+				}
 				exit := k.Exit
 				if exit == nil {
 					exit = os.Exit
@@ -126,7 +138,7 @@ func (k *Kit) onSignals(sigs <-chan os.Signal, over <-chan struct{}) {
 	}
 }
 
-// Interrupted returns the error with status 130 or 143 when the context ended by a signal, else nil. A command returns it when it was interrupted before it had what it waited for.
+// Interrupted returns the error with status 129, 130 or 143 when the context ended by a signal, else nil. A command returns it when it was interrupted before it had what it waited for.
 func Interrupted(ctx context.Context) error {
 	var s signalled
 	if errors.As(context.Cause(ctx), &s) {

@@ -152,7 +152,7 @@ func TestSignals(t *testing.T) {
 		}), []string{"act"}), errs.String()
 	}
 	t.Run("an answer that did not come", func(t *testing.T) {
-		for sig, want := range map[os.Signal]int{os.Interrupt: 130, syscall.SIGTERM: 143} {
+		for sig, want := range map[os.Signal]int{os.Interrupt: 130, syscall.SIGTERM: 143, syscall.SIGHUP: 129} {
 			status, stderr := run(t, func(_ *Kit, ctx context.Context) error {
 				<-ctx.Done()
 				return Fail(0, "fetching", ctx.Err(), "")
@@ -192,6 +192,7 @@ func TestSignals(t *testing.T) {
 		k.Execute(t.Context(), program(k, func(ctx context.Context) error {
 			sigs <- os.Interrupt
 			<-ctx.Done()
+			sigs <- syscall.SIGHUP // does not
 			sigs <- syscall.SIGTERM
 			if got := <-killed; got != 143 {
 				t.Errorf("status %d", got)
@@ -203,15 +204,18 @@ func TestSignals(t *testing.T) {
 
 func TestUsageErrors(t *testing.T) {
 	for line, want := range map[string]string{
-		"get":             "imp: get: an argument is missing\nhint: usage: imp get NAME\n",
-		"get a b":         "imp: get: unexpected argument \"b\"\nhint: usage: imp get NAME\n",
-		"gte":             "imp: unknown command \"gte\"\nhint: did you mean imp get? see imp --help\n",
-		"get a --fil":     "imp: get: unknown flag --fil\nhint: did you mean --file? see imp get --help\n",
-		"get a -z":        "imp: get: unknown flag -z\nhint: see imp get --help\n",
-		"get a --file":    "imp: get: --file wants a value\nhint: see imp get --help\n",
-		"get a -o xml":    "imp: get: --output \"xml\" must be text, json or raw\nhint: see imp get --help\n",
-		"put":             "imp: put: missing --must\nhint: see imp put --help\n",
-		"put --must 1 -v": "",
+		"get":                             "imp: get: an argument is missing\nhint: usage: imp get NAME\n",
+		"get a b":                         "imp: get: unexpected argument \"b\"\nhint: usage: imp get NAME\n",
+		"gte":                             "imp: unknown command \"gte\"\nhint: did you mean imp get? see imp --help\n",
+		"get a --fil":                     "imp: get: unknown flag --fil\nhint: did you mean --file? see imp get --help\n",
+		"get a -z":                        "imp: get: unknown flag -z\nhint: see imp get --help\n",
+		"get a --file":                    "imp: get: --file wants a value\nhint: see imp get --help\n",
+		"get a -o xml":                    "imp: get: --output \"xml\" must be text, json or raw\nhint: see imp get --help\n",
+		"put":                             "imp: put: missing --must\nhint: see imp put --help\n",
+		"put --must x":                    "imp: put: --must \"x\" is no number\nhint: see imp put --help\n",
+		"put --must 1e99":                 "imp: put: --must \"1e99\" is no number\nhint: see imp put --help\n",
+		"put --must 99999999999999999999": "imp: put: --must \"99999999999999999999\" is too large\nhint: see imp put --help\n",
+		"put --must 1 -v":                 "",
 	} {
 		s, out, errs := Recorded("", "")
 		k := New(s)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"io"
 	"os"
+	"os/user"
 	"path/filepath"
 	"strings"
 
@@ -28,7 +29,7 @@ type Streams struct {
 
 // System returns the streams of the process.
 func System() Streams {
-	s := Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Env: os.Getenv, Width: defaultWidth}
+	s := Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Env: systemEnv, Width: defaultWidth}
 	s.InTTY = term.IsTerminal(int(os.Stdin.Fd()))
 	s.OutTTY = term.IsTerminal(int(os.Stdout.Fd()))
 	s.ErrTTY = term.IsTerminal(int(os.Stderr.Fd()))
@@ -41,6 +42,17 @@ func System() Streams {
 		s.Prompt = promptTerminal
 	}
 	return s
+}
+
+// systemEnv is the environment. HOME is that of the user when it is not set, as in some services, so that no file is looked for in the directory they happen to be in.
+func systemEnv(name string) string {
+	v := os.Getenv(name)
+	if name == "HOME" && v == "" {
+		if u, err := user.Current(); err == nil {
+			return u.HomeDir
+		}
+	}
+	return v
 }
 
 // promptTerminal reads a line without echo from the controlling terminal, so that it works while stdin is a document. When ctx ends the terminal echoes again.

@@ -91,8 +91,8 @@ func TestTimeForPeople(t *testing.T) {
 }
 
 func TestNearest(t *testing.T) {
-	words := []string{"publish", "fetch", "subscribe", "watch", "watchers"}
-	for word, want := range map[string]string{"pubish": "publish", "fecth": "fetch", "watc": "watch", "subs": "subscribe", "xyzzy": "", "FETCH": "fetch", "watchres": "watchers"} {
+	words := []string{"publish", "fetch", "subscribe", "watch", "watchers", "mood"}
+	for word, want := range map[string]string{"pubish": "publish", "fecth": "fetch", "watc": "watch", "subs": "subscribe", "xyzzy": "", "FETCH": "fetch", "watchres": "watchers", "foo": "", "moo": "mood", "modo": "mood"} {
 		if got := Nearest(word, words); got != want {
 			t.Errorf("%s: %q, want %q", word, got, want)
 		}

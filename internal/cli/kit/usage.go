@@ -3,6 +3,7 @@ package kit
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -32,7 +33,7 @@ func usageError(cmd *cobra.Command, err error) error {
 			hint = "did you mean --" + near + "? " + hint
 		}
 	case errors.As(err, &invalid):
-		msg = fmt.Sprintf("--%s %q %v", invalid.GetFlag().Name, invalid.GetValue(), errors.Unwrap(invalid))
+		msg = fmt.Sprintf("--%s %q %v", invalid.GetFlag().Name, invalid.GetValue(), plainNumber(errors.Unwrap(invalid)))
 	case errors.As(err, &missing):
 		msg = "--" + missing.GetFlag().Name + " wants a value"
 	case strings.Contains(msg, "none of the others can be"):
@@ -43,6 +44,17 @@ func usageError(cmd *cobra.Command, err error) error {
 		msg = strings.NewReplacer("required flag(s) \"", "missing --", "\", \"", ", --", "\" not set", "").Replace(msg)
 	}
 	return Fail(ExitUsage, commandWords(cmd), msg, hint)
+}
+
+// plainNumber says in our words why a number could not be read; other errors stay as they are.
+func plainNumber(err error) error {
+	switch {
+	case errors.Is(err, strconv.ErrSyntax):
+		return errors.New("is no number")
+	case errors.Is(err, strconv.ErrRange):
+		return errors.New("is too large")
+	}
+	return err
 }
 
 // bracketed returns the words in the last brackets of one of cobra's messages.
@@ -100,9 +112,13 @@ func unknownCommand(cmd *cobra.Command, word string) error {
 	return Fail(ExitUsage, commandWords(cmd), fmt.Sprintf("unknown command %q", word), hint)
 }
 
+// groupOnly is the annotation of a command that only holds others.
+const groupOnly = "group"
+
 // Group makes a command that only holds others: run by itself it is a usage error, but the root prints its help.
 func (k *Kit) Group(cmd *cobra.Command, subs ...*cobra.Command) *cobra.Command {
 	cmd.Args = cobra.ArbitraryArgs
+	cmd.Annotations = map[string]string{groupOnly: "yes"}
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if len(args) > 0 {
 			return unknownCommand(cmd, args[0])
@@ -129,10 +145,11 @@ func (k *Kit) completions(root *cobra.Command) {
 	completeChoices(root, root.PersistentFlags())
 }
 
+// completeChoices completes the flags whose help names all their values, as in open|closed.
 func completeChoices(cmd *cobra.Command, fs *pflag.FlagSet) {
 	fs.VisitAll(func(f *pflag.Flag) {
-		if c, ok := f.Value.(*choice); ok {
-			cmd.RegisterFlagCompletionFunc(f.Name, cobra.FixedCompletions(c.of, cobra.ShellCompDirectiveNoFileComp))
+		if value, _ := pflag.UnquoteUsage(f); strings.Contains(value, "|") {
+			cmd.RegisterFlagCompletionFunc(f.Name, cobra.FixedCompletions(strings.Split(value, "|"), cobra.ShellCompDirectiveNoFileComp))
 		}
 	})
 	for _, c := range cmd.Commands() {

@@ -163,5 +163,8 @@ func (w *Watch) state() string {
 	if w.seen == 0 {
 		return "no event came"
 	}
+	if w.seen == 1 {
+		return "--until did not hold at the only event"
+	}
 	return fmt.Sprintf("--until did not hold at any of %d events", w.seen)
 }
