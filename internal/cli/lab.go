@@ -35,7 +35,7 @@ imp command finds the accounts, and XDG_STATE_HOME, so that nothing is left.
 
 Without a command the lab serves until Ctrl-C, SIGTERM or "imp lab stop". Paste
 the line it prints into another shell, or type: eval "$(imp lab env)"`,
-		Example: `  $ imp lab -- sh -c 'imp publish --basic open --note "at my desk" && imp fetch alice'
+		Example: `  $ imp lab -- sh -c 'imp publish --basic open && imp fetch alice'
   …
   sip:alice@lab.test  open
   …
@@ -66,6 +66,12 @@ func (o *labOptions) run(ctx context.Context, command []string) error {
 	endpoints, err := o.endpoints()
 	if err != nil {
 		return err
+	}
+	if o.dir != "" {
+		if other, err := findLab(o.kit, o.dir); err == nil {
+			return kit.Fail(kit.ExitUsage, "starting lab", "a lab has its files in "+other.Dir+" already",
+				"imp lab stop --dir "+shellQuote(other.Dir)+" ends it")
+		}
 	}
 	log := o.logger()
 	l, err := lab.Start(ctx, lab.Config{Dir: o.dir, Listen: endpoints, Policy: presence.Policy(o.policy),

@@ -94,6 +94,9 @@ func findLab(k *kit.Kit, dir string) (labRecord, error) {
 			return l, nil
 		}
 	}
+	if dir != "" {
+		return labRecord{}, kit.Fail(kit.ExitNo, "looking for a lab", "none runs in "+dir, "start one with: imp lab --dir "+shellQuote(dir))
+	}
 	return labRecord{}, kit.Fail(kit.ExitNo, "looking for a lab", "none runs", "start one with: imp lab")
 }
 

@@ -77,7 +77,11 @@ func (p *publication) load(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, p.kit.Timeout.Std())
 	defer cancel()
 	unlock, err := p.kit.State().Lock(ctx, p.key)
-	if err != nil {
+	switch {
+	case errors.Is(err, context.DeadlineExceeded):
+		return kit.Fail(kit.ExitTimeout, "publishing for "+p.target, "another imp publish holds the publication "+p.name,
+			"one with --refresh or -- COMMAND holds it until it ends; publish under another --name meanwhile")
+	case err != nil:
 		return err
 	}
 	p.unlock = unlock

@@ -1,8 +1,10 @@
 package cli
 
 import (
+	"fmt"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -24,11 +26,13 @@ type statusFlags struct {
 	message                bool
 	methods                []string
 	names                  []string // of the flags, to tell whether any was given
+	cmd                    *cobra.Command
 }
 
 // add adds the flags to a command.
 func (f *statusFlags) add(cmd *cobra.Command) {
 	before := map[string]bool{}
+	f.cmd = cmd
 	fs := cmd.Flags()
 	fs.VisitAll(func(x *pflag.Flag) { before[x.Name] = true })
 	s := &f.state
@@ -81,8 +85,41 @@ func (f *statusFlags) given(cmd *cobra.Command) bool {
 	return false
 }
 
+// readable refuses values that a script hardly meant: empty ones, as of an
+// unset variable, and text that XML cannot carry. A note may be empty.
+func (f *statusFlags) readable() error {
+	for _, name := range f.names {
+		flag := f.cmd.Flags().Lookup(name)
+		if !flag.Changed {
+			continue
+		}
+		values := []string{flag.Value.String()}
+		if list, ok := flag.Value.(pflag.SliceValue); ok {
+			values = list.GetSlice()
+		}
+		if name != "note" && strings.Join(values, "") == "" {
+			return kit.Fail(kit.ExitUsage, "reading --"+name, "it is empty", "leave the flag out when there is nothing to say")
+		}
+		for _, v := range values {
+			if bad := strings.IndexFunc(v, notInXML); bad >= 0 {
+				return kit.Fail(kit.ExitUsage, "reading --"+name, fmt.Sprintf("byte %d of %q is no character of a document", bad+1, v),
+					"text is UTF-8 without control characters; iconv -t UTF-8 converts it")
+			}
+		}
+	}
+	return nil
+}
+
+// notInXML tells of what is neither UTF-8 nor a character of XML 1.0.
+func notInXML(r rune) bool {
+	return r == utf8.RuneError || r < ' ' && r != '\t' && r != '\n' && r != '\r' || r == 0xFFFE || r == 0xFFFF
+}
+
 // build makes the document for entity; every part has the time now.
 func (f *statusFlags) build(entity string, now time.Time) (*pidf.Document, error) {
+	if err := f.readable(); err != nil {
+		return nil, err
+	}
 	s := f.state
 	s.Entity, s.Timestamp = entity, now.UTC().Truncate(time.Millisecond)
 	for _, n := range f.notes {
