@@ -293,7 +293,7 @@ func TestEmitEscapesWhatTerminalsActOn(t *testing.T) {
 		t.Errorf("a hostile character at %d of %q", i, out)
 	}
 	var got pingEvent
-	if err := json.Unmarshal([]byte(out.String()), &got); err != nil || got.Body != text {
+	if err := json.Unmarshal(out.Bytes(), &got); err != nil || got.Body != text {
 		t.Errorf("%q, %v", got.Body, err)
 	}
 }
