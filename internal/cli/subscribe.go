@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -92,6 +93,9 @@ type resubscribeEvent struct {
 
 // targets completes the arguments; none is the account itself.
 func (o *watchOptions) targets(acct *kit.Account, args []string) ([]string, error) {
+	if slices.Contains(args, "") {
+		return nil, kit.Fail(kit.ExitUsage, "reading the command line", "a TARGET is empty", "leave it out to mean yourself")
+	}
 	if len(args) == 0 {
 		args = []string{""}
 	}
@@ -171,7 +175,9 @@ func (o *subscribeOptions) follow(ctx context.Context, watch *kit.Watch, agent *
 	}
 	go func() { all.Wait(); close(news) }()
 	var failed error
+	answered := false
 	for h := range news {
+		answered = true
 		if failed != nil || watch.Context().Err() != nil {
 			continue // it is over, and what came meanwhile is one too many for --count
 		}
@@ -182,6 +188,9 @@ func (o *subscribeOptions) follow(ctx context.Context, watch *kit.Watch, agent *
 	}
 	if failed != nil {
 		return failed
+	}
+	if err := kit.Interrupted(ctx); err != nil && !answered {
+		return err
 	}
 	return watch.Err()
 }
