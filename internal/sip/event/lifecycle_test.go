@@ -340,16 +340,16 @@ func TestEach(t *testing.T) {
 func empty(t *testing.T, n *Notifier) {
 	t.Helper()
 	synctest.Wait()
-	subs, resources, due := 0, 0, 0
+	subs, resources, due, underWay := 0, 0, 0, int(n.ready.underWay.Load())
 	for i := range n.shards {
 		sh := &n.shards[i]
 		sh.lock()
 		subs, resources, due = subs+len(sh.subs), resources+len(sh.resources), due+len(sh.due)
 		sh.unlock()
 	}
-	if subs+resources+due+n.Count()+n.ready.count+n.ready.underWay != 0 {
+	if subs+resources+due+n.Count()+n.ready.count+underWay != 0 {
 		t.Fatalf("left: %d subscriptions, %d resources, %d timers, count %d, %d ready, %d under way",
-			subs, resources, due, n.Count(), n.ready.count, n.ready.underWay)
+			subs, resources, due, n.Count(), n.ready.count, underWay)
 	}
 }
 

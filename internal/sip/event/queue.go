@@ -1,6 +1,9 @@
 package event
 
-import "sync"
+import (
+	"sync"
+	"sync/atomic"
+)
 
 // readyQueue is the queue of subscriptions with something to send. Each
 // stands in it once, so it is bounded by their number. It gives out no more
@@ -11,8 +14,8 @@ type readyQueue struct {
 	ring     []*subscription
 	head     int
 	count    int
-	underWay int // taken and not done
-	most     int
+	underWay atomic.Int64 // taken and not done
+	most     int64
 	closed   bool
 }
 
@@ -21,7 +24,7 @@ const ringSize = 64
 
 func (q *readyQueue) init(most int) {
 	q.some.L = &q.mu
-	q.most = most
+	q.most = int64(most)
 	q.ring = make([]*subscription, ringSize)
 }
 
@@ -49,7 +52,7 @@ func (q *readyQueue) resize(size int) {
 func (q *readyQueue) take() *subscription {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for (q.count == 0 || q.underWay >= q.most) && !q.closed {
+	for (q.count == 0 || q.underWay.Load() >= q.most) && !q.closed {
 		q.some.Wait()
 	}
 	if q.closed {
@@ -59,7 +62,7 @@ func (q *readyQueue) take() *subscription {
 	q.ring[q.head] = nil
 	q.head = (q.head + 1) % len(q.ring)
 	q.count--
-	q.underWay++
+	q.underWay.Add(1)
 	if q.count == 0 && len(q.ring) > ringSize {
 		q.resize(len(q.ring) / 2)
 	}
@@ -68,12 +71,10 @@ func (q *readyQueue) take() *subscription {
 
 // done tells that what take gave is over.
 func (q *readyQueue) done() {
-	q.mu.Lock()
-	full := q.underWay >= q.most
-	q.underWay--
-	q.mu.Unlock()
-	if full {
+	if q.underWay.Add(-1) >= q.most-1 {
+		q.mu.Lock() // so that nobody is between looking and waiting
 		q.some.Signal()
+		q.mu.Unlock()
 	}
 }
 
