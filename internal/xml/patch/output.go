@@ -13,7 +13,8 @@ type Frame struct {
 	Vocabulary Vocabulary
 	// Of a partial PIDF: the presentity and the number of the state that the patch leads to, each left out when "".
 	Entity, Version string
-	// Of an XCAP diff: the root, the path of the document below it, and its entity-tags.
+	// Of an XCAP diff: the root, the path of the document below it, and its entity-tags. Operations are only written when
+	// both tags are there, as the state before has to be known by its tag (RFC 5874, section 3).
 	XCAPRoot, Document, PreviousETag, NewETag string
 }
 
@@ -88,12 +89,15 @@ func (e *Edits) Append(dst []byte, f Frame) []byte {
 		indent = "\n    "
 	}
 	w.dst = append(w.dst, '>')
+	tagged := f.PreviousETag != "" && f.NewETag != ""
 	for i := range e.list {
-		w.dst = append(w.dst, indent...)
-		w.operation(&e.list[i], scope)
+		if f.Vocabulary != XCAPDiff || tagged {
+			w.dst = append(w.dst, indent...)
+			w.operation(&e.list[i], scope)
+		}
 	}
 	if f.Vocabulary == XCAPDiff {
-		if len(e.list) == 0 {
+		if len(e.list) == 0 && tagged {
 			w.dst = append(w.dst, indent...)
 			w.open("body-not-changed")
 			w.dst = append(w.dst, "/>"...)

@@ -9,6 +9,7 @@ package patch
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"imp/internal/xml/selector"
 	"imp/internal/xml/tree"
@@ -154,6 +155,9 @@ func (d *Document) readXCAPDiff(root tree.Node, changes []Changes) ([]Changes, e
 		if c.Document, ok = n.Attr("", "sel"); !ok {
 			return nil, formatError(n, fmt.Errorf("document without sel"))
 		}
+		if !isBelow(c.Document) {
+			return nil, formatError(n, fmt.Errorf("sel of a document is %q, expected a path below the XCAP root", clip(c.Document)))
+		}
 		c.PreviousETag, _ = n.Attr("", "previous-etag")
 		c.NewETag, _ = n.Attr("", "new-etag")
 		if err := c.read(n, XCAPDiff); err != nil {
@@ -168,6 +172,13 @@ func (d *Document) readXCAPDiff(root tree.Node, changes []Changes) ([]Changes, e
 		changes = append(changes, c)
 	}
 	return changes, nil
+}
+
+// isBelow reports whether a relative reference is a path that does not lead out of its base.
+func isBelow(ref string) bool {
+	path, _, _ := strings.Cut(ref, "?")
+	segments := strings.Split(strings.NewReplacer("%2e", ".", "%2E", ".").Replace(path), "/")
+	return segments[0] != "" && !strings.Contains(segments[0], ":") && !slices.Contains(segments, "..")
 }
 
 // Verb tells what an operation does.

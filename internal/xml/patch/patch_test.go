@@ -127,6 +127,41 @@ func TestVocabularies(t *testing.T) {
 	})
 }
 
+func TestXCAPDiff(t *testing.T) {
+	const start = "<xcap-diff xmlns='urn:ietf:params:xml:ns:xcap-diff' xmlns:o='u' xcap-root='http://x/'><document sel='u/sip:a@b/i' previous-etag='1' new-etag='2' o:k=''>"
+	for name, operations := range map[string]string{
+		"XPATCH-073 unknown attributes and elements are ignored": "<o:e/><remove sel='*/*'/><o:e/>",
+		"XPATCH-087 foreign attribute of an operation":           "<remove o:k='' k='' sel='*/*'/>",
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got, err := run(t, "<a><b/></a>", start+operations+"</document><o:e/></xcap-diff>"); err != nil || got != "<a></a>" {
+				t.Errorf("got %s, %v", got, err)
+			}
+		})
+	}
+	e, err := Diff(parseTree(t, "<a/>"), parseTree(t, "<a b=''/>"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	frame := Frame{Vocabulary: XCAPDiff, XCAPRoot: "http://x/", Document: "y", NewETag: "2"}
+	t.Run("XPATCH-078 no operations without the entity-tag before", func(t *testing.T) {
+		p, err := Parse(e.Append(nil, frame), tree.Options{})
+		if err != nil || len(p.Changes) != 1 || len(p.Changes[0].Operations) != 0 || p.Changes[0].BodyNotChanged || p.Changes[0].NewETag != "2" {
+			t.Errorf("got %+v, %v", p, err)
+		}
+	})
+	t.Run("XPATCH-005 root element", func(t *testing.T) {
+		frame.PreviousETag = "1"
+		doc := parseTree(t, string(e.Append(nil, frame)))
+		if root, _ := doc.Root().Attr("", "xcap-root"); !doc.Root().Is("urn:ietf:params:xml:ns:xcap-diff", "xcap-diff") || root != "http://x/" {
+			t.Errorf("got %s", doc.Bytes())
+		}
+		if op := doc.Root().Element(SpaceXCAPDiff, "document").Element(SpaceXCAPDiff, "add"); !op.Valid() {
+			t.Errorf("no operation in %s", doc.Bytes())
+		}
+	})
+}
+
 func TestParseAgain(t *testing.T) {
 	var p Document
 	for _, ops := range []string{"<p:remove sel='a/b'/><p:remove sel='a/c'/>", "<p:remove sel='a/d'/>"} {
