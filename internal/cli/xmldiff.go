@@ -42,9 +42,8 @@ For reading there is -u, which compares the documents line by line, laid out by
 imp xml fmt.`,
 		Example: `  $ imp xml diff alice.xml closed.xml
   <?xml version="1.0" encoding="UTF-8"?>
-  <p:patch xmlns:p="urn:ietf:rfc:7351" xmlns="urn:ietf:params:xml:ns:pidf">
-    <p:replace …
-  …
+  <p:patch xmlns:p="urn:ietf:rfc:7351"…>
+    <p:replace sel="…/text()">closed</p:replace>
   </p:patch>
 
   $ imp xml diff -u alice.xml closed.xml
