@@ -37,6 +37,11 @@ type CompositorConfig struct {
 	// MaxPublications bounds the live publications of one resource and event;
 	// beyond it PUBLISH is answered 503. 0: 100.
 	MaxPublications int
+	// MaxBytes bounds the bodies of these publications together, at which it
+	// may be exceeded by as much again: what is composed of them must fit a
+	// message that watchers take. A body that is larger by itself is answered
+	// 413, one that is too much with the others 503. 0: 384 KiB.
+	MaxBytes int
 }
 
 // Compositor is the event state compositor of RFC 3903. Each publication is
@@ -61,6 +66,9 @@ func NewCompositor(cfg CompositorConfig, packages ...Publishable) *Compositor {
 	}
 	if cfg.MaxPublications == 0 {
 		cfg.MaxPublications = 100
+	}
+	if cfg.MaxBytes == 0 {
+		cfg.MaxBytes = 384 << 10
 	}
 	if cfg.Identify == nil {
 		cfg.Identify = fromIdentity
@@ -210,21 +218,44 @@ func (c *Compositor) initial(ctx context.Context, p *publish) *stack.Response {
 	if p.duration == 0 {
 		return published(&pub, 0)
 	}
-	count := 0
-	for _, err := range c.cfg.Store.Scan(ctx, store.Key("pub", p.resource, p.pkg.Name())) {
-		if err != nil {
-			return c.failed(err)
-		}
-		count++
-	}
-	if count >= c.cfg.MaxPublications {
-		return stack.Answer(sip.StatusServiceUnavailable, stack.Field{Name: "Retry-After", Value: "60"})
+	if refusal := c.room(ctx, p); refusal != nil {
+		return refusal
 	}
 	key := publicationKey(p.resource, p.pkg.Name(), pub.ID)
 	if err := c.write(ctx, key, &pub, 0, p.duration); err != nil {
 		return c.failed(err)
 	}
 	return published(&pub, p.duration)
+}
+
+// room refuses the document of p when it is too much for its resource. One
+// that replaces a larger one never is, nor one within its share.
+func (c *Compositor) room(ctx context.Context, p *publish) *stack.Response {
+	if p.doc == nil || p.duration == 0 {
+		return nil
+	}
+	size := len(p.doc.Body)
+	if size > c.cfg.MaxBytes {
+		return stack.Answer(sip.StatusRequestEntityTooLarge)
+	}
+	if p.tag != "" && (size <= c.cfg.MaxBytes/c.cfg.MaxPublications || size <= len(p.entry.Value)) {
+		return nil
+	}
+	count := 0
+	for e, err := range c.cfg.Store.Scan(ctx, store.Key("pub", p.resource, p.pkg.Name())) {
+		if err != nil {
+			return c.failed(err)
+		}
+		if p.tag != "" && e.Key == p.entry.Key {
+			continue
+		}
+		count++
+		size += len(e.Value)
+	}
+	if count >= c.cfg.MaxPublications || size > c.cfg.MaxBytes {
+		return stack.Answer(sip.StatusServiceUnavailable, stack.Field{Name: "Retry-After", Value: "60"})
+	}
+	return nil
 }
 
 // current is the entry of the publication that p's tag names, errStale when
@@ -255,6 +286,9 @@ const maxTries = 5
 
 // change refreshes, modifies or removes the publication that the tag names.
 func (c *Compositor) change(ctx context.Context, p *publish) *stack.Response {
+	if refusal := c.room(ctx, p); refusal != nil {
+		return refusal
+	}
 	e, err := p.entry, error(nil)
 	for range maxTries {
 		var pub Publication
