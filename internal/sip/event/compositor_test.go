@@ -309,38 +309,40 @@ func TestPublish(t *testing.T) {
 }
 
 func TestPublishLimit(t *testing.T) {
-	openWith(t, func(c *CompositorConfig, _ *notes) { c.MaxPublications = 3 }, func(o *office) {
-		t := o.t
-		tag := o.published("alice", "1")
-		o.published("alice", "2")
-		o.published("alice", "3", "Expires: 60")
-		want(t, o.publish("alice", "4", ""), 503, "Retry-After", "60")
-		want(t, o.publish("bob", "1", ""), 200)
-		want(t, o.publishEvent("memos", "alice", "1", ""), 200)
-		want(t, o.publish("alice", "5", tag), 200)
-		time.Sleep(time.Minute)
-		want(t, o.publish("alice", "4", ""), 200)
-		o.holds("alice", "2", "4", "5")
-	})
-}
+	t.Run("PUB-055 too many publications are pushed back", func(t *testing.T) {
+		openWith(t, func(c *CompositorConfig, _ *notes) { c.MaxPublications = 3 }, func(o *office) {
+			t := o.t
+			tag := o.published("alice", "1")
+			o.published("alice", "2")
+			o.published("alice", "3", "Expires: 60")
+			want(t, o.publish("alice", "4", ""), 503, "Retry-After", "60")
+			want(t, o.publish("bob", "1", ""), 200)
+			want(t, o.publishEvent("memos", "alice", "1", ""), 200)
+			want(t, o.publish("alice", "5", tag), 200)
+			time.Sleep(time.Minute)
+			want(t, o.publish("alice", "4", ""), 200)
+			o.holds("alice", "2", "4", "5")
+		})
+	}
 
-func TestPublishBytes(t *testing.T) {
-	openWith(t, func(c *CompositorConfig, _ *notes) { c.MaxPublications, c.MaxBytes = 10, 2000 }, func(o *office) {
-		t := o.t
-		long, short := strings.Repeat("x", 1200), strings.Repeat("y", 250)
-		want(t, o.publish("alice", long+long, ""), 413)
-		tag := o.published("alice", long)
-		want(t, o.publish("alice", long, ""), 503, "Retry-After", "60")
-		other := o.published("alice", short)
-		want(t, o.publish("alice", long, other), 503, "Retry-After", "60")
-		want(t, o.publish("alice", long+long, other), 413)
-		o.holds("alice", long, short)
-		res := o.publish("alice", long+short, tag)
-		want(t, res, 200)
-		want(t, o.publish("alice", short, fieldOf(res, "SIP-ETag")), 200)
-		want(t, o.publish("alice", long, other), 200)
-		want(t, o.publish("bob", long, ""), 200)
-		o.holds("alice", long, short)
+	func TestPublishBytes(t *testing.T) {
+		openWith(t, func(c *CompositorConfig, _ *notes) { c.MaxPublications, c.MaxBytes = 10, 2000 }, func(o *office) {
+			t := o.t
+			long, short := strings.Repeat("x", 1200), strings.Repeat("y", 250)
+			want(t, o.publish("alice", long+long, ""), 413)
+			tag := o.published("alice", long)
+			want(t, o.publish("alice", long, ""), 503, "Retry-After", "60")
+			other := o.published("alice", short)
+			want(t, o.publish("alice", long, other), 503, "Retry-After", "60")
+			want(t, o.publish("alice", long+long, other), 413)
+			o.holds("alice", long, short)
+			res := o.publish("alice", long+short, tag)
+			want(t, res, 200)
+			want(t, o.publish("alice", short, fieldOf(res, "SIP-ETag")), 200)
+			want(t, o.publish("alice", long, other), 200)
+			want(t, o.publish("bob", long, ""), 200)
+			o.holds("alice", long, short)
+		})
 	})
 }
 
