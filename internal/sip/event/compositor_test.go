@@ -323,26 +323,26 @@ func TestPublishLimit(t *testing.T) {
 			want(t, o.publish("alice", "4", ""), 200)
 			o.holds("alice", "2", "4", "5")
 		})
-	}
+	})
+}
 
-	func TestPublishBytes(t *testing.T) {
-		openWith(t, func(c *CompositorConfig, _ *notes) { c.MaxPublications, c.MaxBytes = 10, 2000 }, func(o *office) {
-			t := o.t
-			long, short := strings.Repeat("x", 1200), strings.Repeat("y", 250)
-			want(t, o.publish("alice", long+long, ""), 413)
-			tag := o.published("alice", long)
-			want(t, o.publish("alice", long, ""), 503, "Retry-After", "60")
-			other := o.published("alice", short)
-			want(t, o.publish("alice", long, other), 503, "Retry-After", "60")
-			want(t, o.publish("alice", long+long, other), 413)
-			o.holds("alice", long, short)
-			res := o.publish("alice", long+short, tag)
-			want(t, res, 200)
-			want(t, o.publish("alice", short, fieldOf(res, "SIP-ETag")), 200)
-			want(t, o.publish("alice", long, other), 200)
-			want(t, o.publish("bob", long, ""), 200)
-			o.holds("alice", long, short)
-		})
+func TestPublishBytes(t *testing.T) {
+	openWith(t, func(c *CompositorConfig, _ *notes) { c.MaxPublications, c.MaxBytes = 10, 2000 }, func(o *office) {
+		t := o.t
+		long, short := strings.Repeat("x", 1200), strings.Repeat("y", 250)
+		want(t, o.publish("alice", long+long, ""), 413)
+		tag := o.published("alice", long)
+		want(t, o.publish("alice", long, ""), 503, "Retry-After", "60")
+		other := o.published("alice", short)
+		want(t, o.publish("alice", long, other), 503, "Retry-After", "60")
+		want(t, o.publish("alice", long+long, other), 413)
+		o.holds("alice", long, short)
+		res := o.publish("alice", long+short, tag)
+		want(t, res, 200)
+		want(t, o.publish("alice", short, fieldOf(res, "SIP-ETag")), 200)
+		want(t, o.publish("alice", long, other), 200)
+		want(t, o.publish("bob", long, ""), 200)
+		o.holds("alice", long, short)
 	})
 }
 
