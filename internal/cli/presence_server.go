@@ -32,7 +32,8 @@ func newPresenceServer(k *kit.Kit) *cobra.Command {
 compose what all devices of a user say into one document, and notify watchers
 (RFC 6665).
 
-State is in memory. SIGTERM and Ctrl-C tell the watchers to come back later and
+State is in memory, at most 1 GiB of it; beyond that publications are answered
+503. SIGTERM and Ctrl-C tell the watchers to come back later and
 end the server.`,
 		Example: `  $ imp presence-server --listen 127.0.0.1:5070
   presence-server ready at udp:127.0.0.1:5070 tcp:127.0.0.1:5070

@@ -58,11 +58,13 @@ var (
 	errFraming = errors.New("the end of a message cannot be found")
 	errIdle    = errors.New("idle")
 	errSlow    = errors.New("a message did not arrive completely in time")
+	errRoom    = errors.New("too much is waiting for the rest of its message, on all connections together")
 )
 
 const (
 	smallBuffer = 4 << 10
 	maxHead     = 64 << 10 // start line and header of one message on a stream
+	maxPartial  = 64 << 20 // buffers of incomplete messages beyond the small ones, of all streams together
 	writeChunk  = 64 << 10 // written under one deadline
 	lingerTime  = time.Second
 	lingerBytes = 256 << 10
@@ -378,6 +380,7 @@ func (c *conn) read() error {
 		buf   = make([]byte, 0, smallBuffer)
 		since time.Time // when the first byte of an incomplete message came
 	)
+	defer func() { c.s.partial.Add(-grown(buf)) }()
 	for {
 		now := time.Now()
 		deadline := now.Add(c.s.cfg.IdleTimeout)
@@ -398,10 +401,16 @@ func (c *conn) read() error {
 			}
 			if used > 0 {
 				since = time.Time{}
+				before := grown(buf)
 				buf = compact(buf, used)
+				c.s.partial.Add(grown(buf) - before)
 			}
 			if len(buf) == cap(buf) {
+				before := grown(buf)
 				buf = append(make([]byte, 0, 2*cap(buf)), buf...)
+				if c.s.partial.Add(grown(buf)-before) > maxPartial {
+					return errRoom
+				}
 			}
 		}
 		if err != nil {
@@ -425,6 +434,9 @@ func (c *conn) readError(err error, partial bool) error {
 	}
 	return errIdle
 }
+
+// grown is by how much a buffer is larger than the small one that every connection has.
+func grown(buf []byte) int64 { return int64(cap(buf) - smallBuffer) }
 
 // compact moves the unused rest to the front, and gives up a buffer that one large message had made grow.
 func compact(buf []byte, used int) []byte {

@@ -201,6 +201,21 @@ func TestStreamTimes(t *testing.T) {
 		read(t, theirs)
 		closedAfter(t, c, 10*time.Second, errSlow)
 	})
+	run("half messages share a bound", func(t *testing.T, s *Stack, c *conn, theirs net.Conn) {
+		m := strings.Replace(msg("PUBLISH"), "Content-Length: 0", "X: "+strings.Repeat("x", 6*smallBuffer)+"\r\nContent-Length: 0", 1)
+		_, _ = io.WriteString(theirs, m)
+		read(t, theirs)
+		if n := s.partial.Load(); n != 0 {
+			t.Errorf("%d bytes are counted after a whole message", n)
+		}
+		s.partial.Store(maxPartial - smallBuffer)
+		go io.WriteString(theirs, m[:2*smallBuffer+100])
+		closedAfter(t, c, 0, errRoom)
+		synctest.Wait()
+		if n := s.partial.Load(); n != maxPartial-smallBuffer {
+			t.Errorf("%d bytes are counted when the connection has gone", n-maxPartial+smallBuffer)
+		}
+	})
 	run("a peer that does not read", func(t *testing.T, s *Stack, c *conn, _ net.Conn) {
 		other, reads := piped(t, s)
 		got := sendOn(t, s, outgoing("NOTIFY", Target{Flow: &c.Flow}))

@@ -101,17 +101,18 @@ func (c *Config) setDefaults() {
 // Stack is one set of listeners and connections with their transactions. All methods are safe for concurrent use
 // except those that say otherwise.
 type Stack struct {
-	cfg    Config
-	parser *sip.Parser
-	kinds  map[string]*kind
-	secret [16]byte // for tags
-	keys   keyer
-	replay *replay
-	client *clients
-	count  counters
-	logged atomic.Int64 // second in which a malformed message was last logged
-	deaf   deaf
-	routes routes
+	cfg     Config
+	parser  *sip.Parser
+	kinds   map[string]*kind
+	secret  [16]byte // for tags
+	keys    keyer
+	replay  *replay
+	client  *clients
+	count   counters
+	partial atomic.Int64 // bytes of buffers for incomplete messages, see maxPartial
+	logged  atomic.Int64 // second in which a malformed message was last logged
+	deaf    deaf
+	routes  routes
 
 	seeking atomic.Int64 // name lookups for answers
 

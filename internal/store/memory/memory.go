@@ -33,6 +33,7 @@ type Store struct {
 	base time.Time // deadlines count from here, on the monotonic clock
 
 	mu       sync.Mutex
+	room     int64 // bytes of keys and values that may still come
 	closed   bool
 	rev      store.Rev // of the last write; shared by all keys, so never reused
 	nodes    map[string]*node
@@ -56,11 +57,21 @@ type node struct {
 
 var _ store.KV = (*Store)(nil)
 
-// New returns an empty store.
-func New() *Store {
+// DefaultRoom is how many bytes of keys and values a store takes unless it is
+// told otherwise: 1 GiB.
+const DefaultRoom = 1 << 30
+
+// New returns an empty store with DefaultRoom.
+func New() *Store { return NewBounded(DefaultRoom) }
+
+// NewBounded returns an empty store for room bytes of keys and values. A Put
+// beyond them is refused with store.ErrUnavailable until something has gone,
+// so that whoever fills it costs bounded memory.
+func NewBounded(room int64) *Store {
 	less := func(a, b *node) bool { return a.key < b.key }
 	return &Store{
 		base:  time.Now(),
+		room:  room,
 		nodes: make(map[string]*node),
 		order: btree.NewBTreeGOptions(less, btree.Options{NoLocks: true}),
 	}
@@ -142,6 +153,16 @@ func (s *Store) Put(ctx context.Context, key string, val []byte, want store.Rev,
 		return 0, store.ErrConflict
 	}
 	known := n != nil
+	grows := int64(len(val))
+	if known {
+		grows -= int64(len(n.value))
+	} else {
+		grows += int64(len(key))
+	}
+	if grows > 0 && grows > s.room {
+		return 0, fmt.Errorf("%w: put %s: the store is full", store.ErrUnavailable, key)
+	}
+	s.room -= grows
 	if !known {
 		n = &node{key: key}
 		s.nodes[key] = n
@@ -194,6 +215,7 @@ func (s *Store) remove(n *node, why store.Kind) {
 	delete(s.nodes, n.key)
 	s.order.Delete(n)
 	s.expiry.remove(n)
+	s.room += int64(len(n.key) + len(n.value))
 	n.dead = why
 	n.value = nil
 	s.changed(n, true)

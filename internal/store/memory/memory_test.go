@@ -243,3 +243,44 @@ func TestEndlessTTL(t *testing.T) {
 		}
 	})
 }
+
+func TestRoom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx := t.Context()
+		s := NewBounded(100)
+		defer s.Close()
+		put := func(key string, size int, ttl time.Duration) error {
+			_, err := s.Put(ctx, key, make([]byte, size), store.AnyRev, ttl)
+			return err
+		}
+		if err := put("a", 49, time.Minute); err != nil {
+			t.Fatal(err)
+		}
+		if err := put("b", 49, 0); err != nil {
+			t.Fatal(err)
+		}
+		if err := put("c", 0, 0); !errors.Is(err, store.ErrUnavailable) {
+			t.Fatalf("a full store says %v", err)
+		}
+		if err := put("b", 50, 0); !errors.Is(err, store.ErrUnavailable) {
+			t.Fatalf("a full store says %v", err)
+		}
+		if e, err := s.Get(ctx, "b"); err != nil || len(e.Value) != 49 {
+			t.Fatalf("a refused put changed the entry: %d bytes, %v", len(e.Value), err)
+		}
+		if err := put("b", 9, 0); err != nil {
+			t.Fatalf("a smaller value is refused: %v", err)
+		}
+		if err := put("c", 39, 0); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Delete(ctx, "c", store.AnyRev); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(2 * time.Minute) // a expires
+		synctest.Wait()
+		if err := put("d", 89, 0); err != nil {
+			t.Fatalf("what has gone does not count any more: %v", err)
+		}
+	})
+}
