@@ -210,8 +210,10 @@ func TestStreamTimes(t *testing.T) {
 		}
 		s.partial.Store(maxPartial - smallBuffer)
 		go io.WriteString(theirs, m[:2*smallBuffer+100])
-		closedAfter(t, c, 0, errRoom)
 		synctest.Wait()
+		if !c.dead.Load() || !errors.Is(c.cause, errRoom) {
+			t.Errorf("closed is %v, by %v", c.dead.Load(), c.cause)
+		}
 		if n := s.partial.Load(); n != maxPartial-smallBuffer {
 			t.Errorf("%d bytes are counted when the connection has gone", n-maxPartial+smallBuffer)
 		}
