@@ -96,10 +96,17 @@ func (t *Tree) moveGap(key, next, parent int32) {
 	default:
 		t.change(key).flags &^= gapped
 	}
+	t.putGap(next, parent, raw)
+}
+
+// putGap puts something in front of what stands before next, or at the end of parent when next is 0.
+func (t *Tree) putGap(next, parent int32, raw string) {
 	if next == 0 {
 		next = -parent
 	}
-	t.setGap(next, raw+t.gap(next))
+	if raw != "" {
+		t.setGap(next, raw+t.gap(next))
+	}
 }
 
 // room refuses an edit that adds more than is left to add. What is to be added is bounded by size.
@@ -181,18 +188,19 @@ func (n Node) insert(parent, prev, next int32, content string) error {
 	if err := t.room(2*len(content) + t.textSize(prev) + t.textSize(next)); err != nil {
 		return err
 	}
-	first, last, err := t.content(parent, content, false)
+	first, last, behind, err := t.content(parent, content, false)
 	if err != nil || first == 0 {
 		return err
 	}
 	// What is put directly before a node, or before the end of n, stands behind the gap there.
 	switch {
 	case t.nodes[first].kind == Text:
-	case next == n.i:
+	case next == n.i || prev == 0 && parent == 1: // nothing comes before an XML declaration
 		t.moveGap(next, first, parent)
 	case next == 0 && parent == n.i:
 		t.moveGap(-parent, first, parent)
 	}
+	t.putGap(next, parent, behind)
 	t.link(parent, prev, next, first, last)
 	t.touch(parent)
 	return nil
@@ -245,7 +253,7 @@ func (n Node) replace(content string) error {
 	if err := t.room(2*len(content) + 2*t.textSize(was.prev) + t.textSize(was.next)); err != nil {
 		return err
 	}
-	first, last, err := t.content(was.parent, content, n.i == t.root)
+	first, last, behind, err := t.content(was.parent, content, n.i == t.root)
 	if err != nil {
 		return err
 	}
@@ -254,6 +262,7 @@ func (n Node) replace(content string) error {
 			t.root = t.nodes[t.root].next
 		}
 	}
+	t.putGap(was.next, was.parent, behind)
 	if first != 0 {
 		t.moveGap(n.i, first, was.parent)
 	} else {
@@ -339,27 +348,28 @@ func (t *Tree) join(into, left, right int32) {
 }
 
 // content parses content for the place below parent and returns the chain of nodes that it makes, 0 when it makes none.
-// Beside the root element the chain is what may stand there, with one element among it when root is set.
-func (t *Tree) content(parent int32, content string, root bool) (first, last int32, err error) {
+// Beside the root element the chain is what may stand there, with one element among it when root is set, and behind is the
+// white space that follows it.
+func (t *Tree) content(parent int32, content string, root bool) (first, last int32, behind string, err error) {
 	if content == "" && !root {
-		return 0, 0, nil
+		return 0, 0, "", nil
 	}
 	if err := t.checkContent(content); err != nil {
-		return 0, 0, err
+		return 0, 0, "", err
 	}
 	nodes, attrs, decls := len(t.nodes), len(t.attrs), len(t.decls)
 	first, last, err = t.parseContent(parent, content)
 	if err == nil && parent == 1 {
-		first, last, err = t.besideRoot(first, root)
+		first, last, behind, err = t.besideRoot(first, root)
 	}
 	if err != nil {
 		t.nodes, t.attrs, t.decls = t.nodes[:nodes], t.attrs[:attrs], t.decls[:decls]
-		return 0, 0, err
+		return 0, 0, "", err
 	}
 	for i := first; i != 0; i = t.nodes[i].next {
 		t.nodes[i].parent = parent
 	}
-	return first, last, nil
+	return first, last, behind, nil
 }
 
 func (t *Tree) checkContent(content string) error {
@@ -435,15 +445,14 @@ func (s *scope) unbind() {
 
 // besideRoot takes the text out of a chain, plain white space of which stays as a gap, and refuses what may not stand
 // beside the root element.
-func (t *Tree) besideRoot(first int32, root bool) (from, to int32, err error) {
+func (t *Tree) besideRoot(first int32, root bool) (from, to int32, gap string, err error) {
 	elements := 0
-	gap := ""
 	for i, next := first, int32(0); i != 0; i = next {
 		n := &t.nodes[i]
 		next = n.next
 		switch {
 		case n.kind == Text && n.flags&blank == 0:
-			return 0, 0, ErrOutside
+			return 0, 0, "", ErrOutside
 		case n.kind == Text:
 			if raw := t.text[n.start:n.end]; isBlank(raw) {
 				gap += raw
@@ -462,7 +471,7 @@ func (t *Tree) besideRoot(first int32, root bool) (from, to int32, err error) {
 		n.next, to = 0, i
 	}
 	if root && elements != 1 || !root && elements > 0 {
-		return 0, 0, fmt.Errorf("found %d elements in its place or beside it: %w", elements, ErrRoot)
+		return 0, 0, "", fmt.Errorf("found %d elements in its place or beside it: %w", elements, ErrRoot)
 	}
-	return from, to, nil
+	return from, to, gap, nil
 }
