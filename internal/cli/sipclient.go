@@ -51,9 +51,9 @@ func sipFailure(doing string, err error) error {
 	case errors.Is(err, event.ErrNoNotify):
 		return kit.Fail(kit.ExitTimeout, doing, err, "the server accepted the subscription and said nothing more; look with -s")
 	case errors.Is(err, stack.ErrTimeout), errors.Is(err, context.DeadlineExceeded):
-		return kit.Fail(kit.ExitTimeout, doing, "no answer", "is the server running, and is the account's proxy right? imp account show")
+		return kit.Fail(kit.ExitTimeout, doing, "no answer", "is the server running, and is the proxy right? It is that of --proxy, else of the account (imp account show)")
 	case errors.Is(err, stack.ErrTransport):
-		return kit.Fail(kit.ExitNetwork, doing, err, "is the server running, and is the account's proxy right? imp account show")
+		return kit.Fail(kit.ExitNetwork, doing, err, "is the server running, and is the proxy right? It is that of --proxy, else of the account (imp account show)")
 	}
 	return kit.Fail(0, doing, err, "")
 }
