@@ -25,6 +25,7 @@ const (
 	RuleID               = "id-ncname"
 	RuleDuplicateID      = "duplicate-id"
 	RuleRoot             = "wrong-root"
+	RuleNamespace        = "wrong-namespace"
 	RuleEntity           = "entity-reference"
 )
 
@@ -61,6 +62,25 @@ func (g *Grammar) run(t *tree.Tree, lint bool) []Problem {
 	return c.problems()
 }
 
+// Misplaced returns the problem of a root element that has the name of a document type's root and is in another namespace.
+func Misplaced(root tree.Node) (Problem, bool) {
+	text, ok := misplaced(root)
+	line, col := root.Position()
+	return Problem{line, col, RuleNamespace, text}, ok
+}
+
+func misplaced(root tree.Node) (string, bool) {
+	t, ok := named(root.Local())
+	if !ok || t.Space == root.Space() {
+		return "", false
+	}
+	in := "in no namespace"
+	if root.Space() != "" {
+		in = "in namespace " + root.Space()
+	}
+	return "found <" + root.Name() + "> " + in + ", expected namespace " + t.Space, true
+}
+
 // checker is one run over a document. Checkers are used again.
 type checker struct {
 	t     *tree.Tree
@@ -87,6 +107,9 @@ type idUse struct {
 
 func (c *checker) release() {
 	clear(c.ids)
+	if cap(c.ids) > 1<<10 {
+		c.ids = nil
+	}
 	*c = checker{found: c.found[:0], ids: c.ids[:0]}
 	checkers.Put(c)
 }
@@ -129,7 +152,7 @@ func (c *checker) root(n tree.Node) {
 }
 
 // fragment checks an element that only stands within documents. Where several patterns have its name, the one that fits
-// best is meant.
+// best is meant: with the fewest problems, and the first of them far behind.
 func (c *checker) fragment(n tree.Node, space, local string) {
 	var best []finding
 	tried := false
@@ -139,7 +162,7 @@ func (c *checker) fragment(n tree.Node, space, local string) {
 		}
 		c.found, c.ids, c.byID = c.found[:0], c.ids[:0], nil
 		c.element(n, e)
-		if !tried || len(c.found) < len(best) {
+		if !tried || len(c.found) < len(best) || len(c.found) == len(best) && c.found[0].offset > best[0].offset {
 			best, tried = slices.Clone(c.found), true
 		}
 		if len(best) == 0 {
@@ -147,9 +170,14 @@ func (c *checker) fragment(n tree.Node, space, local string) {
 		}
 	}
 	c.found = append(c.found[:0], best...)
-	if !tried {
-		c.at(n, RuleElement, "found "+c.name(n)+", namespace "+space+" has no such element")
+	if tried {
+		return
 	}
+	if p, ok := misplaced(n); ok {
+		c.at(n, RuleNamespace, p)
+		return
+	}
+	c.at(n, RuleElement, "found "+c.name(n)+", namespace "+space+" has no such element")
 }
 
 // element checks an element with all that is in it.
@@ -166,7 +194,7 @@ func (c *checker) element(n tree.Node, e *element) {
 		return
 	}
 	s, wrong := e.start, false
-	for k := n.FirstChild(); k.Valid(); k = k.NextSibling() {
+	for k := n.FirstChild(); k.Valid() && !c.full(); k = k.NextSibling() {
 		switch k.Kind() {
 		case tree.Text:
 			if e.kind == contentElements && !k.Blank() && !c.lint {
@@ -182,10 +210,13 @@ func (c *checker) element(n tree.Node, e *element) {
 			if next != nil {
 				s = next.to
 				c.element(k, c.open(next.el, space, local))
+				if c.lint && next.el.open {
+					c.lintOpen(k, next.el)
+				}
 			}
 		}
 	}
-	if !s.nullable && !wrong && !c.lint {
+	if !s.nullable && !wrong && !c.lint && !c.full() {
 		c.at(n, RuleMissingElement, c.name(n)+" ends too early, expected "+c.expected(n, s))
 	}
 }
@@ -218,7 +249,7 @@ func (c *checker) known(space string) *schema {
 // child if what is missing before it were there. It is nil when there is none; the child then is left out.
 func (c *checker) unexpected(n, k tree.Node, e *element, s *state) *step {
 	if !c.lint {
-		c.at(k, RuleElement, c.found1(n, k, e, s))
+		c.at(k, RuleElement, c.unfit(n, k, e, s))
 	}
 	space, local := k.Space(), k.Local()
 	seen := []*state{s}

@@ -42,6 +42,7 @@ var xsdDatatypes = []*datatype{
 }
 
 var impDatatypes = []*datatype{
+	{name: "qvalue", what: "a number from 0 to 1 with at most three decimals", collapse: true, valid: validQvalue},
 	{name: "selector", what: "a selector of RFC 5261, section 8", valid: func(s string) bool { return patchSelector(s) != selector.None }},
 	{name: "add-selector", what: "a selector of RFC 5261, section 8, of an element, text, comment or processing instruction", valid: func(s string) bool {
 		k := patchSelector(s)
@@ -86,6 +87,18 @@ func patchSelector(s string) selector.Kind {
 }
 
 func validBoolean(s string) bool { return s == "true" || s == "false" || s == "1" || s == "0" }
+
+// validQvalue is the type of a contact's priority (RFC 3863, section 4.1.5).
+func validQvalue(s string) bool {
+	whole, decimals, dot := strings.Cut(s, ".")
+	switch {
+	case whole != "0" && whole != "1" || len(decimals) > 3 || !dot && decimals != "":
+		return false
+	case whole == "1":
+		return strings.Trim(decimals, "0") == ""
+	}
+	return decimals == "" || digits(decimals)
+}
 
 func digits(s string) bool {
 	for i := 0; i < len(s); i++ {

@@ -6,7 +6,8 @@
 //   - element, attribute, text, empty, mixed, list, references, groups with commas, choices, interleave, ? * +; definitions
 //     with = |= &=; include with definitions that replace others; external;
 //   - data types string, token and those of XML Schema that the RFCs use, with pattern, minInclusive, maxInclusive, length,
-//     minLength and maxLength; values; urn:imp:datatypes has the selectors of RFC 5261;
+//     minLength and maxLength; values; urn:imp:datatypes has the selectors of RFC 5261 and the
+//     priorities of RFC 3863;
 //   - name classes: names, choices of names, *, prefix:*, and either of the two without others.
 //
 // To stay simple to read and to run it asks for more than RELAX NG does: an attribute is required or optional on its own,
@@ -164,8 +165,8 @@ func (t *Type) grammar() *Grammar {
 // Types returns the document types, by name.
 func Types() []Type { return slices.Clone(types) }
 
-// Named returns the type whose root has this local name, whatever its namespace is.
-func Named(local string) (Type, bool) {
+// named returns the type whose root has this local name, whatever its namespace is.
+func named(local string) (Type, bool) {
 	for _, t := range types {
 		if t.Root == local {
 			return t, true

@@ -32,12 +32,8 @@ func quote(value string) string {
 
 func place(line, col int) string { return fmt.Sprintf("%d:%d", line, col) }
 
-// wanted is how an element that is allowed below n would be written there.
-func (c *checker) wanted(n tree.Node, e *element) string {
-	if e.open {
-		return "an element of another namespace"
-	}
-	name := e.names[0]
+// wanted is how an element of this name would be written below n.
+func (c *checker) wanted(n tree.Node, name expanded) string {
 	if name.space == n.Space() {
 		if p := n.Prefix(); p != "" {
 			return "<" + p + ":" + name.local + ">"
@@ -53,14 +49,19 @@ func (c *checker) wanted(n tree.Node, e *element) string {
 		}
 		return "<" + prefix + name.local + ">"
 	}
-	return "<" + name.local + "> of namespace " + name.space
+	return "<" + name.local + "> of namespace " + spaceName(name.space)
 }
 
 // expected lists what may come next in n.
 func (c *checker) expected(n tree.Node, s *state) string {
 	var parts []string
 	for _, st := range s.steps {
-		parts = append(parts, c.wanted(n, st.el))
+		if st.el.open {
+			parts = append(parts, "an element of another namespace")
+		}
+		for _, name := range st.el.names {
+			parts = append(parts, c.wanted(n, name))
+		}
 	}
 	if s.nullable {
 		parts = append(parts, "the end of "+c.name(n))
@@ -68,24 +69,75 @@ func (c *checker) expected(n tree.Node, s *state) string {
 	return orList(parts)
 }
 
-// found1 tells of a child that may not come next.
-func (c *checker) found1(n, k tree.Node, e *element, s *state) string {
+// unfit tells of a child k of n that may not come next.
+func (c *checker) unfit(n, k tree.Node, e *element, s *state) string {
 	found := "found " + c.name(k) + " in " + c.name(n)
 	space, local := k.Space(), k.Local()
-	for _, child := range e.children {
-		if child.open {
-			continue
-		}
-		for _, name := range child.names {
-			if name.local == local && name.space != space {
-				return found + ", which is in namespace " + spaceName(space) + "; expected " + c.wanted(n, child) + " of namespace " + spaceName(name.space)
-			}
-		}
-	}
 	if len(e.children) == 0 {
 		return found + ", expected no element"
 	}
-	return found + ", expected " + c.expected(n, s)
+	listed := false
+	for _, child := range e.children {
+		for _, name := range child.names {
+			if name.local == local && name.space != space {
+				return found + ", which is in namespace " + spaceName(space) + "; expected " + c.wanted(n, name) + " of namespace " + spaceName(name.space)
+			}
+			listed = listed || name.local == local
+		}
+	}
+	before := k.PrevSibling()
+	for before.Valid() && before.Kind() != tree.Element {
+		before = before.PrevSibling()
+	}
+	if before.Valid() {
+		found += " behind " + c.name(before)
+	}
+	found += ", expected " + c.expected(n, s)
+	if near := nearest(e, space, local); near.local != "" && !listed {
+		found += "; did you mean " + c.wanted(n, near) + "?"
+	}
+	return found
+}
+
+// nearest returns the name of a child that differs little from local, none when there is no such child.
+func nearest(e *element, space, local string) (best expanded) {
+	least := 1 + len(local)/4
+	for _, child := range e.children {
+		for _, name := range child.names {
+			if name.space != space {
+				continue
+			}
+			if d := edits(name.local, local); d <= least {
+				best, least = name, d-1
+			}
+		}
+	}
+	return best
+}
+
+// edits is how many characters have to be inserted, removed or replaced to make b of a. Long names are not looked at.
+func edits(a, b string) int {
+	const longest = 40
+	if len(a) > longest || len(b) > longest {
+		return longest
+	}
+	var row [longest + 1]int
+	for j := range len(b) + 1 {
+		row[j] = j
+	}
+	for i := range len(a) {
+		corner := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := corner
+			if a[i] != b[j] {
+				cost++
+			}
+			corner = row[j+1]
+			row[j+1] = min(cost, row[j]+1, corner+1)
+		}
+	}
+	return row[len(b)]
 }
 
 func spaceName(space string) string {

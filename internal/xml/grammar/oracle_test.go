@@ -52,6 +52,7 @@ var repairs = []repair{
 	{"prescaps.xsd", `<xs:element name="higherhan" type="tns:higherthantype"
     minOccurs="0" maxOccurs="unbounded"/>`, `<xs:choice minOccurs="0" maxOccurs="unbounded"><xs:element name="higherhan" type="tns:higherthantype"/>
     <xs:element name="higherthan" type="tns:higherthantype"/></xs:choice>`, "higherthan is what the text of RFC 5196 says; the misprint is taken too"},
+	{"rpid.xsd", `<xs:element name="meal"`, `<xs:element name="lunch" type="empty"/><xs:element name="meal"`, "lunch is in section 3.2 of RFC 4480, its schema forgets it"},
 	{"imdn.rng", `</attribute>
                 <ref name="any"/>`, `</attribute>
                 <text/><ref name="any"/>`, "extension elements hold text, as the comment in the schema of RFC 5438 has it"},

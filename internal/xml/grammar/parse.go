@@ -24,7 +24,7 @@ const maxInclude = 8
 
 const (
 	xsdTypes = "http://www.w3.org/2001/XMLSchema-datatypes"
-	impTypes = "urn:imp:datatypes" // types that RFC 5261 defines by a grammar of its own
+	impTypes = "urn:imp:datatypes" // types that RFC 5261 and RFC 3863 define by grammars of their own
 	xmlSpace = "http://www.w3.org/XML/1998/namespace"
 )
 

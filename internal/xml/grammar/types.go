@@ -2,7 +2,7 @@ package grammar
 
 // types are the document types, by name.
 var types = []Type{
-	{"common-policy", spaceCommonPolicy, "ruleset", "RFC 4745, RFC 5025"},
+	{"common-policy", spaceCommonPolicy, "ruleset", "RFC 4745"},
 	{"conference-info", "urn:ietf:params:xml:ns:conference-info", "conference-info", "RFC 4575"},
 	{"imdn", "urn:ietf:params:xml:ns:imdn", "imdn", "RFC 5438"},
 	{"iscomposing", "urn:ietf:params:xml:ns:im-iscomposing", "isComposing", "RFC 3994"},
@@ -10,6 +10,7 @@ var types = []Type{
 	{"pidf", spacePIDF, "presence", "RFC 3863"},
 	{"pidf-diff", spacePIDFDiff, "pidf-diff", "RFC 5262"},
 	{"pidf-full", spacePIDFDiff, "pidf-full", "RFC 5262"},
+	{"pres-rules", spaceCommonPolicy, "ruleset", "RFC 5025"},
 	{"resource-lists", spaceLists, "resource-lists", "RFC 4826"},
 	{"rlmi", "urn:ietf:params:xml:ns:rlmi", "list", "RFC 4662"},
 	{"rls-services", "urn:ietf:params:xml:ns:rls-services", "rls-services", "RFC 4826"},
