@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	_ "embed"
 	"encoding/json"
 	"fmt"
@@ -176,7 +177,7 @@ func (o *specsOptions) table(list []spec) error {
 		e := o.event(s)
 		by := strings.Join(e.Commands, ", ")
 		if by == "" {
-			by = "-"
+			by = cmp.Or(e.Why, "-")
 		}
 		rows = append(rows, []string{strings.Join(s.Documents, ", "), tested(s.Tables), shorten(s.For, 40), by})
 	}

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"encoding/json"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -37,11 +36,8 @@ func TestSpecsKnowEveryDocument(t *testing.T) {
 	}
 }
 
-// TestSpecsNameWhatExists checks the table of what is built against the tree; it holds when every command is there, so it runs in long campaigns only.
+// TestSpecsNameWhatExists checks the table of what is built against the tree.
 func TestSpecsNameWhatExists(t *testing.T) {
-	if os.Getenv("IMP_LONG") == "" {
-		t.Skip("IMP_LONG is not set")
-	}
 	_, root := tree()
 	for d, b := range built {
 		for _, c := range b.commands {
