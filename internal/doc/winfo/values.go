@@ -45,8 +45,8 @@ func appendAttribute(dst []byte, name, value string) []byte {
 	return append(tree.AppendValue(dst, legal(value), '"'), '"')
 }
 
-// fixURI escapes what cannot stand where an xs:anyURI is wanted: white space, a percent sign without two hexadecimal digits, a second fragment, and a
-// colon in the first segment that ends no scheme (RFC 3986 section 4.2). Brackets stay, as a host may need them.
+// fixURI escapes what cannot stand where an xs:anyURI is wanted: white space, a percent sign without two hexadecimal digits, a second fragment, a colon
+// in the first segment that ends no scheme, and brackets that are not those of an IPv6 address (RFC 3986 sections 3.2.2 and 4.2).
 func fixURI(s string) string {
 	const hex = "0123456789ABCDEF"
 	s = legal(trim(s))
@@ -59,9 +59,14 @@ func fixURI(s string) string {
 	}
 	var b strings.Builder
 	fragment := false
-	for i := range len(s) {
+	for i := 0; i < len(s); i++ {
 		c := s[i]
-		if c <= ' ' || c == 0x7F || c == '#' && fragment || c == ':' && i < first || c == '%' && !escape(s[i:]) {
+		if n := literal(s[i:]); n > 0 {
+			b.WriteString(s[i : i+n])
+			i += n - 1
+			continue
+		}
+		if c <= ' ' || c == '[' || c == ']' || c == 0x7F || c == '#' && fragment || c == ':' && i < first || c == '%' && !escape(s[i:]) {
 			b.Write([]byte{'%', hex[c>>4], hex[c&15]})
 			continue
 		}
@@ -69,6 +74,18 @@ func fixURI(s string) string {
 		b.WriteByte(c)
 	}
 	return b.String()
+}
+
+// literal returns the length of the IPv6 address in brackets that s begins with, 0 when there is none.
+func literal(s string) int {
+	if s[0] != '[' {
+		return 0
+	}
+	end := 1 + len(s[1:]) - len(strings.TrimLeft(s[1:], hexDigits+":."))
+	if end > 2 && end < len(s) && s[end] == ']' {
+		return end + 1
+	}
+	return 0
 }
 
 func isScheme(s string) bool {

@@ -99,7 +99,7 @@ func TestExamples(t *testing.T) {
 
 // random makes a document of values that are hard to write.
 func random(r *rand.Rand) *Document {
-	texts := []string{"", "a", "a b", "%", "%4", "%41", "a#b#c", "sip:a@b;x=y?z=%20", "1:2", "ü\u0001\xff", "<&>\"'", "\r\n\t", "\uFFFE", "en", "en-", "x-1-2"}
+	texts := []string{"", "a", "a b", "%", "%4", "%41", "a#b#c", "sip:a@b;x=y?z=%20", "1:2", "ü\u0001\xff", "<&>\"'", "]]>", "a[b", "\r\n\t", "\uFFFE", "en", "en-", "x-1-2"}
 	text := func() string { return texts[r.IntN(len(texts))] }
 	d := &Document{Version: r.Uint32(), Full: r.IntN(2) == 0}
 	for range r.IntN(4) {
