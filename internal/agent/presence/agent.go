@@ -13,6 +13,7 @@ import (
 
 	"imp/internal/sip/event"
 	"imp/internal/sip/header"
+	"imp/internal/sip/identity"
 	"imp/internal/sip/stack"
 )
 
@@ -21,14 +22,20 @@ type Config struct {
 	AOR     header.Address // From
 	Proxy   stack.Target   // first hop; zero: found from each target
 	Product string         // User-Agent
-	Trace   func(stack.Record)
-	Log     *slog.Logger
+	// Credentials gives user name and password for a realm, when a challenge asks
+	// for them; nil takes challenges as refusals.
+	Credentials func(realm string) (user, password string, err error)
+	Unproven    func(error) // told when a server does not prove that it knows the password; may be nil
+	Trace       func(stack.Record)
+	Log         *slog.Logger
 }
 
 // Agent is a user agent. Close it.
 type Agent struct {
 	cfg        Config
 	stack      *stack.Stack
+	wire       event.Wire // the stack, with credentials if there are any
+	auth       event.Authenticator
 	subscriber *event.Subscriber
 	user       string // of the Contact
 }
@@ -42,7 +49,12 @@ func Start(ctx context.Context, cfg Config) (*Agent, error) {
 	}
 	a := &Agent{cfg: cfg, user: uri.User}
 	a.stack = stack.New(stack.Config{Log: cfg.Log, Product: cfg.Product, Trace: cfg.Trace})
-	a.subscriber = event.NewSubscriber(event.SubscriberConfig{Wire: a.stack, Log: cfg.Log})
+	a.wire = a.stack
+	if cfg.Credentials != nil {
+		c := identity.NewClient(identity.ClientConfig{Wire: a.stack, Credentials: cfg.Credentials, Unproven: cfg.Unproven})
+		a.wire, a.auth = c, c.Answer
+	}
+	a.subscriber = event.NewSubscriber(event.SubscriberConfig{Wire: a.wire, Authenticate: a.auth, Log: cfg.Log})
 	a.stack.Handle("NOTIFY", a.subscriber.Notify)
 	host := localHost(ctx, cfg.Proxy.Addr)
 	endpoints := []stack.Endpoint{{Transport: "udp", Addr: host}, {Transport: "tcp", Addr: host}}
@@ -118,7 +130,7 @@ func (a *Agent) Subscribe(ctx context.Context, o event.SubscribeOptions) (*event
 
 // Publisher makes a publisher of this user for a presentity.
 func (a *Agent) Publisher(o PublishOptions) (*event.Publisher, error) {
-	return event.NewPublisher(event.PublisherConfig{Wire: a.stack, Resource: o.Presentity, From: a.cfg.AOR, Event: o.Event,
+	return event.NewPublisher(event.PublisherConfig{Wire: a.wire, Authenticate: a.auth, Resource: o.Presentity, From: a.cfg.AOR, Event: o.Event,
 		Expires: o.Expires, Tag: o.Tag, Route: event.Route{Hop: a.cfg.Proxy}})
 }
 

@@ -44,6 +44,12 @@ type Config struct {
 	Store     store.KV
 	Directory *Directory
 	Policy    Policy // "" is Allow
+	// Identify gives who sent a request, or the response that refuses it; nil
+	// believes From.
+	Identify func(r *stack.Request) (aor string, refusal *stack.Response)
+	// Authorize tells whether a publisher may publish for a presentity; nil lets
+	// everybody.
+	Authorize func(publisher, presentity string) bool
 	// MinInterval is the least time between two NOTIFYs of one subscription;
 	// negative means that of the package, 5 s (RFC 3856 section 6.10).
 	MinInterval time.Duration
@@ -75,13 +81,14 @@ func New(cfg Config) *Agent {
 	a := &Agent{cfg: cfg}
 	a.presentities.byKey = map[string]*presentity{}
 	a.presentities.lapsed = func(name string) { a.notifier.Changed(a.Name(), name) }
-	notifier := event.NotifierConfig{Wire: cfg.Stack, Resources: cfg.Directory, Contact: a.contact, Log: cfg.Log}
+	notifier := event.NotifierConfig{Wire: cfg.Stack, Resources: cfg.Directory, Contact: a.contact,
+		Identify: cfg.Identify, Log: cfg.Log}
 	if cfg.MinInterval >= 0 { // zero is an interval too: no pacing
 		notifier.MinInterval = &cfg.MinInterval
 	}
 	a.notifier = event.NewNotifier(notifier, a)
 	a.compositor = event.NewCompositor(event.CompositorConfig{Store: cfg.Store, Resources: cfg.Directory,
-		AllowEvents: a.notifier.Packages(), Log: cfg.Log}, a)
+		Identify: cfg.Identify, Authorize: cfg.Authorize, AllowEvents: a.notifier.Packages(), Log: cfg.Log}, a)
 	a.compositor.OnChange(a.Name(), a.changed)
 	cfg.Stack.Handle("SUBSCRIBE", a.notifier.Subscribe)
 	cfg.Stack.Handle("PUBLISH", a.compositor.Publish)

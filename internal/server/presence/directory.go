@@ -21,30 +21,41 @@ type Directory struct {
 	Own func(hostport string) bool
 }
 
-// Resource maps sip, sips and pres URIs of a user to one name, his SIP address
-// of record (RFC 3856 section 5). A URI with an address of this server as host
-// stands for the user of the first domain.
+// Resource maps sip, sips and pres URIs of a user to one name, his address of
+// record; it is not ok for a user who does not exist.
 func (d *Directory) Resource(u header.URI) (string, bool) {
-	switch u.Scheme {
-	case "sip", "sips", "pres":
-	default:
-		return "", false
-	}
-	if u.User == "" {
-		return "", false
-	}
-	domain := strings.ToLower(u.Host)
-	if !d.serves(domain) {
-		if len(d.Domains) == 0 || d.Own == nil || !d.Own(hostPort(u)) {
-			return "", false
-		}
-		domain = d.Domains[0]
-	}
-	name := header.URI{Scheme: "sip", User: u.User, Host: domain}.AOR()
-	if d.Known != nil && !d.Known(u.User, domain) {
+	name, domain, ok := d.address(u)
+	if !ok || d.Known != nil && !d.Known(u.User, domain) {
 		return "", false
 	}
 	return name, true
+}
+
+// AOR is the SIP address of record that a sip, sips or pres URI stands for (RFC
+// 3856 section 5), whether there is such a user or not. A URI with an address of
+// this server as host stands for the user of the first domain.
+func (d *Directory) AOR(u header.URI) (string, bool) {
+	name, _, ok := d.address(u)
+	return name, ok
+}
+
+func (d *Directory) address(u header.URI) (name, domain string, ok bool) {
+	switch u.Scheme {
+	case "sip", "sips", "pres":
+	default:
+		return "", "", false
+	}
+	if u.User == "" {
+		return "", "", false
+	}
+	domain = strings.ToLower(u.Host)
+	if !d.serves(domain) {
+		if len(d.Domains) == 0 || d.Own == nil || !d.Own(hostPort(u)) {
+			return "", "", false
+		}
+		domain = d.Domains[0]
+	}
+	return header.URI{Scheme: "sip", User: u.User, Host: domain}.AOR(), domain, true
 }
 
 func (d *Directory) serves(domain string) bool {

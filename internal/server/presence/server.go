@@ -10,6 +10,8 @@ import (
 	"sync"
 	"time"
 
+	"imp/internal/auth/digest"
+	"imp/internal/sip/identity"
 	"imp/internal/sip/stack"
 	"imp/internal/store"
 )
@@ -20,12 +22,24 @@ type ServerConfig struct {
 	Listen  []stack.Endpoint
 	Store   store.KV // closed by its owner
 	Domains []string // none: every domain is served
+	Auth    *Auth    // nil: everybody is who he says
 	// Known tells whether a user of a domain exists; nil: every user does.
 	Known                  func(user, domain string) bool
 	Policy                 Policy
 	MinInterval            time.Duration // as in Config
 	MinExpires, MaxExpires time.Duration // as in Config
 	Log                    *slog.Logger
+}
+
+// Auth is whom a server lets in: users who authenticate by digest, and who act
+// as the user of their name only.
+type Auth struct {
+	Realm      string
+	Users      digest.Users
+	Algorithms []digest.Algorithm // offered, the preferred one first; nil: SHA-256, MD5
+	NoLegacy   bool               // refuse the form of RFC 2069
+	// PublishForAll lets each of them publish for every presentity.
+	PublishForAll bool
 }
 
 // Server is a presence agent with a stack of its own.
@@ -44,9 +58,13 @@ func Serve(ctx context.Context, cfg ServerConfig) (*Server, error) {
 	for i, d := range cfg.Domains {
 		domains[i] = strings.ToLower(d)
 	}
-	s.agent = New(Config{Stack: s.stack, Store: cfg.Store, Policy: cfg.Policy, MinInterval: cfg.MinInterval,
+	agent := Config{Stack: s.stack, Store: cfg.Store, Policy: cfg.Policy, MinInterval: cfg.MinInterval,
 		MinExpires: cfg.MinExpires, MaxExpires: cfg.MaxExpires, Log: cfg.Log,
-		Directory: &Directory{Domains: domains, Known: cfg.Known, Own: s.own}})
+		Directory: &Directory{Domains: domains, Known: cfg.Known, Own: s.own}}
+	if err := cfg.Auth.apply(&agent); err != nil {
+		return nil, err
+	}
+	s.agent = New(agent)
 	running, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	s.cancel = cancel
 	ready := make(chan struct{})
@@ -66,6 +84,23 @@ func Serve(ctx context.Context, cfg ServerConfig) (*Server, error) {
 		return nil, err
 	}
 	return s, nil
+}
+
+// apply puts a guard before the agent.
+func (a *Auth) apply(cfg *Config) error {
+	if a == nil {
+		return nil
+	}
+	guard, err := identity.NewGuard(identity.GuardConfig{Realm: a.Realm, Users: a.Users, Algorithms: a.Algorithms,
+		NoLegacy: a.NoLegacy, AOR: cfg.Directory.AOR, Log: cfg.Log})
+	if err != nil {
+		return err
+	}
+	cfg.Identify = guard.Identify
+	if !a.PublishForAll {
+		cfg.Authorize = func(publisher, presentity string) bool { return publisher == presentity }
+	}
+	return nil
 }
 
 // Addrs are the endpoints with their real ports.

@@ -20,20 +20,20 @@ func (p *Publisher) exchange(op Operation, d Doc) (Published, error) {
 	if op == OpRemove {
 		asked = 0
 	}
-	res, err := p.send(p.request(op, d, asked))
+	res, cause, err := p.send(p.request(op, d, asked))
 	if err != nil {
 		p.unsure(d)
 		return Published{}, err
 	}
 	if raised, ok := raisedExpires(res, asked); ok && op != OpRemove {
 		p.asked, asked = raised, raised
-		if res, err = p.send(p.request(op, d, asked)); err != nil {
+		if res, cause, err = p.send(p.request(op, d, asked)); err != nil {
 			p.unsure(d)
 			return Published{}, err
 		}
 	}
 	if !res.IsSuccess() {
-		return Published{}, p.refused(res)
+		return Published{}, p.refused(res, cause)
 	}
 	return p.accepted(res, op, d, asked)
 }
@@ -51,9 +51,10 @@ func (p *Publisher) request(op Operation, d Doc, asked time.Duration) *stack.Out
 	return p.chain.request(appendField(fields, "Content-Type", d.Type), d.Body)
 }
 
-// send waits for the final response, and answers challenges on the way. No
-// route set is made of what comes (RFC 3903 section 4).
-func (p *Publisher) send(o *stack.Outgoing) (*sip.Response, error) {
+// send waits for the final response, and answers challenges on the way; cause
+// is why it did not answer the last one. No route set is made of what comes
+// (RFC 3903 section 4).
+func (p *Publisher) send(o *stack.Outgoing) (res *sip.Response, cause, err error) {
 	type result struct {
 		res *sip.Response
 		err error
@@ -63,20 +64,20 @@ func (p *Publisher) send(o *stack.Outgoing) (*sip.Response, error) {
 		p.cfg.Wire.Send(o, func(res *sip.Response, err error) { done <- result{res, err} })
 		r := <-done
 		if r.err != nil {
-			return nil, r.err
+			return nil, nil, r.err
 		}
-		retry := p.cfg.Authenticate.challenged(r.res, o)
-		if retry == nil || tries == maxChallenges {
-			return r.res, nil
+		re := p.cfg.Authenticate.react(r.res, o)
+		if re.retry == nil || tries == maxChallenges {
+			return r.res, re.cause, nil
 		}
-		o = p.chain.repeat(retry)
+		o = p.chain.repeat(re.retry)
 	}
 }
 
 // refused takes over a final response other than 2xx: a 412 discards the tag
 // (RFC 3903 section 5), a 503 may say when to try again (section 9).
-func (p *Publisher) refused(res *sip.Response) error {
-	err := refusal(res)
+func (p *Publisher) refused(res *sip.Response, cause error) error {
+	err := refusal(res).because(cause)
 	switch res.StatusCode {
 	case 412:
 		p.set("", nil, time.Time{})

@@ -449,7 +449,11 @@ func TestPublisherAuthenticates(t *testing.T) {
 			t.Fatalf("not the same request:\n%s", again.Request)
 		}
 		again.answer(407, "")
-		expectStatus(t, p.failed(), 407)
+		err := p.failed()
+		expectStatus(t, err, 407)
+		if !errors.Is(err, errNoChallenge) {
+			t.Fatalf("%v does not tell why the challenge was not answered", err)
+		}
 		r.wire.silent()
 	})
 }

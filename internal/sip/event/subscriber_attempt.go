@@ -68,7 +68,7 @@ func (a *attempt) transmit(o *stack.Outgoing) {
 }
 
 // answered handles the final response (RFC 6665 section 4.1.2.1).
-func (a *attempt) answered(res *sip.Response, err error, retry *stack.Outgoing) {
+func (a *attempt) answered(res *sip.Response, err error, re reaction) {
 	if a.closed {
 		return
 	}
@@ -83,13 +83,13 @@ func (a *attempt) answered(res *sip.Response, err error, retry *stack.Outgoing) 
 		a.accepted(res)
 	case len(a.usages) > 0:
 		a.contradicted(res)
-	case retry != nil && a.challenges < maxChallenges:
+	case re.retry != nil && a.challenges < maxChallenges:
 		a.challenges++
-		a.transmit(a.chain.repeat(retry))
+		a.transmit(a.chain.repeat(re.retry))
 	case a.raise(res):
 		a.subscribe()
 	default:
-		a.s.failed(refusal(res))
+		a.s.failed(refusal(res).because(re.cause))
 	}
 }
 
@@ -139,7 +139,7 @@ func (a *attempt) silent(res *sip.Response) {
 func (a *attempt) contradicted(res *sip.Response) {
 	for _, u := range a.usages {
 		if !u.ended {
-			u.refused(res)
+			u.refused(res, nil)
 		}
 		if a.closed {
 			return

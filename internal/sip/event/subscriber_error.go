@@ -18,6 +18,9 @@ type ResponseError struct {
 	Phrase  string
 	Warning string        // texts of the Warning fields, "" without
 	Fields  []stack.Field // the fields that say what is wrong or what would be right, under their long names
+	// Cause is why a 401 or 407 was not answered with credentials; nil when
+	// nobody was there to do so.
+	Cause error
 }
 
 // Error gives status, phrase and warnings.
@@ -30,6 +33,15 @@ func (e *ResponseError) Error() string {
 		s += " (" + e.Warning + ")"
 	}
 	return s
+}
+
+// Unwrap gives the Cause.
+func (e *ResponseError) Unwrap() error { return e.Cause }
+
+// because sets the Cause.
+func (e *ResponseError) because(cause error) *ResponseError {
+	e.Cause = cause
+	return e
 }
 
 // Field is the value of the first field called name, "" without.

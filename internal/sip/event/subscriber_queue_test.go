@@ -2,6 +2,7 @@ package event_test
 
 import (
 	"context"
+	"errors"
 	"io"
 	"testing"
 	"time"
@@ -118,11 +119,16 @@ func TestSubscriberNext(t *testing.T) {
 }
 
 // credentials answers challenges of one realm, once.
-func credentials(res *sip.Response, o *stack.Outgoing) (*stack.Outgoing, bool) {
+func credentials(res *sip.Response, o *stack.Outgoing) (*stack.Outgoing, error) {
+	if res.GetHeader("WWW-Authenticate") == nil {
+		return nil, errNoChallenge
+	}
 	retry := *o
 	retry.Head = append(append([]byte(nil), o.Head...), "Authorization: Digest realm=\"r\"\r\n"...)
-	return &retry, res.GetHeader("WWW-Authenticate") != nil
+	return &retry, nil
 }
+
+var errNoChallenge = errors.New("no challenge to answer")
 
 func TestSubscriberAuthenticates(t *testing.T) {
 	run := func(t *testing.T, f func(*testing.T, *subscriberRig)) {

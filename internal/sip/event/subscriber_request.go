@@ -15,25 +15,39 @@ import (
 )
 
 // Authenticator answers a challenge: res is a 401 or 407 to o. It returns o
-// with credentials added, or false when it has none to try. o itself must not
-// be changed, and the CSeq of what is returned is raised by the caller. It
-// runs on a goroutine of the stack and must not block.
-type Authenticator func(res *sip.Response, o *stack.Outgoing) (retry *stack.Outgoing, ok bool)
+// with credentials added, or why it has none to try, which becomes the Cause of
+// the ResponseError. o itself must not be changed, and the CSeq of what is
+// returned is raised by the caller. It may take its time, as somebody who types
+// a password does.
+type Authenticator func(res *sip.Response, o *stack.Outgoing) (retry *stack.Outgoing, err error)
 
 // maxChallenges bounds the tries with credentials for one request: a proxy and
 // the server may challenge, each with a stale nonce once.
 const maxChallenges = 4
 
-// challenged gives the request to send again, nil when res is no challenge or
-// cannot be answered.
-func (a Authenticator) challenged(res *sip.Response, o *stack.Outgoing) *stack.Outgoing {
-	if a == nil || res == nil || res.StatusCode != sip.StatusUnauthorized && res.StatusCode != sip.StatusProxyAuthRequired {
-		return nil
+// reaction is what comes of a response: the request to send again with
+// credentials, or why a challenge is not answered. Both are nil for a response
+// that is no challenge.
+type reaction struct {
+	retry *stack.Outgoing
+	cause error
+}
+
+// asked tells whether res is a challenge that a has to look at.
+func (a Authenticator) asked(res *sip.Response) bool {
+	return a != nil && res != nil && (res.StatusCode == sip.StatusUnauthorized || res.StatusCode == sip.StatusProxyAuthRequired)
+}
+
+// react looks at the final response to o.
+func (a Authenticator) react(res *sip.Response, o *stack.Outgoing) reaction {
+	if !a.asked(res) {
+		return reaction{}
 	}
-	if retry, ok := a(res, o); ok {
-		return retry
+	retry, err := a(res, o)
+	if err != nil {
+		return reaction{cause: err}
 	}
-	return nil
+	return reaction{retry: retry}
 }
 
 // Route says how requests outside dialogs reach their target.
@@ -114,11 +128,11 @@ func (c *outside) request(fields, body []byte) *stack.Outgoing {
 // repeat is o as the next request of the chain.
 func (c *outside) repeat(o *stack.Outgoing) *stack.Outgoing {
 	c.seq++
-	return renumber(o, c.seq)
+	return Renumber(o, c.seq)
 }
 
-// renumber is o with another CSeq number.
-func renumber(o *stack.Outgoing, seq uint32) *stack.Outgoing {
+// Renumber is o with another CSeq number.
+func Renumber(o *stack.Outgoing, seq uint32) *stack.Outgoing {
 	again := *o
 	before, rest, _ := bytes.Cut(o.Head, []byte("\r\nCSeq: "))
 	_, after, _ := bytes.Cut(rest, []byte("\r\n"))

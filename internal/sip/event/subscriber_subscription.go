@@ -63,14 +63,21 @@ func (s *Subscription) unlock() {
 }
 
 // send starts a transaction once the lock is free. answered is called with
-// the lock held; retry is the request with credentials when it was challenged.
-func (s *Subscription) send(o *stack.Outgoing, answered func(res *sip.Response, err error, retry *stack.Outgoing)) {
+// the lock held; to a challenge there is a reaction. That may take time, so the
+// stack does not wait for it.
+func (s *Subscription) send(o *stack.Outgoing, answered func(res *sip.Response, err error, re reaction)) {
 	s.out = append(s.out, func() {
 		s.b.cfg.Wire.Send(o, func(res *sip.Response, err error) {
-			retry := s.b.cfg.Authenticate.challenged(res, o)
-			s.lock()
-			defer s.unlock()
-			answered(res, err, retry)
+			tell := func(re reaction) {
+				s.lock()
+				defer s.unlock()
+				answered(res, err, re)
+			}
+			if auth := s.b.cfg.Authenticate; auth.asked(res) {
+				go func() { tell(auth.react(res, o)) }()
+				return
+			}
+			tell(reaction{})
 		})
 	})
 }

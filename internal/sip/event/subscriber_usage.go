@@ -159,7 +159,7 @@ func (u *usage) refetch() {
 
 // answered handles the final response to a SUBSCRIBE in the dialog (RFC 6665
 // section 4.1.2.2).
-func (u *usage) answered(res *sip.Response, err error, retry *stack.Outgoing) {
+func (u *usage) answered(res *sip.Response, err error, re reaction) {
 	if u.ended || u.a.closed {
 		return
 	}
@@ -175,15 +175,15 @@ func (u *usage) answered(res *sip.Response, err error, retry *stack.Outgoing) {
 		u.kept(err)
 	case res.IsSuccess():
 		u.accepted(res)
-	case retry != nil && u.challenges < maxChallenges:
+	case re.retry != nil && u.challenges < maxChallenges:
 		u.challenges++
 		// The dialog counts requests as it renders them.
 		u.dialog.Request("SUBSCRIBE", nil, nil)
-		u.transmit(renumber(retry, u.dialog.LocalSeq()))
+		u.transmit(Renumber(re.retry, u.dialog.LocalSeq()))
 	case u.raise(res):
 		u.subscribe(u.asked)
 	default:
-		u.refused(res)
+		u.refused(res, re.cause)
 	}
 	u.next()
 }
@@ -233,8 +233,8 @@ func (u *usage) raise(res *sip.Response) bool {
 
 // refused handles a response that refuses a SUBSCRIBE in the dialog: some end
 // the subscription, after others it lives until it expires.
-func (u *usage) refused(res *sip.Response) {
-	err := refusal(res)
+func (u *usage) refused(res *sip.Response, cause error) {
+	err := refusal(res).because(cause)
 	// 408 is not in the list of RFC 6665 section 4.1.2.2, unlike that for NOTIFY here.
 	if res.StatusCode != sip.StatusRequestTimeout && endsSubscription(res.StatusCode) {
 		e := ending{err: err}

@@ -53,6 +53,8 @@ type Outgoing struct {
 
 	NoUDPFallback bool // a request sent over TCP for its size is not repeated over UDP when there is no connection
 	NoTCP         bool // UDP whatever the size
+
+	Attached any // what the sender keeps with the request; the stack does not look at it
 }
 
 // Send starts a non-INVITE client transaction (RFC 3261 17.1.2) and returns at once. done is called exactly once, on
