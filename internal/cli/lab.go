@@ -3,10 +3,12 @@ package cli
 import (
 	"context"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"imp/internal/auth/users"
 	"imp/internal/cli/kit"
 	"imp/internal/server/lab"
 	"imp/internal/server/presence"
@@ -26,8 +28,9 @@ func newLab(k *kit.Kit) *cobra.Command {
 		Use:   "lab [flags] [-- COMMAND…]",
 		Short: "Bring up all servers with users, for trying things out",
 		Long: `Bring up the servers of imp with the users alice, bob and carol of lab.test and
-an accounts file, all on loopback and in one temporary directory that goes away
-at the end.
+an accounts file with their passwords, made anew each time, all on loopback and in
+one temporary directory that goes away at the end. --user adds users with accounts
+of their own; with --no-auth there are no passwords.
 
 With -- COMMAND run the command with the lab's environment, end the lab when it
 ends, and return its status. In the environment are IMP_CONFIG, so that every
@@ -74,8 +77,21 @@ func (o *labOptions) run(ctx context.Context, command []string) error {
 		}
 	}
 	log := o.logger()
-	l, err := lab.Start(ctx, lab.Config{Dir: o.dir, Listen: endpoints, Policy: presence.Policy(o.policy),
-		MinInterval: o.minInterval.Std(), Stack: o.stackConfig(log), Log: log})
+	o.defaultRealm([]string{lab.Domain})
+	accounts, entries := o.people()
+	auth, source, err := o.readAuth(log, entries)
+	if err != nil {
+		return err
+	}
+	cfg := lab.Config{Dir: o.dir, Listen: endpoints, Policy: presence.Policy(o.policy),
+		MinInterval: o.minInterval.Std(), Stack: o.stackConfig(log), Log: log}
+	if auth != nil {
+		cfg.Accounts, cfg.Auth, cfg.Known = accounts, auth, known(source, auth.Realm)
+	}
+	if o.auth.file != "" { // without one a terminal that closes ends the lab
+		reloadOnHangup(ctx, log, source)
+	}
+	l, err := lab.Start(ctx, cfg)
 	if err != nil {
 		return startFailure(o.name, err)
 	}
@@ -96,6 +112,28 @@ func (o *labOptions) run(ctx context.Context, command []string) error {
 		return err
 	}
 	return o.serve(ctx, l)
+}
+
+// people are the accounts of the lab's users and of --user, and the entries that
+// let them in; of a user with a hash there is no account.
+func (o *labOptions) people() (accounts []lab.Account, entries []string) {
+	accounts = lab.NewAccounts()
+	for _, entry := range o.auth.users {
+		name, password, ok := users.Password(entry)
+		i := slices.IndexFunc(accounts, func(a lab.Account) bool { return a.Name == name })
+		switch {
+		case !ok:
+			entries = append(entries, entry)
+		case i >= 0:
+			accounts[i].Password = password
+		default:
+			accounts = append(accounts, lab.Account{Name: name, Password: password})
+		}
+	}
+	for _, a := range accounts {
+		entries = append(entries, a.Name+":"+a.Password)
+	}
+	return accounts, entries
 }
 
 // serve tells where the lab is and waits for its end.

@@ -32,14 +32,23 @@ func newPresenceServer(k *kit.Kit) *cobra.Command {
 compose what all devices of a user say into one document, and notify watchers
 (RFC 6665).
 
+Users authenticate by digest (RFC 8760): --user or --users says who may come in,
+under which address of record follows from the name: NAME is sip:NAME@DOMAIN of
+every domain served, NAME@DOMAIN of that one. Nobody else exists, nobody acts as
+somebody else, and each publishes for himself unless --publish-for all. Who fails
+more often than ten times gets short answers for a while. With --no-auth everybody
+on this machine is who he says.
+
 State is in memory, at most 1 GiB of it; beyond that publications are answered
 503. SIGTERM and Ctrl-C tell the watchers to come back later and
 end the server.`,
-		Example: `  $ imp presence-server --listen 127.0.0.1:5070
+		Example: `  $ imp presence-server --listen 127.0.0.1:5070 --no-auth
+  imp: warning: everybody on this machine can publish and watch as anybody
   presence-server ready at udp:127.0.0.1:5070 tcp:127.0.0.1:5070
   ^C
 
-  $ imp presence-server --listen 127.0.0.1:0 --domain example.com -o json
+  $ imp presence-server --listen 127.0.0.1:0 --domain example.com --user alice:secret -o json
+  imp: warning: a password in --user can be seen by other users of this machine, …
   {"event":"ready","time":"…","server":"presence-server","listen":["udp:127.0.0.1:…","tcp:127.0.0.1:…"]}
   ^C`,
 		Args: cobra.NoArgs,
@@ -70,10 +79,20 @@ func (o *presenceServerOptions) run(ctx context.Context) error {
 		}
 	}
 	log := o.logger()
+	o.defaultRealm(o.domains)
+	auth, source, err := o.readAuth(log, o.auth.users)
+	if err != nil {
+		return err
+	}
+	var exists func(user, domain string) bool
+	if auth != nil {
+		exists = known(source, auth.Realm)
+	}
+	reloadOnHangup(ctx, log, source)
 	store := memory.New()
 	defer store.Close()
 	server, err := presence.Serve(ctx, presence.ServerConfig{Stack: o.stackConfig(log), Listen: endpoints, Store: store,
-		Domains: o.domains, Policy: presence.Policy(o.policy), MinInterval: o.minInterval.Std(),
+		Domains: o.domains, Auth: auth, Known: exists, Policy: presence.Policy(o.policy), MinInterval: o.minInterval.Std(),
 		MinExpires: o.minExpires.Std(), MaxExpires: o.maxExpires.Std(), Log: log})
 	if err != nil {
 		return startFailure(o.name, err)

@@ -24,7 +24,7 @@ type serverOptions struct {
 	name      string // of the command
 	listen    []string
 	advertise string
-	noAuth    bool
+	auth      authOptions
 	logForm   string
 	logLevel  string
 }
@@ -34,13 +34,13 @@ func (o *serverOptions) flags(cmd *cobra.Command, listen string) {
 	fs := cmd.Flags()
 	fs.StringArrayVar(&o.listen, "listen", []string{listen}, "serve at `[TRANSPORT:]HOST:PORT`, repeatable; no transport: udp and tcp; port 0: any")
 	fs.StringVar(&o.advertise, "advertise", "", "tell peers `HOST[:PORT]` as the server's address")
-	fs.BoolVar(&o.noAuth, "no-auth", false, "let everybody in")
+	o.auth.flags(cmd)
 	o.logForm, o.logLevel = "text", "warn"
 	fs.Var(kit.Choice(&o.logForm, "text", "json"), "log", "form of the log on stderr")
 	fs.Var(kit.Choice(&o.logLevel, "debug", "info", "warn", "error"), "log-level", "log what is at least that grave")
 }
 
-// endpoints reads --listen. Without authentication only this machine may come.
+// endpoints reads --listen. With --no-auth only this machine may come.
 func (o *serverOptions) endpoints() ([]stack.Endpoint, error) {
 	var all []stack.Endpoint
 	for _, l := range o.listen {
@@ -49,9 +49,9 @@ func (o *serverOptions) endpoints() ([]stack.Endpoint, error) {
 			return nil, kit.Fail(kit.ExitUsage, "reading --listen "+l, err, "write it like 127.0.0.1:5060 or tcp:[::1]:5060")
 		}
 		for _, e := range eps {
-			if !loopback(e.Addr) {
+			if o.auth.none && !loopback(e.Addr) {
 				return nil, kit.Fail(kit.ExitUsage, "listening at "+e.String(),
-					"there is no authentication yet, so only this machine may connect", "use a loopback address such as 127.0.0.1:5060")
+					"with --no-auth only this machine may connect", "use a loopback address such as 127.0.0.1:5060, or leave --no-auth out")
 			}
 		}
 		all = append(all, eps...)
@@ -61,7 +61,7 @@ func (o *serverOptions) endpoints() ([]stack.Endpoint, error) {
 			return nil, kit.Fail(kit.ExitUsage, fmt.Sprintf("reading --advertise %q", o.advertise), err, "write it like sip.example.com or 192.0.2.1:5060")
 		}
 	}
-	if o.noAuth {
+	if o.auth.none {
 		o.kit.Warn("everybody on this machine can publish and watch as anybody")
 	}
 	return all, nil

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"imp/internal/agent/presence"
+	"imp/internal/auth/digest"
 	"imp/internal/cli/kit"
 	"imp/internal/sip/event"
 	"imp/internal/sip/header"
@@ -33,6 +34,7 @@ func startAgent(ctx context.Context, k *kit.Kit, acct *kit.Account) (*presence.A
 		proxy = stack.Target{}
 	}
 	a, err := presence.Start(ctx, presence.Config{AOR: header.Address{URI: self}, Proxy: proxy, Product: product,
+		Credentials: credentials(ctx, acct), Unproven: func(err error) { k.Warn("%v", err) },
 		Trace: sipTracer(k), Log: k.Log()})
 	if err != nil {
 		return nil, kit.Fail(kit.ExitNetwork, "starting a user agent for "+self, err, "")
@@ -40,10 +42,21 @@ func startAgent(ctx context.Context, k *kit.Kit, acct *kit.Account) (*presence.A
 	return a, nil
 }
 
+// credentials gives user name and password of the account to whoever asks for
+// them.
+func credentials(ctx context.Context, acct *kit.Account) func(realm string) (user, password string, err error) {
+	return func(string) (string, string, error) {
+		password, err := acct.Secret(ctx)
+		return acct.User, password, err
+	}
+}
+
 // sipFailure maps what ended a SIP request to an exit status with a hint.
 func sipFailure(doing string, err error) error {
 	var refused *event.ResponseError
 	switch {
+	case errors.As(err, &refused) && refused.Cause != nil:
+		return challengeFailure(doing, refused)
 	case errors.As(err, &refused):
 		return kit.Fail(kit.ExitRefused, doing, answerOf(refused), refusalHint(refused))
 	case errors.Is(err, event.ErrNoETag):
@@ -56,6 +69,19 @@ func sipFailure(doing string, err error) error {
 		return kit.Fail(kit.ExitNetwork, doing, err, "is the server running, and is the proxy right? It is that of --proxy, else of the account (imp account show)")
 	}
 	return kit.Fail(0, doing, err, "")
+}
+
+// challengeFailure tells why a challenge was not answered, or not well.
+func challengeFailure(doing string, e *event.ResponseError) error {
+	var own *kit.Error
+	switch {
+	case errors.As(e.Cause, &own): // there is no password
+		return kit.Fail(own.Exit, doing, own, own.Hint)
+	case errors.Is(e.Cause, digest.ErrRejected):
+		return kit.Fail(kit.ExitRefused, doing, answerOf(e),
+			"user name or password is wrong; imp account show tells the user, and --auth-user, IMP_PASSWORD and --password-file give others")
+	}
+	return kit.Fail(kit.ExitRefused, doing, fmt.Sprintf("%v: %v", answerOf(e), e.Cause), "")
 }
 
 // answerOf is a refusal as the kit's errors carry it, with what Warning says.
@@ -76,7 +102,7 @@ func refusalHint(e *event.ResponseError) string {
 		return fmt.Sprintf("the server takes these types: %s", e.Field("Accept"))
 	case e.Status == 423 && e.Field("Min-Expires") != "":
 		return fmt.Sprintf("ask for at least --expires %s", e.Field("Min-Expires"))
-	case e.Status == 503 && e.Field("Retry-After") != "":
+	case (e.Status == 503 || e.Status == 403) && e.Field("Retry-After") != "":
 		return fmt.Sprintf("try again in %s seconds", e.Field("Retry-After"))
 	}
 	return ""

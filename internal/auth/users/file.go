@@ -65,6 +65,17 @@ func (s *Source) parse(text string) (entry, error) {
 	return s.hash(name, norm.NFC.String(secret)), nil
 }
 
+// Password splits an entry into name and password. It is not ok for one with a
+// hash, and for one that New refuses.
+func Password(text string) (name, password string, ok bool) {
+	e, err := (&Source{}).parse(text)
+	if err != nil || e.ha1 != "" {
+		return "", "", false
+	}
+	_, password, _ = strings.Cut(text, ":")
+	return e.name, password, true
+}
+
 func isHash(s string) bool {
 	return (len(s) == 32 || len(s) == 64) && strings.Trim(s, "0123456789abcdefABCDEF") == ""
 }

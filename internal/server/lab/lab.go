@@ -5,14 +5,20 @@ package lab
 
 import (
 	"context"
+	"crypto/rand"
+	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
 	"imp/internal/server/presence"
+	"imp/internal/sip/identity"
 	"imp/internal/sip/stack"
 	"imp/internal/store/memory"
 )
@@ -24,8 +30,29 @@ const Domain = "lab.test"
 // Users are the lab's users.
 var Users = []string{"alice", "bob", "carol"}
 
+// Account is a user with an account in the lab's file: a name, or NAME@DOMAIN,
+// and the password; "" without authentication.
+type Account struct{ Name, Password string }
+
+// NewAccounts makes an account for each of the lab's users, with passwords that
+// nobody guesses.
+func NewAccounts() []Account {
+	accounts := make([]Account, len(Users))
+	for i, u := range Users {
+		accounts[i] = Account{u, strings.ToLower(rand.Text())}
+	}
+	return accounts
+}
+
 // Config holds what a lab is told.
 type Config struct {
+	// Accounts are those of the accounts file, the default first; nil: those of
+	// the lab's users, without passwords.
+	Accounts []Account
+	// Auth is who is let in; nil: everybody is who he says.
+	Auth *presence.Auth
+	// Known tells who exists; nil: who has an account.
+	Known       func(user, domain string) bool
 	Dir         string           // kept at the end; "" makes a temporary one, which goes
 	Listen      []stack.Endpoint // nil: udp and tcp on one port of 127.0.0.1
 	Policy      presence.Policy
@@ -40,13 +67,22 @@ type Lab struct {
 	ConfigFile string // accounts of all users, alice the default
 	StateDir   string // for XDG_STATE_HOME of commands run in the lab
 	temporary  bool
+	accounts   []Account
 	store      *memory.Store
 	presence   *presence.Server
 }
 
 // Start brings a lab up; all servers serve when it returns.
 func Start(ctx context.Context, cfg Config) (*Lab, error) {
-	l := &Lab{Dir: cfg.Dir, temporary: cfg.Dir == ""}
+	l := &Lab{Dir: cfg.Dir, temporary: cfg.Dir == "", accounts: cfg.Accounts}
+	if l.accounts == nil {
+		for _, u := range Users {
+			l.accounts = append(l.accounts, Account{Name: u})
+		}
+	}
+	if cfg.Known == nil {
+		cfg.Known = identity.Known(l.has)
+	}
 	if err := l.makeDir(); err != nil {
 		return nil, err
 	}
@@ -56,7 +92,7 @@ func Start(ctx context.Context, cfg Config) (*Lab, error) {
 	l.store = memory.New()
 	var err error
 	l.presence, err = presence.Serve(ctx, presence.ServerConfig{Stack: cfg.Stack, Listen: cfg.Listen, Store: l.store,
-		Domains: []string{Domain}, Known: known, Policy: cfg.Policy, MinInterval: cfg.MinInterval, Log: cfg.Log})
+		Domains: []string{Domain}, Known: cfg.Known, Auth: cfg.Auth, Policy: cfg.Policy, MinInterval: cfg.MinInterval, Log: cfg.Log})
 	if err == nil {
 		err = l.writeAccounts()
 	}
@@ -67,13 +103,8 @@ func Start(ctx context.Context, cfg Config) (*Lab, error) {
 	return l, nil
 }
 
-func known(user, _ string) bool {
-	for _, u := range Users {
-		if u == user {
-			return true
-		}
-	}
-	return false
+func (l *Lab) has(name string) bool {
+	return slices.ContainsFunc(l.accounts, func(a Account) bool { return a.Name == name })
 }
 
 func (l *Lab) makeDir() (err error) {
@@ -100,11 +131,32 @@ func (l *Lab) Servers() map[string][]string {
 func (l *Lab) writeAccounts() error {
 	proxy := l.presence.Addrs()[0].Addr
 	var b strings.Builder
-	fmt.Fprintf(&b, "default = %q\n", Users[0])
-	for _, u := range Users {
-		fmt.Fprintf(&b, "\n[accounts.%s]\naor = %q\nproxy = %q\n", u, "sip:"+u+"@"+Domain, proxy)
+	for i, a := range l.accounts {
+		aor := identity.AOR(a.Name, Domain)
+		if i == 0 {
+			fmt.Fprintf(&b, "default = %q\n", a.Name)
+		}
+		fmt.Fprintf(&b, "\n[accounts.%s]\naor = %q\nproxy = %q\n", tomlKey(a.Name), aor, proxy)
+		if aor != "sip:"+a.Name+"@"+Domain {
+			fmt.Fprintf(&b, "user = %q\n", a.Name)
+		}
+		if a.Password != "" {
+			fmt.Fprintf(&b, "password = %q\n", a.Password)
+		}
+	}
+	// A file that is there already may be readable by others.
+	if err := os.Remove(l.ConfigFile); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
 	}
 	return os.WriteFile(l.ConfigFile, []byte(b.String()), 0o600)
+}
+
+// tomlKey writes a key, in quotes where it needs them.
+func tomlKey(s string) string {
+	if strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-") == "" {
+		return s
+	}
+	return strconv.Quote(s)
 }
 
 // Close tells the watchers, ends the servers and removes the directory if it

@@ -62,6 +62,7 @@ func Serve(ctx context.Context, cfg ServerConfig) (*Server, error) {
 		MinExpires: cfg.MinExpires, MaxExpires: cfg.MaxExpires, Log: cfg.Log,
 		Directory: &Directory{Domains: domains, Known: cfg.Known, Own: s.own}}
 	if err := cfg.Auth.apply(&agent); err != nil {
+		s.stack.Close()
 		return nil, err
 	}
 	s.agent = New(agent)

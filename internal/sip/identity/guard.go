@@ -144,16 +144,18 @@ func (g *Guard) challenge(stale bool) *stack.Response {
 // in that one.
 func Owns(name, aor string) bool {
 	u, err := header.ParseURI(aor)
-	if err != nil {
-		return false
-	}
-	host := u.Host
+	return err == nil && AOR(name, u.Host) == aor
+}
+
+// AOR is the address of record in a domain of the user with this name in
+// credentials, in the domain of the name where it has one.
+func AOR(name, domain string) string {
 	if at := strings.LastIndexByte(name, '@'); at > 0 {
-		name, host = name[:at], strings.ToLower(name[at+1:])
+		name, domain = name[:at], name[at+1:]
 	}
 	// A name is text and no part of a URI: it has no escapes.
 	name = strings.ReplaceAll(name, "%", "%25")
-	return header.URI{Scheme: "sip", User: name, Host: host}.AOR() == aor
+	return header.URI{Scheme: "sip", User: name, Host: domain}.AOR()
 }
 
 // Known turns a set of names in credentials into one of users of domains, as
