@@ -214,8 +214,9 @@ func (o *benchPresenceOptions) run(ctx context.Context, args []string) error {
 	report, err := load.Run(ctx, load.Config{Presentities: targets, Watchers: o.watchers, From: self, Hop: hop, Rate: o.rate,
 		InFlight: o.inFlight, Duration: o.duration.Std(), Warmup: o.warmup.Std(), Count: o.count, Settle: o.settle.Std(),
 		Timeout: o.kit.Timeout.Std(), Expires: o.expires.Std(), BodySize: o.bodySize,
-		Stack: stack.Config{Log: log, Product: product, Trace: sipTracer(o.kit)},
-		Tell:  func(phase string) { o.kit.Note("%s", phase) }})
+		Credentials: credentials(ctx, acct),
+		Stack:       stack.Config{Log: log, Product: product, Trace: sipTracer(o.kit)},
+		Tell:        func(phase string) { o.kit.Note("%s", phase) }})
 	if report != nil && report.LeftBehind > 0 {
 		o.kit.Warn("%d publications and subscriptions could not be ended; the server forgets them when they expire", report.LeftBehind)
 	}

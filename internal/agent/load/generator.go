@@ -10,6 +10,7 @@ import (
 
 	"github.com/emiago/sipgo/sip"
 
+	"imp/internal/sip/event"
 	"imp/internal/sip/stack"
 )
 
@@ -22,6 +23,7 @@ type wire interface {
 type generator struct {
 	cfg       Config
 	wire      wire
+	answer    event.Authenticator // nil: challenges are refusals
 	cpu       func() time.Duration
 	repeated  func() int
 	id        string    // of the run, in everything it sends
@@ -76,6 +78,37 @@ func (g *generator) reachable(host, transport string) {
 		g.contact += ";transport=" + transport
 	}
 }
+
+// send sends o and answers challenges to it; renumber gives the next CSeq.
+func (g *generator) send(o *stack.Outgoing, renumber func() uint32, done func(*sip.Response, error)) {
+	if g.answer == nil {
+		g.wire.Send(o, done)
+		return
+	}
+	challenges := 0
+	var answered func(res *sip.Response, err error)
+	answered = func(res *sip.Response, err error) {
+		challenged := err == nil && (res.StatusCode == sip.StatusUnauthorized || res.StatusCode == sip.StatusProxyAuthRequired)
+		if !challenged || challenges == maxChallenges {
+			done(res, err)
+			return
+		}
+		challenges++
+		go func() { // somebody may have to type a password
+			retry, err := g.answer(res, o)
+			if err != nil {
+				done(nil, refusal(res, err))
+				return
+			}
+			o = event.Renumber(retry, renumber())
+			g.wire.Send(o, answered)
+		}()
+	}
+	g.wire.Send(o, answered)
+}
+
+// maxChallenges bounds the tries with credentials for one request.
+const maxChallenges = 4
 
 func (g *generator) tell(phase string) {
 	if g.cfg.Tell != nil {

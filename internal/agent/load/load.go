@@ -18,6 +18,7 @@ import (
 
 	"imp/internal/sip/event"
 	"imp/internal/sip/header"
+	"imp/internal/sip/identity"
 	"imp/internal/sip/stack"
 )
 
@@ -25,7 +26,7 @@ import (
 type Config struct {
 	Presentities []string     // URIs; one publication for each
 	Watchers     int          // subscriptions to each
-	From         string       // URI of the watchers
+	From         string       // URI that publishes and watches
 	Hop          stack.Target // where requests go first; without Addr to each URI's host
 	Rate         float64      // PUBLISHes a second over all; 0: each as soon as there is an answer to another
 	InFlight     int          // requests without an answer at most; one for each presentity at most in any case. 0: 64
@@ -37,7 +38,10 @@ type Config struct {
 	Expires      time.Duration // asked for publications and subscriptions
 	BodySize     int           // bytes of a document at least
 	Stack        stack.Config
-	Tell         func(phase string) // told what begins; nil: nobody
+	// Credentials gives user name and password for a realm, when a challenge asks
+	// for them; nil takes challenges as refusals.
+	Credentials func(realm string) (user, password string, err error)
+	Tell        func(phase string) // told what begins; nil: nobody
 }
 
 // Report is what was measured. Of the notifications that were due, those for
@@ -91,6 +95,10 @@ func Run(ctx context.Context, cfg Config) (*Report, error) {
 		return nil, err
 	}
 	g.wire = s
+	if cfg.Credentials != nil {
+		c := identity.NewClient(identity.ClientConfig{Wire: s, Credentials: cfg.Credentials})
+		g.wire, g.answer = c, c.Answer
+	}
 	g.repeated = func() int { return int(s.Stats().Retransmits) }
 	transport := cfg.Hop.Transport
 	if transport == "" {
@@ -127,9 +135,10 @@ func processCPU() time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-// refusal is the error of a response other than 2xx.
-func refusal(res *sip.Response) error {
-	e := &event.ResponseError{Status: res.StatusCode, Phrase: res.Reason}
+// refusal is the error of a response other than 2xx; cause is why a challenge
+// was not answered.
+func refusal(res *sip.Response, cause error) error {
+	e := &event.ResponseError{Status: res.StatusCode, Phrase: res.Reason, Cause: cause}
 	for _, name := range []string{"Allow-Events", "Accept", "Min-Expires", "Retry-After"} {
 		for _, v := range header.Values(res, name) {
 			e.Fields = append(e.Fields, stack.Field{Name: name, Value: v})

@@ -42,7 +42,7 @@ type presentity struct {
 func (p *presentity) init(g *generator, i int, uri string) {
 	p.g, p.uri, p.done = g, uri, p.answered
 	p.head = fmt.Appendf(nil, "Max-Forwards: 70\r\nFrom: <%s>;tag=p%d%s\r\nTo: <%s>\r\nCall-ID: p%d.%s\r\nEvent: presence\r\n",
-		uri, i, g.id, uri, i, g.id)
+		g.cfg.From, i, g.id, uri, i, g.id)
 	p.fixed = len(p.head)
 	p.body, p.mark = document(uri, g.id, g.cfg.BodySize)
 	p.out = stack.Outgoing{Method: "PUBLISH", URI: uri, Target: g.hop(uri)}
@@ -134,7 +134,13 @@ func (p *presentity) publish(expires time.Duration, back func(error)) {
 		p.out.Body = p.body
 	}
 	p.head, p.out.Head = b, b
-	p.g.wire.Send(&p.out, p.done)
+	p.g.send(&p.out, p.next, p.done)
+}
+
+// next is the CSeq of a PUBLISH that is sent again with credentials.
+func (p *presentity) next() uint32 {
+	p.seq++
+	return p.seq
 }
 
 // answered takes the end of the transaction.
@@ -166,7 +172,7 @@ func (p *presentity) accept(res *sip.Response) error {
 		if res.StatusCode == 412 {
 			p.tag = ""
 		}
-		return refusal(res)
+		return refusal(res, nil)
 	}
 	tag, ok, err := header.Single(res, "SIP-ETag")
 	if err != nil || !ok {

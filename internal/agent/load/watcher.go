@@ -18,6 +18,7 @@ import (
 // watcher is one subscription in a dialog of its own.
 type watcher struct {
 	mu      sync.Mutex
+	seq     uint32         // of the SUBSCRIBE that begins it
 	dialog  *dialog.Dialog // from the first NOTIFY on
 	state   state
 	seen    uint64      // number of the newest document
@@ -55,9 +56,10 @@ func (g *generator) subscribe(i int, done func(error)) {
 	head := fmt.Appendf(nil, "Max-Forwards: 70\r\nFrom: <%s>;tag=%s\r\nTo: <%s>\r\nCall-ID: w%d.%s\r\nCSeq: 1 SUBSCRIBE\r\n",
 		g.cfg.From, g.tagOf(i), uri, i, g.id)
 	o := &stack.Outgoing{Method: "SUBSCRIBE", URI: uri, Head: append(head, g.terms(i, g.cfg.Expires)...), Target: g.hop(uri)}
-	g.wire.Send(o, func(res *sip.Response, err error) {
+	w.first()
+	g.send(o, w.first, func(res *sip.Response, err error) {
 		if err == nil && !res.IsSuccess() {
-			err = refusal(res)
+			err = refusal(res, nil)
 		}
 		if err == nil {
 			err = g.enough(res)
@@ -82,12 +84,30 @@ func (g *generator) unsubscribe(i int, done func(error)) {
 		o.Target = g.cfg.Hop
 	}
 	w.begin(ending, done)
-	g.wire.Send(o, func(res *sip.Response, err error) {
+	g.send(o, w.next, func(res *sip.Response, err error) {
 		if err == nil && !res.IsSuccess() {
-			err = refusal(res)
+			err = refusal(res, nil)
 		}
 		w.came(err)
 	})
+}
+
+// first is the CSeq of a SUBSCRIBE that begins the subscription: 1, and more when
+// it is sent again with credentials.
+func (w *watcher) first() uint32 {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.seq++
+	return w.seq
+}
+
+// next is the CSeq of a SUBSCRIBE in the dialog that is sent again with
+// credentials. The dialog counts requests as it renders them.
+func (w *watcher) next() uint32 {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.dialog.Request("SUBSCRIBE", nil, nil)
+	return w.dialog.LocalSeq()
 }
 
 func (g *generator) tagOf(i int) string { return "w" + strconv.Itoa(i) + g.id }
@@ -164,7 +184,7 @@ func (g *generator) notify(_ context.Context, r *stack.Request) *stack.Response 
 	w := &g.watchers[i]
 	w.mu.Lock()
 	if w.dialog == nil {
-		d, err := dialog.FromRequest(r, g.tagOf(i), 1)
+		d, err := dialog.FromRequest(r, g.tagOf(i), w.seq)
 		if err != nil {
 			w.mu.Unlock()
 			return &stack.Response{Status: sip.StatusBadRequest, Reason: err.Error()}
