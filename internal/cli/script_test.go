@@ -43,6 +43,7 @@ func TestMain(m *testing.M) {
 //	start NAME imp …                run imp in the background, go on when it has printed a line; $WORK/NAME.out and NAME.err have its output
 //	end NAME [N]                    send SIGTERM, wait; it must end with status N (0)
 //	interrupt NAME [N]              the same with SIGINT
+//	hangup NAME                     send SIGHUP and go on
 //	await FILE REGEXP               wait until FILE has a match
 //	examples COMMAND…               run the transcripts in the command's help and compare what they print: … stands for any text, alone on a line for any lines; a last line ^C
 //	                                interrupts what runs on when the lines before it have been printed; exported variables stay from one transcript to the next
@@ -63,6 +64,7 @@ func TestScripts(t *testing.T) {
 			"start":     scriptStart,
 			"end":       func(ts *testscript.TestScript, neg bool, args []string) { scriptEnd(ts, neg, args, syscall.SIGTERM) },
 			"interrupt": func(ts *testscript.TestScript, neg bool, args []string) { scriptEnd(ts, neg, args, syscall.SIGINT) },
+			"hangup":    scriptHangup,
 			"await":     scriptAwait,
 			"examples":  scriptExamples,
 			"sh": func(ts *testscript.TestScript, neg bool, args []string) {
@@ -230,6 +232,17 @@ type running struct {
 	cmd  *exec.Cmd
 	done chan struct{}
 	err  error
+}
+
+func scriptHangup(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: hangup NAME")
+	}
+	r := ts.Value(runningKey{}).(map[string]*running)[args[0]]
+	if r == nil {
+		ts.Fatalf("%s does not run", args[0])
+	}
+	ts.Check(r.cmd.Process.Signal(syscall.SIGHUP))
 }
 
 // patience bounds every wait in a script; none is expected to take long.

@@ -15,7 +15,7 @@ import (
 const (
 	maxSecret   = 4096             // bytes of a secret
 	secretWait  = 30 * time.Second // for password_command
-	noSecretTip = "set IMP_PASSWORD, give --password-file or --password-stdin, or imp account set NAME password_file FILE"
+	noSecretTip = "set IMP_PASSWORD, give --password-file or --password-stdin, or imp account set NAME password_file=FILE"
 )
 
 // secret is where an account's password comes from. It is fetched when it is first asked for, since many a server does not ask.

@@ -144,7 +144,7 @@ func (g *Guard) challenge(stale bool) *stack.Response {
 // in that one.
 func Owns(name, aor string) bool {
 	u, err := header.ParseURI(aor)
-	return err == nil && AOR(name, u.Host) == aor
+	return err == nil && name != "" && AOR(name, u.Host) == aor
 }
 
 // AOR is the address of record in a domain of the user with this name in
