@@ -88,9 +88,7 @@ func (o *labOptions) run(ctx context.Context, command []string) error {
 	if auth != nil {
 		cfg.Accounts, cfg.Auth, cfg.Known = accounts, auth, known(source, auth.Realm)
 	}
-	if o.auth.file != "" { // without one a terminal that closes ends the lab
-		reloadOnHangup(ctx, log, source)
-	}
+	o.reloadOnHangup(log, source)
 	l, err := lab.Start(ctx, cfg)
 	if err != nil {
 		return startFailure(o.name, err)

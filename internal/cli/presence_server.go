@@ -88,7 +88,7 @@ func (o *presenceServerOptions) run(ctx context.Context) error {
 	if auth != nil {
 		exists = known(source, auth.Realm)
 	}
-	reloadOnHangup(ctx, log, source)
+	o.reloadOnHangup(log, source)
 	store := memory.New()
 	defer store.Close()
 	server, err := presence.Serve(ctx, presence.ServerConfig{Stack: o.stackConfig(log), Listen: endpoints, Store: store,

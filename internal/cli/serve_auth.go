@@ -1,14 +1,11 @@
 package cli
 
 import (
-	"context"
 	"log/slog"
 	"net"
 	"os"
-	"os/signal"
 	"slices"
 	"strings"
-	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -114,26 +111,17 @@ func known(source *users.Source, realm string) func(user, domain string) bool {
 	return identity.Known(func(name string) bool { return source.Has(realm, name) })
 }
 
-// reloadOnHangup reads the users again at each SIGHUP until ctx is done.
-func reloadOnHangup(ctx context.Context, log *slog.Logger, source *users.Source) {
-	hangups := make(chan os.Signal, 1)
-	signal.Notify(hangups, syscall.SIGHUP)
-	go func() {
-		defer signal.Stop(hangups)
-		for {
-			select {
-			case <-ctx.Done():
-				return
-			case <-hangups:
-			}
-			if source == nil {
-				continue
-			}
-			if err := source.Reload(); err != nil {
-				log.Error("reading users again; those from before stay", "error", err)
-				continue
-			}
-			logUsers(log, source)
+// reloadOnHangup has SIGHUP read the file of users again. Without one it ends the
+// server, as the end of a terminal should.
+func (o *serverOptions) reloadOnHangup(log *slog.Logger, source *users.Source) {
+	if source == nil || o.auth.file == "" {
+		return
+	}
+	o.kit.OnHangup(func() {
+		if err := source.Reload(); err != nil {
+			log.Error("reading users again; those from before stay", "error", err)
+			return
 		}
-	}()
+		logUsers(log, source)
+	})
 }

@@ -95,7 +95,7 @@ var built = map[string]implementation{
 	"RFC 8551": left(notYet),
 	"RFC 3860": by("fetch").in("sip/header").but("the URIs are read; they are not resolved yet"),
 	"RFC 3861": left(notYet),
-	"RFC 7616": left(notYet),
-	"RFC 8760": left(notYet),
+	"RFC 7616": by("presence-server", "publish", "subscribe", "fetch").in("auth/digest"),
+	"RFC 8760": by("presence-server", "publish", "subscribe", "fetch").in("auth/digest", "sip/identity"),
 	"RFC 8996": left(notYet),
 }

@@ -56,6 +56,8 @@ type Kit struct {
 	cancel  context.CancelCauseFunc
 	piped   atomic.Bool
 	running atomic.Bool
+	hangup  atomic.Pointer[func()]
+	sigs    chan os.Signal // nil = Signals was given
 	stdin   sync.Once
 	tracing tracing
 	told    sync.Map

@@ -109,6 +109,7 @@ func (k *Kit) watchSignals() (stop func()) {
 		// Without a handler a write to a closed stdout would kill the process before it can unsubscribe; children get the default back, which Ignore would not give them.
 		pipes := make(chan os.Signal, 1)
 		signal.Notify(pipes, syscall.SIGPIPE)
+		k.sigs = ch
 		sigs, unregister = ch, func() { signal.Stop(ch); signal.Stop(pipes) }
 	}
 	over := make(chan struct{})
@@ -122,6 +123,11 @@ func (k *Kit) onSignals(sigs <-chan os.Signal, over <-chan struct{}) {
 		case <-over:
 			return
 		case s := <-sigs:
+			if again := k.hangup.Load(); s == syscall.SIGHUP && again != nil {
+				(*again)()
+				n--
+				continue
+			}
 			if n > 0 {
 				if s == syscall.SIGHUP {
 					continue // a closing terminal sends it, and then the shell once more
@@ -135,6 +141,14 @@ func (k *Kit) onSignals(sigs <-chan os.Signal, over <-chan struct{}) {
 			}
 			k.cancel(signalled{s})
 		}
+	}
+}
+
+// OnHangup has SIGHUP call again, which reads configuration anew, instead of ending the command, also where the signal is ignored as nohup has it.
+func (k *Kit) OnHangup(again func()) {
+	k.hangup.Store(&again)
+	if k.sigs != nil {
+		signal.Notify(k.sigs, syscall.SIGHUP)
 	}
 }
 

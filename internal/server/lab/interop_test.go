@@ -12,7 +12,10 @@ import (
 	"testing"
 	"time"
 
+	"imp/internal/auth/digest"
+	"imp/internal/auth/users"
 	"imp/internal/server/lab"
+	"imp/internal/server/presence"
 )
 
 // scenarios is where the scenarios of sipp are, from this package's directory.
@@ -56,10 +59,16 @@ func program(t *testing.T, name, pkg string) string {
 	return path
 }
 
-// start brings a lab up and gives the host:port of its presence server.
+// start brings a lab without authentication up and gives the host:port of its
+// presence server.
 func start(t *testing.T) string {
 	t.Helper()
-	l, err := lab.Start(t.Context(), lab.Config{Dir: t.TempDir()})
+	return startWith(t, nil)
+}
+
+func startWith(t *testing.T, auth *presence.Auth) string {
+	t.Helper()
+	l, err := lab.Start(t.Context(), lab.Config{Dir: t.TempDir(), Auth: auth})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,6 +98,22 @@ func TestSIPp(t *testing.T) {
 					runSIPp(t, sipp, start(t), tr.mode, filepath.Join(scenarios, s.file+".xml"))
 				})
 			}
+		})
+	}
+}
+
+// TestSIPpAuthenticates lets sipp answer the challenges of a lab. It takes the
+// first challenge and knows MD5 only.
+func TestSIPpAuthenticates(t *testing.T) {
+	sipp := program(t, "sipp", "sip-tester")
+	source, err := users.New(users.Config{Realms: []string{lab.Domain}, Algorithms: []string{"MD5"}, Entries: []string{"alice:wonderland", "bob:builder"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	auth := &presence.Auth{Realm: lab.Domain, Users: source, Algorithms: []digest.Algorithm{digest.MD5}}
+	for _, tr := range transports {
+		t.Run("EVT-065 NAM-049 PUB-052 "+tr.name, func(t *testing.T) {
+			runSIPp(t, sipp, startWith(t, auth), tr.mode, filepath.Join(scenarios, "authenticated.xml"))
 		})
 	}
 }

@@ -245,6 +245,7 @@ func TestCredentials(t *testing.T) {
 		d := newDoor(t, nil)
 		d.wants(400, request{method: "SUBSCRIBE", auth: d.login("alice", "wonderland", "SUBSCRIBE", "sip:alice@example.net")})
 		d.wants(200, request{method: "SUBSCRIBE", target: "sip:alice@example.com;x=y", auth: d.login("alice", "wonderland", "SUBSCRIBE", "sip:alice@example.com")})
+		d.wants(200, request{method: "SUBSCRIBE", auth: d.login("alice", "wonderland", "SUBSCRIBE", "sip:"+d.server.Addrs()[0].Addr)})
 		// Who exists is nobody's business before the password is right.
 		d.wants(401, request{method: "SUBSCRIBE", auth: d.login("alice", "guess", "SUBSCRIBE", "sip:nobody@example.com")})
 	})

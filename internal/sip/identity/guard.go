@@ -56,7 +56,8 @@ func NewGuard(cfg GuardConfig) (*Guard, error) {
 }
 
 // serves tells whether the uri of credentials is one of this server. A proxy
-// may have rewritten the Request-URI since (RFC 8760 section 2.6).
+// may have rewritten the Request-URI since (RFC 8760 section 2.6), and there are
+// clients that write the address of the server alone.
 func (g *Guard) serves(uri, target string) bool {
 	if uri == target {
 		return true
@@ -64,6 +65,9 @@ func (g *Guard) serves(uri, target string) bool {
 	u, err := header.ParseURI(uri)
 	if err != nil {
 		return false
+	}
+	if u.User == "" {
+		u.User = "anybody"
 	}
 	_, ok := g.cfg.AOR(u)
 	return ok
