@@ -39,8 +39,9 @@ number that is not 0. --ns binds a prefix; well-known ones are in imp-json(7).
 SIGINT, SIGTERM and SIGHUP, as of a terminal that is closed, end a command cleanly: it
 unsubscribes, takes back what it has published and says goodbye, within five seconds.
 The status is then 0 unless it still waited for something. A second SIGINT or SIGTERM
-ends it at once. Under nohup SIGHUP is ignored. When nobody reads
-standard output any more, a command ends in the same way with status 0.`
+ends it at once. Under nohup SIGHUP is ignored. A server with --users reads that file
+again on SIGHUP and goes on. When nobody reads standard output any more, a command
+ends in the same way with status 0.`
 
 // environment lists the variables that commands look at.
 var environment = [][2]string{

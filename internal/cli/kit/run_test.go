@@ -184,6 +184,28 @@ func TestSignals(t *testing.T) {
 			t.Errorf("status %d", status)
 		}
 	})
+	t.Run("a hangup reads configuration anew where there is some", func(t *testing.T) {
+		s, _, _ := Recorded("", "")
+		k := New(s)
+		sigs, again := make(chan os.Signal), make(chan bool, 2)
+		k.Signals = sigs
+		status := k.Execute(t.Context(), program(k, func(ctx context.Context) error {
+			k.OnHangup(func() { again <- true })
+			for range 2 {
+				sigs <- syscall.SIGHUP
+				<-again
+			}
+			if ctx.Err() != nil {
+				t.Error("the command was ended")
+			}
+			sigs <- syscall.SIGTERM
+			<-ctx.Done()
+			return Interrupted(ctx)
+		}), []string{"act"})
+		if status != 143 {
+			t.Errorf("status %d", status)
+		}
+	})
 	t.Run("the second signal kills", func(t *testing.T) {
 		s, _, _ := Recorded("", "")
 		k := New(s)
