@@ -46,7 +46,8 @@ func newGate(t *testing.T, asServer, asProxy bool) *gate {
 	for _, m := range []string{"PUBLISH", "SUBSCRIBE"} {
 		g.stack.Handle(m, g.handle)
 	}
-	if err := g.stack.Listen(ctx, stack.Endpoint{Transport: "udp", Addr: "127.0.0.1:0"}); err != nil {
+	both, _ := stack.ParseEndpoint("127.0.0.1:0")
+	if err := g.stack.Listen(ctx, both...); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { g.stack.Close() })
@@ -160,6 +161,11 @@ func TestPublisherAuthenticates(t *testing.T) {
 			if n := len(g.requests()); n != c.sent+3 {
 				t.Fatalf("%d requests in all", n)
 			}
+			for _, r := range g.requests() {
+				if len(header.Values(r, "Authorization")) > 1 || len(header.Values(r, "Proxy-Authorization")) > 1 {
+					t.Errorf("old credentials are sent along:\n%s", r)
+				}
+			}
 		})
 	}
 	t.Run("NAM-044 the retry keeps Call-ID, From and To, with the next CSeq and a new branch", func(t *testing.T) {
@@ -228,6 +234,7 @@ func TestSubscriberAuthenticates(t *testing.T) {
 		g.final = stack.Answer(489)
 		typing, typed := make(chan bool), make(chan bool)
 		a := g.agent(func(c *Config) {
+			c.Proxy.Transport = "tcp" // one connection for all
 			c.Credentials = func(string) (string, string, error) { typing <- true; <-typed; return "alice", "wonderland", nil }
 		})
 		go func() {

@@ -304,6 +304,8 @@ func TestIdentities(t *testing.T) {
 		d.wants(200, d.as("bob", "builder", bobs))
 		bobs.target = "sip:nobody@example.com"
 		d.wants(404, d.as("bob", "builder", bobs))
+		bobs.target = "sip:bob@example.net"
+		d.wants(404, d.as("bob", "builder", bobs))
 		d = newDoor(t, func(a *Auth) { a.PublishForAll = true })
 		bobs.target = ""
 		d.wants(200, d.as("bob", "builder", bobs))
