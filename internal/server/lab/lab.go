@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/netip"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -129,7 +130,7 @@ func (l *Lab) Servers() map[string][]string {
 
 // writeAccounts writes the accounts file, readable by its owner only.
 func (l *Lab) writeAccounts() error {
-	proxy := l.presence.Addrs()[0].Addr
+	proxy := reachable(l.presence.Addrs()[0].Addr)
 	var b strings.Builder
 	for i, a := range l.accounts {
 		aor := identity.AOR(a.Name, Domain)
@@ -149,6 +150,18 @@ func (l *Lab) writeAccounts() error {
 		return err
 	}
 	return os.WriteFile(l.ConfigFile, []byte(b.String()), 0o600)
+}
+
+// reachable is the address at which this machine reaches a listener.
+func reachable(addr string) string {
+	at, err := netip.ParseAddrPort(addr)
+	switch {
+	case err != nil || !at.Addr().IsUnspecified():
+		return addr
+	case at.Addr().Is4():
+		return netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), at.Port()).String()
+	}
+	return netip.AddrPortFrom(netip.IPv6Loopback(), at.Port()).String()
 }
 
 // tomlKey writes a key, in quotes where it needs them.

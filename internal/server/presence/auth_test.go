@@ -3,6 +3,7 @@ package presence
 import (
 	"bytes"
 	"context"
+	"crypto/md5"
 	"fmt"
 	"log/slog"
 	"net"
@@ -248,6 +249,21 @@ func TestCredentials(t *testing.T) {
 		d.wants(200, request{method: "SUBSCRIBE", auth: d.login("alice", "wonderland", "SUBSCRIBE", "sip:"+d.server.Addrs()[0].Addr)})
 		// Who exists is nobody's business before the password is right.
 		d.wants(401, request{method: "SUBSCRIBE", auth: d.login("alice", "guess", "SUBSCRIBE", "sip:nobody@example.com")})
+	})
+	t.Run("NAM-052 the form of RFC 2069 is let in unless it is switched off", func(t *testing.T) {
+		for _, strict := range []bool{false, true} {
+			d := newDoor(t, func(a *Auth) { a.NoLegacy = strict })
+			offer := header.Values(d.wants(401, request{method: "SUBSCRIBE"}), "WWW-Authenticate")[1]
+			nonce := regexp.MustCompile(`nonce="([^"]+)"`).FindStringSubmatch(offer)[1]
+			sum := func(s string) string { return fmt.Sprintf("%x", md5.Sum([]byte(s))) }
+			response := sum(sum("alice:example.com:wonderland") + ":" + nonce + ":" + sum("SUBSCRIBE:sip:alice@example.com"))
+			status := 200
+			if strict {
+				status = 400
+			}
+			d.wants(status, request{method: "SUBSCRIBE", auth: []string{fmt.Sprintf(
+				`Digest username="alice", realm="example.com", nonce="%s", uri="sip:alice@example.com", response="%s", nc="00000001"`, nonce, response)}})
+		}
 	})
 	t.Run("guessing is slowed, and right credentials are not", func(t *testing.T) {
 		d := newDoor(t, nil)
