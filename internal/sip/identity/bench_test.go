@@ -20,7 +20,9 @@ func BenchmarkIdentify(b *testing.B) {
 		b.Fatal(err)
 	}
 	g, err := NewGuard(GuardConfig{Realm: "example.com", Users: source,
-		AOR: func(u header.URI) (string, bool) { return header.URI{Scheme: "sip", User: u.User, Host: u.Host}.AOR(), true }})
+		AOR: func(u header.URI) (string, bool) {
+			return header.URI{Scheme: "sip", User: u.User, Host: u.Host}.AOR(), true
+		}})
 	if err != nil {
 		b.Fatal(err)
 	}
