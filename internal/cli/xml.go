@@ -25,7 +25,7 @@ expanded and nothing is fetched.`,
   $ imp xml select '//p:basic/text()' alice.xml
   open`,
 	}
-	return k.Group(cmd, newXMLFmt(k), newXMLCanon(k), newXMLSelect(k), newXMLPatch(k), newXMLDiff(k))
+	return k.Group(cmd, newXMLFmt(k), newXMLCanon(k), newXMLSelect(k), newXMLPatch(k), newXMLDiff(k), newXMLCheck(k))
 }
 
 // readXML reads a document of a file or, when name is "-", of stdin.

@@ -137,17 +137,23 @@ type scan struct {
 	model *model
 	mixed bool
 	data  *simple
+	work  int
 }
 
 // maxNesting bounds how deep patterns of one element may nest, references included, so that a definition that holds itself
 // outside of any element is refused.
 const maxNesting = 200
 
+// maxWork bounds how many patterns one element is made of, each counted as often as it is referred to.
+const maxWork = 10000
+
 // content returns the expression of a pattern's elements, and keeps attributes and text aside. Attributes and values may
 // only stand where always is true: not in a choice or a repetition, but for an optional or a repeated attribute itself.
 func (s *scan) content(p *pattern, always bool, depth int) *expr {
-	if depth > maxNesting {
+	if s.work++; depth > maxNesting || s.work > maxWork {
 		s.fail(p, "definition of itself, or patterns nested too deep")
+	}
+	if s.failed != nil {
 		return s.model.none
 	}
 	m, in := s.model, func(k int, always bool) *expr { return s.content(p.kids[k], always, depth+1) }
@@ -270,6 +276,8 @@ func (c *compiler) attributeType(p *pattern) *simple {
 func (c *compiler) simple(p *pattern, depth int) *simple {
 	if depth > maxNesting {
 		c.fail(p, "values nested too deep")
+	}
+	if c.failed != nil {
 		return anyText
 	}
 	switch p = c.deref(p); p.op {

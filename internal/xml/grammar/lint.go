@@ -16,7 +16,6 @@ const (
 	LintNamespace    = "namespace-uri"    // RFC 3863, section 4.2.2
 	LintStatus       = "status-empty"     // RFC 3863, section 4.1.3
 	LintBasic        = "basic-missing"    // watchers that know nothing else show nothing
-	LintContact      = "contact-missing"  // RFC 3863, section 4.1.2
 	LintPlace        = "wrong-place"      // RFC 4480, section 3.1; RFC 4481, section 3; RFC 5196, section 3.2
 	LintRepeated     = "repeated"         // RFC 4480, section 3.1; RFC 4482, section 3
 	LintRange        = "time-range"       // an end before its start

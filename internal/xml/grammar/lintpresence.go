@@ -8,10 +8,6 @@ import (
 )
 
 func lintTuple(c *checker, n tree.Node) {
-	status := n.Element(spacePIDF, "status")
-	if status.Valid() && status.Element(spacePIDF, "basic").Valid() && !n.Element(spacePIDF, "contact").Valid() {
-		c.at(n, LintContact, c.name(n)+" has a basic status and no contact to use")
-	}
 	lintComponent(c, n)
 	lintServiceClass(c, n)
 }

@@ -149,9 +149,6 @@ func (s *simple) describe() string {
 // isID reports whether values of the type are IDs, which are unique in a document.
 func (s *simple) isID() bool { return s.base != nil && s.base.id }
 
-// isTime reports whether values of the type are dates with times.
-func (s *simple) isTime() bool { return s.base != nil && s.base.name == "dateTime" }
-
 func quoteAll(values []string) []string {
 	var quoted []string
 	for _, v := range values {
