@@ -52,7 +52,16 @@ type compiler struct {
 	defs     map[string]*pattern
 	elements map[*pattern]*element
 	queue    []*pattern
+	work     int // on the element that is compiled
 	failed   error
+}
+
+// spent counts work on a pattern and reports whether to stop.
+func (c *compiler) spent(p *pattern, depth int) bool {
+	if c.work++; depth > maxNesting || c.work > maxWork {
+		c.fail(p, "definition of itself, or patterns nested too deep")
+	}
+	return c.failed != nil
 }
 
 func (c *compiler) fail(p *pattern, format string, args ...any) {
@@ -102,6 +111,7 @@ func (c *compiler) run() {
 }
 
 func (c *compiler) compile(p *pattern, e *element) {
+	c.work = 0
 	m := newModel()
 	s := scan{compiler: c, el: e, model: m}
 	content := s.content(p.kids[0], true, 0)
@@ -125,7 +135,7 @@ func (c *compiler) compile(p *pattern, e *element) {
 	if c.failed == nil {
 		e.children = m.elements
 		if e.start = m.build(content); e.start == nil {
-			c.fail(p, "content model of more than %d states", maxStates)
+			c.fail(p, "content model of more than %d states or %d expressions", maxStates, maxExprs)
 		}
 	}
 }
@@ -137,7 +147,6 @@ type scan struct {
 	model *model
 	mixed bool
 	data  *simple
-	work  int
 }
 
 // maxNesting bounds how deep patterns of one element may nest, references included, so that a definition that holds itself
@@ -150,10 +159,7 @@ const maxWork = 10000
 // content returns the expression of a pattern's elements, and keeps attributes and text aside. Attributes and values may
 // only stand where always is true: not in a choice or a repetition, but for an optional or a repeated attribute itself.
 func (s *scan) content(p *pattern, always bool, depth int) *expr {
-	if s.work++; depth > maxNesting || s.work > maxWork {
-		s.fail(p, "definition of itself, or patterns nested too deep")
-	}
-	if s.failed != nil {
+	if s.spent(p, depth) {
 		return s.model.none
 	}
 	m, in := s.model, func(k int, always bool) *expr { return s.content(p.kids[k], always, depth+1) }
@@ -227,7 +233,7 @@ func (s *scan) isData(p *pattern, depth int) bool {
 	switch p = s.deref(p); {
 	case p.op == opData || p.op == opList:
 		return true
-	case p.op != opChoice || depth > maxNesting:
+	case p.op != opChoice || s.spent(p, depth):
 		return false
 	}
 	return !slices.ContainsFunc(p.kids, func(k *pattern) bool { return !s.isData(k, depth+1) })
@@ -274,10 +280,7 @@ func (c *compiler) attributeType(p *pattern) *simple {
 
 // simple compiles a pattern of values.
 func (c *compiler) simple(p *pattern, depth int) *simple {
-	if depth > maxNesting {
-		c.fail(p, "values nested too deep")
-	}
-	if c.failed != nil {
+	if c.spent(p, depth) {
 		return anyText
 	}
 	switch p = c.deref(p); p.op {

@@ -38,11 +38,17 @@ type model struct {
 	interned map[exprKey]*expr
 	none     *expr
 	empty    *expr
+	derived  map[derivative]*expr
 	states   int
 }
 
+type derivative struct {
+	of     *expr
+	symbol int
+}
+
 func newModel() *model {
-	m := &model{interned: map[exprKey]*expr{}}
+	m := &model{interned: map[exprKey]*expr{}, derived: map[derivative]*expr{}}
 	m.none = m.intern(exprKey{kind: exprNone}, false)
 	m.empty = m.intern(exprKey{kind: exprEmpty}, true)
 	return m
@@ -131,8 +137,21 @@ func (m *model) choice(a, b *expr) *expr {
 	return made
 }
 
-// derive returns the derivative of e by an element.
+// derive returns the derivative of e by an element. When the model has become too big that is none.
 func (m *model) derive(e *expr, symbol int) *expr {
+	k := derivative{e, symbol}
+	d := m.derived[k]
+	if d == nil && len(m.interned) <= maxExprs {
+		d = m.deriveNew(e, symbol)
+		m.derived[k] = d
+	}
+	if d == nil {
+		return m.none
+	}
+	return d
+}
+
+func (m *model) deriveNew(e *expr, symbol int) *expr {
 	switch e.kind {
 	case exprSymbol:
 		if e.symbol == symbol {
@@ -175,12 +194,15 @@ const many = 8
 // maxStates bounds a content model. Interleaving many elements passes it.
 const maxStates = 2048
 
+// maxExprs bounds what a content model is made of.
+const maxExprs = 4096
+
 // build makes the states that can be reached from e; nil when they are too many.
 func (m *model) build(e *expr) *state {
 	if e.state != nil {
 		return e.state
 	}
-	if m.states++; m.states > maxStates {
+	if m.states++; m.states > maxStates || len(m.interned) > maxExprs {
 		return nil
 	}
 	s := &state{nullable: e.nullable}

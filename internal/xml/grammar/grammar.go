@@ -71,9 +71,11 @@ func compileFile(files fs.FS, name string) (*schema, error) {
 // start returns the elements that a start pattern is a choice of.
 func (c *compiler) start(p *pattern, depth int) (roots []*element) {
 	switch p = c.deref(p); {
+	case c.spent(p, depth):
+		return nil
 	case p.op == opElement:
 		return []*element{c.element(p)}
-	case p.op == opChoice && depth < maxNesting:
+	case p.op == opChoice:
 		for _, k := range p.kids {
 			roots = append(roots, c.start(k, depth+1)...)
 		}
