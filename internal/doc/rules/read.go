@@ -1,0 +1,222 @@
+package rules
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+
+	"imp/internal/xml/grammar"
+	"imp/internal/xml/tree"
+)
+
+// maxName is the length that a namespace name may have to be repeated in what is written.
+const maxName = 256
+
+// Parse reads a ruleset. It refuses, with an *Error, what is not well-formed and what the grammars of RFC 4745 and RFC 5025 refuse, so that a document
+// with a slip never grants what it should not.
+func Parse(src []byte) (*Ruleset, error) {
+	t, err := tree.Parse(src, limits)
+	if err != nil {
+		return nil, err
+	}
+	root := t.Root()
+	g, ok := grammar.ByName("pres-rules")
+	if !root.Is(Space, "ruleset") || !ok {
+		return nil, errorAt(t, startOf(root), "the root is {"+clip(root.Space())+"}"+clip(root.Local())+", not the ruleset of "+Space)
+	}
+	if problems := g.Check(t); len(problems) > 0 {
+		p := problems[0]
+		return nil, &Error{Line: p.Line, Col: p.Col, Msg: p.Text}
+	}
+	r, d := reader{tree: t}, &Ruleset{}
+	for n := range root.Elements() {
+		d.Rules = append(d.Rules, r.rule(n))
+	}
+	if r.err != nil {
+		return nil, r.err
+	}
+	return d, nil
+}
+
+// reader keeps the first error.
+type reader struct {
+	tree *tree.Tree
+	err  error
+}
+
+func (r *reader) refuse(offset int, msg string) {
+	if r.err == nil {
+		r.err = errorAt(r.tree, offset, msg)
+	}
+}
+
+func (r *reader) rule(n tree.Node) Rule {
+	rule := Rule{ID: attr(n, "id")}
+	for c := range n.Element(Space, "conditions").Elements() {
+		rule.Conditions = append(rule.Conditions, r.condition(c))
+	}
+	for c := range n.Element(Space, "actions").Elements() {
+		if !c.Is(PresenceSpace, "sub-handling") {
+			rule.Actions = append(rule.Actions, r.raw(c))
+			continue
+		}
+		var h Handling
+		if err := h.UnmarshalText([]byte(collapse(c.Text()))); err != nil {
+			r.refuse(startOf(c), err.Error())
+		}
+		rule.Handling = max(rule.Handling, h)
+	}
+	for c := range n.Element(Space, "transformations").Elements() {
+		if c.Space() != PresenceSpace || !r.transformation(&rule.Permissions, c) {
+			rule.Transformations = append(rule.Transformations, r.raw(c))
+		}
+	}
+	return rule
+}
+
+func (r *reader) condition(n tree.Node) Condition {
+	var c Condition
+	switch {
+	case n.Is(Space, "identity"):
+		for k := range n.Elements() {
+			c.Identity = append(c.Identity, r.identity(k))
+		}
+	case n.Is(Space, "sphere"):
+		c.Sphere = collapse(attr(n, "value"))
+	case n.Is(Space, "validity"):
+		for k := range n.Elements() {
+			if k.Local() == "from" {
+				c.Validity = append(c.Validity, Period{From: collapse(k.Text())})
+			} else if last := len(c.Validity) - 1; last >= 0 {
+				c.Validity[last].Until = collapse(k.Text())
+			}
+		}
+	default:
+		raw := r.raw(n)
+		c.Unknown = &raw
+	}
+	return c
+}
+
+func (r *reader) identity(n tree.Node) Identity {
+	if n.Space() != Space {
+		return Identity{Unknown: []Raw{r.raw(n)}}
+	}
+	id := Identity{One: attr(n, "id"), Many: n.Local() == "many", Domain: attr(n, "domain")}
+	for c := range n.Elements() {
+		if c.Is(Space, "except") {
+			id.Except = append(id.Except, Except{attr(c, "id"), attr(c, "domain")})
+		} else {
+			id.Unknown = append(id.Unknown, r.raw(c))
+		}
+	}
+	return id
+}
+
+// transformation reads one of RFC 5025 section 3.3. It returns false for what is not among these.
+func (r *reader) transformation(p *Permissions, n tree.Node) bool {
+	granted := collapse(n.Text())
+	switch n.Local() {
+	case "provide-services":
+		p.Services = p.Services.add(r.selection(n))
+	case "provide-persons":
+		p.Persons = p.Persons.add(r.selection(n))
+	case "provide-devices":
+		p.Devices = p.Devices.add(r.selection(n))
+	case "provide-all-attributes":
+		p.AllAttributes = true
+	case "provide-user-input":
+		var u UserInput
+		if err := u.UnmarshalText([]byte(granted)); err != nil {
+			r.refuse(startOf(n), err.Error())
+		}
+		p.UserInput = max(p.UserInput, u)
+	case "provide-unknown-attribute":
+		if granted == "true" || granted == "1" {
+			p.UnknownAttributes = append(p.UnknownAttributes, Attribute{attr(n, "name"), attr(n, "ns")})
+		}
+	default:
+		name, ok := strings.CutPrefix(n.Local(), "provide-")
+		bit := provide(name)
+		if !ok || bit == 0 {
+			return false
+		}
+		if granted == "true" || granted == "1" {
+			p.Provide |= bit
+		}
+	}
+	return true
+}
+
+func (r *reader) selection(n tree.Node) *Selection {
+	s := &Selection{}
+	for c := range n.Elements() {
+		value := collapse(c.Text())
+		switch {
+		case c.Space() != PresenceSpace:
+			s.Unknown = append(s.Unknown, r.raw(c))
+		case strings.HasPrefix(c.Local(), "all-"):
+			s.All = true
+		case c.Local() == "class":
+			s.Classes = append(s.Classes, value)
+		case c.Local() == "occurrence-id":
+			s.OccurrenceIDs = append(s.OccurrenceIDs, value)
+		case c.Local() == "deviceID":
+			s.DeviceIDs = append(s.DeviceIDs, value)
+		case c.Local() == "service-uri":
+			s.URIs = append(s.URIs, value)
+		default:
+			s.Schemes = append(s.Schemes, value)
+		}
+	}
+	return s
+}
+
+func attr(n tree.Node, name string) string {
+	v, _ := n.Attr("", name)
+	return trim(v)
+}
+
+// collapse makes runs of white space one blank, as xs:token does.
+func collapse(s string) string { return strings.Join(strings.Fields(s), " ") }
+
+// raw takes an element out of its document, with the declarations of the prefixes that are used in it.
+func (r *reader) raw(n tree.Node) Raw {
+	var prefixes []string
+	use := func(prefix string) {
+		if prefix != "xml" && len(prefixes) <= limits.Declarations && !slices.Contains(prefixes, prefix) {
+			prefixes = append(prefixes, prefix)
+		}
+	}
+	var walk func(tree.Node)
+	walk = func(n tree.Node) {
+		use(n.Prefix())
+		for a := range n.Attrs() {
+			if a.Prefix() != "" {
+				use(a.Prefix())
+			}
+		}
+		for c := range n.Elements() {
+			walk(c)
+		}
+	}
+	walk(n)
+	for d := range n.Decls() {
+		prefixes = slices.DeleteFunc(prefixes, func(p string) bool { return p == d.Prefix() })
+	}
+	src := string(n.Bytes())
+	head := 1 + len(n.Name())
+	b := []byte(src[:head])
+	for _, p := range prefixes {
+		ns, ok := n.LookupPrefix(p)
+		if !ok && p != "" {
+			continue // declared further in
+		}
+		if len(ns) > maxName {
+			r.refuse(startOf(n), "the namespace name of "+clip(n.Name())+" is longer than "+strconv.Itoa(maxName)+" bytes")
+			break
+		}
+		b = appendAttribute(b, strings.TrimSuffix("xmlns:"+p, ":"), ns)
+	}
+	return Raw{n.Space(), n.Local(), string(b) + src[head:]}
+}

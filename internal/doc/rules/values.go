@@ -1,0 +1,131 @@
+package rules
+
+import (
+	"strings"
+	"unicode"
+
+	"imp/internal/xml/tree"
+)
+
+// errorAt is the error for what begins at an offset of the document.
+func errorAt(t *tree.Tree, offset int, msg string) *Error {
+	line, col := t.Position(offset)
+	return &Error{Line: line, Col: col, Offset: offset, Msg: msg}
+}
+
+func startOf(n tree.Node) int {
+	start, _ := n.Range()
+	return start
+}
+
+// trim takes off the white space of XML.
+func trim(s string) string { return strings.Trim(s, " \t\r\n") }
+
+// clip keeps what comes from a document from filling a message.
+func clip(s string) string {
+	const most = 60
+	if r := []rune(s); len(r) > most {
+		return string(r[:most]) + "..."
+	}
+	return s
+}
+
+// legal replaces what XML cannot hold by U+FFFD.
+func legal(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' && r != '\t' && r != '\n' && r != '\r' || r == 0xFFFE || r == 0xFFFF {
+			return unicode.ReplacementChar
+		}
+		return r
+	}, s)
+}
+
+func appendAttribute(dst []byte, name, value string) []byte {
+	dst = append(append(append(dst, ' '), name...), `="`...)
+	return append(tree.AppendValue(dst, legal(value), '"'), '"')
+}
+
+// fixURI escapes what cannot stand where an xs:anyURI is wanted: white space, a percent sign without two hexadecimal digits, a second fragment, a colon
+// in the first segment that ends no scheme, and brackets that are not those of an IPv6 address (RFC 3986 sections 3.2.2 and 4.2).
+func fixURI(s string) string {
+	const hex = "0123456789ABCDEF"
+	s = legal(trim(s))
+	first := strings.IndexAny(s, "/?#")
+	if first < 0 {
+		first = len(s)
+	}
+	if scheme, _, ok := strings.Cut(s[:first], ":"); ok && isScheme(scheme) {
+		first = 0
+	}
+	var b strings.Builder
+	fragment := false
+	for i := 0; i < len(s); i++ {
+		c := s[i]
+		if n := literal(s[i:]); n > 0 {
+			b.WriteString(s[i : i+n])
+			i += n - 1
+			continue
+		}
+		if c <= ' ' || c == '[' || c == ']' || c == 0x7F || c == '#' && fragment || c == ':' && i < first || c == '%' && !escape(s[i:]) {
+			b.Write([]byte{'%', hex[c>>4], hex[c&15]})
+			continue
+		}
+		fragment = fragment || c == '#'
+		b.WriteByte(c)
+	}
+	return b.String()
+}
+
+// literal returns the length of the IPv6 address in brackets that s begins with, 0 when there is none.
+func literal(s string) int {
+	if s[0] != '[' {
+		return 0
+	}
+	end := 1 + len(s[1:]) - len(strings.TrimLeft(s[1:], hexDigits+":."))
+	if end > 2 && end < len(s) && s[end] == ']' {
+		return end + 1
+	}
+	return 0
+}
+
+func isScheme(s string) bool {
+	for i, c := range []byte(s) {
+		letter := 'a' <= c|0x20 && c|0x20 <= 'z'
+		if !letter && (i == 0 || (c < '0' || c > '9') && c != '+' && c != '-' && c != '.') {
+			return false
+		}
+	}
+	return s != ""
+}
+
+// escape reports whether s begins with a percent sign and two hexadecimal digits.
+func escape(s string) bool {
+	return len(s) >= 3 && strings.IndexByte(hexDigits, s[1]) >= 0 && strings.IndexByte(hexDigits, s[2]) >= 0
+}
+
+const hexDigits = "0123456789ABCDEFabcdef"
+
+// isLanguage reports whether s is an xs:language, which xml:lang takes.
+func isLanguage(s string) bool {
+	for i, part := range strings.Split(s, "-") {
+		if part == "" || len(part) > 8 {
+			return false
+		}
+		for _, c := range []byte(part) {
+			if letter := 'a' <= c|0x20 && c|0x20 <= 'z'; !letter && (i == 0 || c < '0' || c > '9') {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// visible makes text of a document safe for a terminal: white space becomes one blank, and control and format characters become U+FFFD.
+func visible(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) || unicode.In(r, unicode.Cf, unicode.Zl, unicode.Zp, unicode.Co, unicode.Cs) && r != '\u200D' {
+			return unicode.ReplacementChar
+		}
+		return r
+	}, strings.Join(strings.Fields(s), " "))
+}
