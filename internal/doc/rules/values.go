@@ -105,21 +105,6 @@ func escape(s string) bool {
 
 const hexDigits = "0123456789ABCDEFabcdef"
 
-// isLanguage reports whether s is an xs:language, which xml:lang takes.
-func isLanguage(s string) bool {
-	for i, part := range strings.Split(s, "-") {
-		if part == "" || len(part) > 8 {
-			return false
-		}
-		for _, c := range []byte(part) {
-			if letter := 'a' <= c|0x20 && c|0x20 <= 'z'; !letter && (i == 0 || c < '0' || c > '9') {
-				return false
-			}
-		}
-	}
-	return true
-}
-
 // visible makes text of a document safe for a terminal: white space becomes one blank, and control and format characters become U+FFFD.
 func visible(s string) string {
 	return strings.Map(func(r rune) rune {
