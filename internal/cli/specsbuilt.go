@@ -23,6 +23,9 @@ func left(why string) implementation { return implementation{why: why} }
 // notYet is the reason for what is planned.
 const notYet = "not built yet"
 
+// documentsOnly is the reason where a format has a package and no command yet.
+const documentsOnly = "the documents are read and written, nothing uses them yet"
+
 // pidfTools are the commands for presence documents.
 var pidfTools = []string{"pidf new", "pidf show", "publish", "fetch", "subscribe"}
 
@@ -32,7 +35,7 @@ var built = map[string]implementation{
 	"RFC 6665": by("subscribe", "fetch", "presence-server").in("sip/event"),
 	"RFC 3265": left("obsolete: RFC 6665 is built"),
 	"RFC 3856": by("subscribe", "fetch", "presence-server").in("server/presence", "agent/presence").but("rules and watcher information are not built yet"),
-	"RFC 4662": left(notYet),
+	"RFC 4662": left(documentsOnly).in("doc/rlmi"),
 	"RFC 5367": left(notYet),
 	"RFC 3903": by("publish", "presence-server").in("sip/event", "agent/presence"),
 	"RFC 3863": by(pidfTools...).in("doc/pidf"),
@@ -41,14 +44,14 @@ var built = map[string]implementation{
 	"RFC 4481": by("pidf show").in("doc/pidf"),
 	"RFC 4482": by("pidf new", "pidf show").in("doc/pidf"),
 	"RFC 5196": by("pidf new", "pidf show").in("doc/pidf"),
-	"RFC 4745": left(notYet),
-	"RFC 5025": left(notYet),
+	"RFC 4745": left(documentsOnly).in("doc/rules"),
+	"RFC 5025": left(documentsOnly).in("doc/rules"),
 	"RFC 3857": left(notYet),
-	"RFC 3858": left(notYet),
+	"RFC 3858": left(documentsOnly).in("doc/winfo"),
 	"RFC 4825": by("xml select").in("xml/selector").but("of XCAP the node selectors are built"),
 	"RFC 5875": left(notYet),
 	"RFC 5874": by("xml diff", "xml patch").in("xml/patch"),
-	"RFC 4826": left(notYet),
+	"RFC 4826": left(documentsOnly).in("doc/lists"),
 	"RFC 4827": left(notYet),
 	"RFC 5344": left("use cases, nothing to build"),
 	"RFC 4660": left(notYet),
@@ -70,7 +73,7 @@ var built = map[string]implementation{
 	"RFC 4353": left(notYet),
 	"RFC 5239": left("the conference object of a room will be in its terms, its control protocols will not"),
 	"RFC 7701": left(notYet),
-	"RFC 3994": left(notYet),
+	"RFC 3994": left(documentsOnly).in("doc/composing"),
 	"RFC 5438": by("imdn new", "imdn show", "cpim wrap").in("doc/imdn", "doc/cpim").but("documents and header fields are built, their use in SIP is not"),
 	"RFC 2026": left("describes the IETF's process, nothing to build"),
 	"RFC 4575": left(notYet),
@@ -87,7 +90,7 @@ var built = map[string]implementation{
 	"RFC 5789": left(notYet),
 	"RFC 7303": by("xml fmt", "xml select", "xml patch").in("xml/charset"),
 	"RFC 5363": left(notYet),
-	"RFC 5364": left(notYet),
+	"RFC 5364": left(documentsOnly).in("doc/lists"),
 	"RFC 5366": left(notYet),
 	"RFC 5360": left("list services will ask their own rules for consent instead"),
 	"RFC 8591": left(notYet),
