@@ -25,11 +25,11 @@ type gate struct {
 	stack  *stack.Stack
 	server *digest.Verifier
 	proxy  *digest.Verifier
-	final  *stack.Response // to whom came through
-	cut    bool            // claims a password of its own in Authentication-Info
 
-	mu   sync.Mutex
-	seen []*sip.Request
+	mu    sync.Mutex
+	final *stack.Response // to whom came through
+	cut   bool            // claims a password of its own in Authentication-Info
+	seen  []*sip.Request
 }
 
 func newGate(t *testing.T, asServer, asProxy bool) *gate {
@@ -70,6 +70,7 @@ func verifier(t *testing.T, realm string) *digest.Verifier {
 func (g *gate) handle(_ context.Context, r *stack.Request) *stack.Response {
 	g.mu.Lock()
 	g.seen = append(g.seen, r.Request)
+	final, cut := *g.final, g.cut
 	g.mu.Unlock()
 	var info string
 	for _, c := range []struct {
@@ -92,12 +93,18 @@ func (g *gate) handle(_ context.Context, r *stack.Request) *stack.Response {
 		}
 		info = c.v.Info(res, nil, true)
 	}
-	final := *g.final
-	if g.cut {
+	if cut {
 		info = strings.Replace(info, `rspauth="`, `rspauth="0`, 1)
 	}
 	final.Fields = append(slices.Clone(final.Fields), stack.Field{Name: "Authentication-Info", Value: info})
 	return &final
+}
+
+// change changes what the gate does from now on.
+func (g *gate) change(f func()) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	f()
 }
 
 // requests are those seen so far.
@@ -215,7 +222,7 @@ func TestPublisherAuthenticates(t *testing.T) {
 	t.Run("NAM-045 a server that does not prove itself is told of", func(t *testing.T) {
 		for _, wrong := range []bool{false, true} {
 			g := newGate(t, true, false)
-			g.cut = wrong
+			g.change(func() { g.cut = wrong })
 			told := make(chan error, 10)
 			a := g.agent(func(c *Config) { c.Unproven = func(err error) { told <- err } })
 			if _, err := g.publisher(a).Publish(g.ctx, doc); err != nil {
@@ -231,7 +238,7 @@ func TestPublisherAuthenticates(t *testing.T) {
 func TestSubscriberAuthenticates(t *testing.T) {
 	t.Run("PRS-008 somebody may take his time with the password", func(t *testing.T) {
 		g := newGate(t, true, false)
-		g.final = stack.Answer(489)
+		g.change(func() { g.final = stack.Answer(489) })
 		typing, typed := make(chan bool), make(chan bool)
 		a := g.agent(func(c *Config) {
 			c.Proxy.Transport = "tcp" // one connection for all
