@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 
+	"imp/internal/xml/lexical"
 	"imp/internal/xml/tree"
 )
 
@@ -45,7 +46,7 @@ func Check(t *tree.Tree) []Problem {
 			for k := range n.Elements() {
 				if k.Is(ServicesSpace, "list") {
 					c.siblings(k)
-				} else if uri := trim(k.Text()); k.Is(ServicesSpace, "resource-list") && !absoluteHTTP(uri) {
+				} else if uri := lexical.Trim(k.Text()); k.Is(ServicesSpace, "resource-list") && !absoluteHTTP(uri) {
 					c.report(k, "", uri, false, "is no absolute HTTP URI")
 				}
 			}
@@ -94,7 +95,7 @@ func (c *checker) unique(n tree.Node, attr string, seen map[string]bool) {
 		return
 	}
 	if attr != "name" {
-		value = trim(value)
+		value = lexical.Trim(value)
 	}
 	if seen[value] {
 		c.report(n, attr, value, true, "stands twice below one parent, expected each "+n.Local()+" once")
@@ -106,7 +107,7 @@ func (c *checker) report(n tree.Node, attr, value string, unique bool, why strin
 	if len(c.problems) >= MaxProblems {
 		return
 	}
-	at, what := startOf(n), n.Local()
+	at, what := lexical.StartOf(n), n.Local()
 	if attr != "" {
 		what = attr
 		if a := n.Attribute("", attr); a.Valid() {
@@ -114,7 +115,7 @@ func (c *checker) report(n tree.Node, attr, value string, unique bool, why strin
 		}
 	}
 	line, col := c.tree.Position(at)
-	c.problems = append(c.problems, Problem{line, col, unique, n, attr, value, what + " " + strconv.Quote(clip(value)) + " " + why})
+	c.problems = append(c.problems, Problem{line, col, unique, n, attr, value, what + " " + strconv.Quote(lexical.Clip(value)) + " " + why})
 }
 
 // absoluteHTTP reports whether a URI has an HTTP scheme and a host.

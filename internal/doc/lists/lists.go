@@ -6,6 +6,7 @@ import (
 	"errors"
 	"strings"
 
+	"imp/internal/xml/lexical"
 	"imp/internal/xml/tree"
 )
 
@@ -85,7 +86,7 @@ func (k *Kind) UnmarshalText(text []byte) error {
 			return nil
 		}
 	}
-	return errors.New("reading a kind: " + clip(string(text)) + " is none of entry, list, entry-ref and external")
+	return errors.New("reading a kind: " + lexical.Clip(string(text)) + " is none of entry, list, entry-ref and external")
 }
 
 // Copy tells in which role a recipient gets a request (RFC 5364 section 3). It is empty when that is not told.

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"imp/internal/xml/grammar"
+	"imp/internal/xml/lexical"
 	"imp/internal/xml/tree"
 )
 
@@ -54,11 +55,11 @@ func open(src []byte, name string) (*reader, error) {
 	}
 	root := t.Root()
 	if space := "urn:ietf:params:xml:ns:" + name; !root.Is(space, name) {
-		return nil, errorAt(t, startOf(root), "the root is {"+clip(root.Space())+"}"+clip(root.Local())+", not the "+name+" of "+space)
+		return nil, lexical.ErrorAt(t, lexical.StartOf(root), "the root is {"+lexical.Clip(root.Space())+"}"+lexical.Clip(root.Local())+", not the "+name+" of "+space)
 	}
 	g, ok := grammar.ByName(name)
 	if !ok {
-		return nil, errorAt(t, startOf(root), "no grammar of "+name)
+		return nil, lexical.ErrorAt(t, lexical.StartOf(root), "no grammar of "+name)
 	}
 	if problems := g.Check(t); len(problems) > 0 {
 		p := problems[0]
@@ -75,7 +76,7 @@ type reader struct {
 
 func (r *reader) refuse(offset int, msg string) {
 	if r.err == nil {
-		r.err = errorAt(r.tree, offset, msg)
+		r.err = lexical.ErrorAt(r.tree, offset, msg)
 	}
 }
 
@@ -84,7 +85,7 @@ func (r *reader) service(n tree.Node) Service {
 	for c := range n.Elements() {
 		switch {
 		case c.Is(ServicesSpace, "resource-list"):
-			s.ResourceList = trim(c.Text())
+			s.ResourceList = lexical.Trim(c.Text())
 		case c.Is(ServicesSpace, "list"):
 			l := r.list(c)
 			s.List = &l
@@ -92,7 +93,7 @@ func (r *reader) service(n tree.Node) Service {
 			s.Packages = []string{}
 			for p := range c.Elements() {
 				if p.Is(ServicesSpace, "package") {
-					s.Packages = append(s.Packages, trim(p.Text()))
+					s.Packages = append(s.Packages, lexical.Trim(p.Text()))
 				}
 			}
 		default:
@@ -143,7 +144,7 @@ func (r *reader) item(n tree.Node, kind Kind) Item {
 // copyControl takes the attributes of RFC 5364 from among those of an entry.
 func (r *reader) copyControl(it *Item, n tree.Node) {
 	it.Attrs = slices.DeleteFunc(it.Attrs, func(a Attr) bool {
-		value := trim(a.Value)
+		value := lexical.Trim(a.Value)
 		switch {
 		case a.Space != CopyControlSpace:
 			return false
@@ -155,7 +156,7 @@ func (r *reader) copyControl(it *Item, n tree.Node) {
 			count, err := strconv.ParseUint(strings.TrimPrefix(value, "+"), 10, 64)
 			if err != nil && strings.Trim(value, "-0") != "" {
 				start, _ := n.Attribute(CopyControlSpace, "count").Range()
-				r.refuse(start, "count is "+strconv.Quote(clip(value))+", expected a number of 64 bits")
+				r.refuse(start, "count is "+strconv.Quote(lexical.Clip(value))+", expected a number of 64 bits")
 			}
 			it.Count = &count
 		default:
@@ -175,7 +176,7 @@ func display(n tree.Node) *Name {
 
 func uri(n tree.Node, name string) string {
 	v, _ := n.Attr("", name)
-	return trim(v)
+	return lexical.Trim(v)
 }
 
 // attrs are the attributes of other namespaces, those about schemas left out.
@@ -185,7 +186,7 @@ func (r *reader) attrs(n tree.Node) (list []Attr) {
 			continue
 		}
 		if start, _ := a.Range(); len(a.Space()) > maxName {
-			r.refuse(start, "the namespace name of "+clip(a.Name())+" is longer than "+strconv.Itoa(maxName)+" bytes")
+			r.refuse(start, "the namespace name of "+lexical.Clip(a.Name())+" is longer than "+strconv.Itoa(maxName)+" bytes")
 		}
 		list = append(list, Attr{a.Space(), a.Local(), a.Value()})
 	}
@@ -225,10 +226,10 @@ func (r *reader) raw(n tree.Node) Raw {
 			continue // declared further in
 		}
 		if len(ns) > maxName {
-			r.refuse(startOf(n), "the namespace name of "+clip(n.Name())+" is longer than "+strconv.Itoa(maxName)+" bytes")
+			r.refuse(lexical.StartOf(n), "the namespace name of "+lexical.Clip(n.Name())+" is longer than "+strconv.Itoa(maxName)+" bytes")
 			break
 		}
-		b = appendAttribute(b, strings.TrimSuffix("xmlns:"+p, ":"), ns)
+		b = lexical.AppendAttribute(b, strings.TrimSuffix("xmlns:"+p, ":"), ns)
 	}
 	return Raw{n.Space(), n.Local(), string(b) + src[head:]}
 }

@@ -4,6 +4,8 @@ import (
 	"io"
 	"strconv"
 	"strings"
+
+	"imp/internal/xml/lexical"
 )
 
 // WriteText shows the document to a person: a line for each list and each thing in it, indented by depth. No control character of the document comes
@@ -45,7 +47,7 @@ type text struct{ strings.Builder }
 func (t *text) line(depth int, parts ...string) {
 	t.WriteString(strings.Repeat("  ", depth))
 	for i, p := range parts {
-		if p = visible(p); p != "" {
+		if p = lexical.Visible(p); p != "" {
 			if i > 0 {
 				t.WriteString("  ")
 			}

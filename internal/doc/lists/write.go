@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"strconv"
 
+	"imp/internal/xml/lexical"
 	"imp/internal/xml/tree"
 )
 
@@ -76,7 +77,7 @@ func (w *writer) close(prefix, name string) {
 
 func (w *writer) service(s *Service) {
 	w.open("", "service")
-	w.buf = appendAttribute(w.buf, "uri", fixURI(s.URI))
+	w.buf = lexical.AppendAttribute(w.buf, "uri", lexical.FixURI(s.URI))
 	w.attrs(s.Attrs)
 	w.buf = append(w.buf, ">\n"...)
 	w.depth++
@@ -84,7 +85,7 @@ func (w *writer) service(s *Service) {
 	case s.List != nil:
 		w.list(s.List, "")
 	case s.ResourceList != "":
-		w.text("", "resource-list", fixURI(s.ResourceList))
+		w.text("", "resource-list", lexical.FixURI(s.ResourceList))
 	default:
 		w.list(&List{}, "")
 	}
@@ -103,7 +104,7 @@ func (w *writer) service(s *Service) {
 
 func (w *writer) text(prefix, name, s string) {
 	w.open(prefix, name)
-	w.buf = tree.AppendText(append(w.buf, '>'), legal(s))
+	w.buf = tree.AppendText(append(w.buf, '>'), lexical.Legal(s))
 	w.buf = append(append(append(append(w.buf, "</"...), prefix...), name...), ">\n"...)
 }
 
@@ -111,7 +112,7 @@ func (w *writer) text(prefix, name, s string) {
 func (w *writer) list(l *List, prefix string) {
 	w.open(prefix, "list")
 	if l.Name != "" {
-		w.buf = appendAttribute(w.buf, "name", l.Name)
+		w.buf = lexical.AppendAttribute(w.buf, "name", l.Name)
 	}
 	w.attrs(l.Attrs)
 	w.buf = append(w.buf, ">\n"...)
@@ -136,7 +137,7 @@ func (w *writer) item(it *Item) {
 	name := it.Kind.String()
 	kind := min(it.Kind, External)
 	w.open(w.prefix, name)
-	w.buf = appendAttribute(w.buf, uriNames[kind], fixURI(it.URI))
+	w.buf = lexical.AppendAttribute(w.buf, uriNames[kind], lexical.FixURI(it.URI))
 	if kind == Entry {
 		w.control(it)
 	}
@@ -155,7 +156,7 @@ func (w *writer) item(it *Item) {
 // control writes the attributes of RFC 5364.
 func (w *writer) control(it *Item) {
 	if it.Copy == To || it.Copy == CC || it.Copy == BCC {
-		w.buf = appendAttribute(w.buf, "cp:copyControl", string(it.Copy))
+		w.buf = lexical.AppendAttribute(w.buf, "cp:copyControl", string(it.Copy))
 	}
 	if it.Anonymize {
 		w.buf = append(w.buf, ` cp:anonymize="true"`...)
@@ -170,10 +171,10 @@ func (w *writer) display(n *Name) {
 		return
 	}
 	w.open(w.prefix, "display-name")
-	if isLanguage(n.Lang) {
-		w.buf = appendAttribute(w.buf, "xml:lang", n.Lang)
+	if lexical.IsLanguage(n.Lang) {
+		w.buf = lexical.AppendAttribute(w.buf, "xml:lang", n.Lang)
 	}
-	w.buf = tree.AppendText(append(w.buf, '>'), legal(n.Text))
+	w.buf = tree.AppendText(append(w.buf, '>'), lexical.Legal(n.Text))
 	w.buf = append(w.buf, "</"+w.prefix+"display-name>\n"...)
 }
 
@@ -181,12 +182,12 @@ func (w *writer) display(n *Name) {
 func (w *writer) attrs(list []Attr) {
 	for i, a := range list {
 		if a.Space == tree.XMLSpace {
-			w.buf = appendAttribute(w.buf, "xml:"+a.Local, a.Value)
+			w.buf = lexical.AppendAttribute(w.buf, "xml:"+a.Local, a.Value)
 			continue
 		}
 		prefix := "ns" + strconv.Itoa(i+1)
-		w.buf = appendAttribute(w.buf, "xmlns:"+prefix, a.Space)
-		w.buf = appendAttribute(w.buf, prefix+":"+a.Local, a.Value)
+		w.buf = lexical.AppendAttribute(w.buf, "xmlns:"+prefix, a.Space)
+		w.buf = lexical.AppendAttribute(w.buf, prefix+":"+a.Local, a.Value)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"strconv"
 	"strings"
 
+	"imp/internal/xml/lexical"
 	"imp/internal/xml/tree"
 )
 
@@ -18,16 +19,16 @@ func Parse(src []byte) (*List, error) {
 	r := reader{tree: t}
 	root := t.Root()
 	if !root.Is(Space, "list") {
-		return nil, errorAt(t, startOf(root), "the root is {"+clip(root.Space())+"}"+clip(root.Local())+", not the list of "+Space)
+		return nil, lexical.ErrorAt(t, lexical.StartOf(root), "the root is {"+lexical.Clip(root.Space())+"}"+lexical.Clip(root.Local())+", not the list of "+Space)
 	}
-	l := &List{URI: trim(r.require(root, "uri")), CID: cid(root)}
+	l := &List{URI: lexical.Trim(r.require(root, "uri")), CID: cid(root)}
 	version := r.require(root, "version")
-	if v, err := strconv.ParseUint(strings.TrimPrefix(trim(version), "+"), 10, 32); err == nil {
+	if v, err := strconv.ParseUint(strings.TrimPrefix(lexical.Trim(version), "+"), 10, 32); err == nil {
 		l.Version = uint32(v)
 	} else {
 		r.refuse(root, "version", "a number of 32 bits")
 	}
-	switch trim(r.require(root, "fullState")) {
+	switch lexical.Trim(r.require(root, "fullState")) {
 	case "true", "1":
 		l.FullState = true
 	case "false", "0":
@@ -55,7 +56,7 @@ type reader struct {
 }
 
 func (r *reader) resource(n tree.Node) Resource {
-	res := Resource{URI: trim(r.require(n, "uri"))}
+	res := Resource{URI: lexical.Trim(r.require(n, "uri"))}
 	for c := range n.Elements() {
 		switch {
 		case c.Is(Space, "name"):
@@ -84,7 +85,7 @@ func readName(n tree.Node) Name {
 // cid returns the Content-ID without the angle brackets and the scheme that some notifiers leave on it.
 func cid(n tree.Node) string {
 	v, _ := n.Attr("", "cid")
-	v = trim(v)
+	v = lexical.Trim(v)
 	if len(v) > 4 && strings.EqualFold(v[:4], "cid:") {
 		v = v[4:]
 	}
@@ -98,7 +99,7 @@ func cid(n tree.Node) string {
 func (r *reader) require(n tree.Node, name string) string {
 	v, ok := n.Attr("", name)
 	if !ok && r.err == nil {
-		r.err = errorAt(r.tree, startOf(n), "<"+clip(n.Name())+"> has no "+name)
+		r.err = lexical.ErrorAt(r.tree, lexical.StartOf(n), "<"+lexical.Clip(n.Name())+"> has no "+name)
 	}
 	return v
 }
@@ -107,6 +108,6 @@ func (r *reader) require(n tree.Node, name string) string {
 func (r *reader) refuse(n tree.Node, name, want string) {
 	if a := n.Attribute("", name); a.Valid() && r.err == nil {
 		start, _ := a.Range()
-		r.err = errorAt(r.tree, start, name+" is "+strconv.Quote(clip(a.Value()))+", expected "+want)
+		r.err = lexical.ErrorAt(r.tree, start, name+" is "+strconv.Quote(lexical.Clip(a.Value()))+", expected "+want)
 	}
 }

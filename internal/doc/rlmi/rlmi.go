@@ -5,6 +5,7 @@ package rlmi
 import (
 	"errors"
 
+	"imp/internal/xml/lexical"
 	"imp/internal/xml/tree"
 )
 
@@ -77,7 +78,7 @@ func (s *State) UnmarshalText(text []byte) error {
 			return nil
 		}
 	}
-	return errors.New("reading a state: " + clip(string(text)) + " is none of pending, active and terminated")
+	return errors.New("reading a state: " + lexical.Clip(string(text)) + " is none of pending, active and terminated")
 }
 
 // CIDs returns the Content-IDs that the document refers to, in its order. Each names a part of the same multipart body (RFC 4662 section 5.2).
@@ -104,7 +105,7 @@ func (l *List) Check() error {
 	for i := range l.Resources {
 		r := &l.Resources[i]
 		if uris[r.URI] {
-			return errors.New("checking a list: resource " + clip(r.URI) + " stands twice; merge its instances")
+			return errors.New("checking a list: resource " + lexical.Clip(r.URI) + " stands twice; merge its instances")
 		}
 		uris[r.URI] = true
 		if err := r.check(); err != nil {
@@ -117,7 +118,7 @@ func (l *List) Check() error {
 func (r *Resource) check() error {
 	ids := make(map[string]bool, len(r.Instances))
 	for _, in := range r.Instances {
-		where := "checking instance " + clip(in.ID) + " of " + clip(r.URI) + ": "
+		where := "checking instance " + lexical.Clip(in.ID) + " of " + lexical.Clip(r.URI) + ": "
 		switch {
 		case ids[in.ID]:
 			return errors.New(where + "its id stands twice; give it another")

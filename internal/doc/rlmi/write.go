@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"imp/internal/xml/lexical"
 	"imp/internal/xml/tree"
 )
 
@@ -16,7 +17,7 @@ func (l *List) Bytes() []byte { return l.Append(nil) }
 // Append appends what Bytes returns.
 func (l *List) Append(dst []byte) []byte {
 	dst = append(dst, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<list xmlns=\""+Space+"\""...)
-	dst = appendAttribute(dst, "uri", fixURI(l.URI))
+	dst = lexical.AppendAttribute(dst, "uri", lexical.FixURI(l.URI))
 	dst = append(strconv.AppendUint(append(dst, ` version="`...), uint64(l.Version), 10), '"')
 	dst = append(strconv.AppendBool(append(dst, ` fullState="`...), l.FullState), '"')
 	dst = append(appendOptional(dst, "cid", l.CID), ">\n"...)
@@ -28,14 +29,14 @@ func (l *List) Append(dst []byte) []byte {
 }
 
 func (r *Resource) append(dst []byte) []byte {
-	dst = appendAttribute(append(dst, "  <resource"...), "uri", fixURI(r.URI))
+	dst = lexical.AppendAttribute(append(dst, "  <resource"...), "uri", lexical.FixURI(r.URI))
 	if len(r.Names)+len(r.Instances) == 0 {
 		return append(dst, "/>\n"...)
 	}
 	dst = appendNames(append(dst, ">\n"...), "    <name", r.Names)
 	for _, in := range r.Instances {
-		dst = appendAttribute(append(dst, "    <instance"...), "id", in.ID)
-		dst = appendAttribute(dst, "state", in.State.String())
+		dst = lexical.AppendAttribute(append(dst, "    <instance"...), "id", in.ID)
+		dst = lexical.AppendAttribute(dst, "state", in.State.String())
 		dst = appendOptional(dst, "reason", in.Reason)
 		dst = append(appendOptional(dst, "cid", in.CID), "/>\n"...)
 	}
@@ -46,16 +47,16 @@ func appendOptional(dst []byte, name, value string) []byte {
 	if value == "" {
 		return dst
 	}
-	return appendAttribute(dst, name, value)
+	return lexical.AppendAttribute(dst, name, value)
 }
 
 func appendNames(dst []byte, start string, names []Name) []byte {
 	for _, n := range names {
 		dst = append(dst, start...)
-		if isLanguage(n.Lang) {
-			dst = appendAttribute(dst, "xml:lang", n.Lang)
+		if lexical.IsLanguage(n.Lang) {
+			dst = lexical.AppendAttribute(dst, "xml:lang", n.Lang)
 		}
-		dst = append(tree.AppendText(append(dst, '>'), legal(n.Text)), "</name>\n"...)
+		dst = append(tree.AppendText(append(dst, '>'), lexical.Legal(n.Text)), "</name>\n"...)
 	}
 	return dst
 }
@@ -78,24 +79,24 @@ func (l *List) WriteText(w io.Writer) error {
 	if l.FullState {
 		state = "all resources"
 	}
-	b.WriteString(visible(l.URI))
+	b.WriteString(lexical.Visible(l.URI))
 	writeNames(&b, l.Names)
 	b.WriteString("  version " + strconv.FormatUint(uint64(l.Version), 10) + "  " + state + "\n")
 	for i := range l.Resources {
 		r := &l.Resources[i]
-		b.WriteString("  " + visible(r.URI))
+		b.WriteString("  " + lexical.Visible(r.URI))
 		writeNames(&b, r.Names)
 		if len(r.Instances) == 0 {
 			b.WriteString("  no state")
 		}
 		b.WriteByte('\n')
 		for _, in := range r.Instances {
-			b.WriteString("    " + visible(in.ID) + "  " + in.State.String())
+			b.WriteString("    " + lexical.Visible(in.ID) + "  " + in.State.String())
 			if in.Reason != "" {
-				b.WriteString("  " + visible(in.Reason))
+				b.WriteString("  " + lexical.Visible(in.Reason))
 			}
 			if in.CID != "" {
-				b.WriteString("  cid " + visible(in.CID))
+				b.WriteString("  cid " + lexical.Visible(in.CID))
 			}
 			b.WriteByte('\n')
 		}
@@ -106,9 +107,9 @@ func (l *List) WriteText(w io.Writer) error {
 
 func writeNames(b *strings.Builder, names []Name) {
 	for _, n := range names {
-		b.WriteString("  \"" + visible(n.Text) + "\"")
+		b.WriteString("  \"" + lexical.Visible(n.Text) + "\"")
 		if n.Lang != "" {
-			b.WriteString(" [" + visible(n.Lang) + "]")
+			b.WriteString(" [" + lexical.Visible(n.Lang) + "]")
 		}
 	}
 }

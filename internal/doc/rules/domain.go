@@ -4,12 +4,14 @@ import (
 	"net/url"
 	"strings"
 	"unicode/utf8"
+
+	"imp/internal/xml/lexical"
 )
 
 // ascii brings a domain into the form in which domains are compared (RFC 4745 section 7.1.3): escapes undone, labels beyond ASCII in Punycode, small
 // letters. It is "", equal to none, for what cannot be converted.
 func ascii(domain string) string {
-	s, err := url.PathUnescape(trim(domain))
+	s, err := url.PathUnescape(lexical.Trim(domain))
 	if err != nil || !utf8.ValidString(s) || len(s) > 1024 {
 		return ""
 	}

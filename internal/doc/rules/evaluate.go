@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"imp/internal/xml/lexical"
 )
 
 // Request is what the conditions are held against.
@@ -142,10 +144,10 @@ func (m *matcher) rule(r *Rule) string {
 			}
 		case c.Sphere != "":
 			if m.req.Sphere == "" || !slices.ContainsFunc(strings.Fields(c.Sphere), func(s string) bool { return strings.EqualFold(s, m.req.Sphere) }) {
-				return "sphere: it is not " + clip(c.Sphere)
+				return "sphere: it is not " + lexical.Clip(c.Sphere)
 			}
 		case c.Unknown != nil:
-			return "condition {" + clip(c.Unknown.Space) + "}" + clip(c.Unknown.Local) + ": it is not known"
+			return "condition {" + lexical.Clip(c.Unknown.Space) + "}" + lexical.Clip(c.Unknown.Local) + ": it is not known"
 		case !slices.ContainsFunc(c.Validity, m.within):
 			return "validity: it is at another time"
 		}
@@ -184,7 +186,7 @@ func (m *matcher) in(domain string) bool {
 // canonical brings a URI into the form in which URIs are compared: scheme and host in small letters, escapes of unreserved characters undone, no
 // parameters and headers. The user stays as it is.
 func canonical(uri string) string {
-	scheme, rest, ok := strings.Cut(trim(uri), ":")
+	scheme, rest, ok := strings.Cut(lexical.Trim(uri), ":")
 	if !ok {
 		return ""
 	}
@@ -222,7 +224,7 @@ func unescape(s string) string {
 	}
 	var b strings.Builder
 	for i := 0; i < len(s); i++ {
-		if s[i] != '%' || !escape(s[i:]) {
+		if s[i] != '%' || !lexical.Escape(s[i:]) {
 			b.WriteByte(s[i])
 			continue
 		}

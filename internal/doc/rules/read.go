@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"imp/internal/xml/grammar"
+	"imp/internal/xml/lexical"
 	"imp/internal/xml/tree"
 )
 
@@ -22,7 +23,7 @@ func Parse(src []byte) (*Ruleset, error) {
 	root := t.Root()
 	g, ok := grammar.ByName("pres-rules")
 	if !root.Is(Space, "ruleset") || !ok {
-		return nil, errorAt(t, startOf(root), "the root is {"+clip(root.Space())+"}"+clip(root.Local())+", not the ruleset of "+Space)
+		return nil, lexical.ErrorAt(t, lexical.StartOf(root), "the root is {"+lexical.Clip(root.Space())+"}"+lexical.Clip(root.Local())+", not the ruleset of "+Space)
 	}
 	if problems := g.Check(t); len(problems) > 0 {
 		p := problems[0]
@@ -46,7 +47,7 @@ type reader struct {
 
 func (r *reader) refuse(offset int, msg string) {
 	if r.err == nil {
-		r.err = errorAt(r.tree, offset, msg)
+		r.err = lexical.ErrorAt(r.tree, offset, msg)
 	}
 }
 
@@ -62,7 +63,7 @@ func (r *reader) rule(n tree.Node) Rule {
 		}
 		var h Handling
 		if err := h.UnmarshalText([]byte(collapse(c.Text()))); err != nil {
-			r.refuse(startOf(c), err.Error())
+			r.refuse(lexical.StartOf(c), err.Error())
 		}
 		rule.Handling = max(rule.Handling, h)
 	}
@@ -128,7 +129,7 @@ func (r *reader) transformation(p *Permissions, n tree.Node) bool {
 	case "provide-user-input":
 		var u UserInput
 		if err := u.UnmarshalText([]byte(granted)); err != nil {
-			r.refuse(startOf(n), err.Error())
+			r.refuse(lexical.StartOf(n), err.Error())
 		}
 		p.UserInput = max(p.UserInput, u)
 	case "provide-unknown-attribute":
@@ -174,7 +175,7 @@ func (r *reader) selection(n tree.Node) *Selection {
 
 func attr(n tree.Node, name string) string {
 	v, _ := n.Attr("", name)
-	return trim(v)
+	return lexical.Trim(v)
 }
 
 // collapse makes runs of white space one blank, as xs:token does.
@@ -213,10 +214,10 @@ func (r *reader) raw(n tree.Node) Raw {
 			continue // declared further in
 		}
 		if len(ns) > maxName {
-			r.refuse(startOf(n), "the namespace name of "+clip(n.Name())+" is longer than "+strconv.Itoa(maxName)+" bytes")
+			r.refuse(lexical.StartOf(n), "the namespace name of "+lexical.Clip(n.Name())+" is longer than "+strconv.Itoa(maxName)+" bytes")
 			break
 		}
-		b = appendAttribute(b, strings.TrimSuffix("xmlns:"+p, ":"), ns)
+		b = lexical.AppendAttribute(b, strings.TrimSuffix("xmlns:"+p, ":"), ns)
 	}
 	return Raw{n.Space(), n.Local(), string(b) + src[head:]}
 }

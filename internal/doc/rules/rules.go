@@ -6,6 +6,7 @@ import (
 	"errors"
 	"strings"
 
+	"imp/internal/xml/lexical"
 	"imp/internal/xml/tree"
 )
 
@@ -112,7 +113,7 @@ func (h *Handling) UnmarshalText(text []byte) error {
 			return nil
 		}
 	}
-	return errors.New("reading sub-handling: " + clip(string(text)) + " is none of block, confirm, polite-block and allow")
+	return errors.New("reading sub-handling: " + lexical.Clip(string(text)) + " is none of block, confirm, polite-block and allow")
 }
 
 // UserInput is how much of user-input is shown (RFC 5025 section 3.3.2.12). The greater one wins.
@@ -142,7 +143,7 @@ func (u *UserInput) UnmarshalText(text []byte) error {
 			return nil
 		}
 	}
-	return errors.New("reading provide-user-input: " + clip(string(text)) + " is none of " + strings.Join(inputNames, ", "))
+	return errors.New("reading provide-user-input: " + lexical.Clip(string(text)) + " is none of " + strings.Join(inputNames, ", "))
 }
 
 // Provide is a set of the boolean permissions of RFC 5025 section 3.3.2.
@@ -192,7 +193,7 @@ func (p *Provide) UnmarshalText(text []byte) error {
 	for _, name := range strings.Fields(string(text)) {
 		bit := provide(name)
 		if bit == 0 {
-			return errors.New("reading permissions: " + clip(name) + " is none of " + strings.Join(provideNames, ", "))
+			return errors.New("reading permissions: " + lexical.Clip(name) + " is none of " + strings.Join(provideNames, ", "))
 		}
 		set |= bit
 	}

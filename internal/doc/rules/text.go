@@ -3,6 +3,8 @@ package rules
 import (
 	"io"
 	"strings"
+
+	"imp/internal/xml/lexical"
 )
 
 // WriteText shows the document to a person: for each rule its conditions, and what it grants. No control character of the document comes through. The
@@ -11,13 +13,13 @@ func (d *Ruleset) WriteText(w io.Writer) error {
 	var b strings.Builder
 	for i := range d.Rules {
 		r := &d.Rules[i]
-		b.WriteString("rule " + visible(r.ID) + "\n")
+		b.WriteString("rule " + lexical.Visible(r.ID) + "\n")
 		for j := range r.Conditions {
-			b.WriteString("  if " + visible(r.Conditions[j].String()) + "\n")
+			b.WriteString("  if " + lexical.Visible(r.Conditions[j].String()) + "\n")
 		}
 		r.text(&b, "  ")
 		for _, raw := range append(r.Actions[:len(r.Actions):len(r.Actions)], r.Transformations...) {
-			b.WriteString("  unknown " + visible("{"+raw.Space+"}"+raw.Local) + "\n")
+			b.WriteString("  unknown " + lexical.Visible("{"+raw.Space+"}"+raw.Local) + "\n")
 		}
 	}
 	_, err := io.WriteString(w, b.String())
@@ -35,7 +37,7 @@ func (p *Permissions) WriteText(w io.Writer) error {
 func (p *Permissions) text(b *strings.Builder, indent string) {
 	line := func(name, value string) {
 		if value != "" {
-			b.WriteString(indent + name + ": " + visible(value) + "\n")
+			b.WriteString(indent + name + ": " + lexical.Visible(value) + "\n")
 		}
 	}
 	line("subscription", p.Handling.String())

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"unicode"
 
+	"imp/internal/xml/lexical"
 	"imp/internal/xml/tree"
 )
 
@@ -31,7 +32,7 @@ func (w *writer) line(s string) { w.buf = append(append(w.buf, s...), '\n') }
 // text writes an element with text.
 func (w *writer) text(indent, name, s string) {
 	w.buf = append(append(append(append(w.buf, indent...), '<'), name...), '>')
-	w.buf = tree.AppendText(w.buf, legal(s))
+	w.buf = tree.AppendText(w.buf, lexical.Legal(s))
 	w.line("</" + name + ">")
 }
 
@@ -62,7 +63,7 @@ func (w *writer) id(id string) string {
 }
 
 func (w *writer) rule(r *Rule) {
-	w.buf = append(appendAttribute(append(w.buf, "  <rule"...), "id", w.id(r.ID)), ">\n"...)
+	w.buf = append(lexical.AppendAttribute(append(w.buf, "  <rule"...), "id", w.id(r.ID)), ">\n"...)
 	if len(r.Conditions) > 0 {
 		w.line("    <conditions>")
 		for i := range r.Conditions {
@@ -99,7 +100,7 @@ func (w *writer) condition(c *Condition) {
 		}
 		w.line("      </identity>")
 	case c.Sphere != "":
-		w.buf = append(appendAttribute(append(w.buf, "      <sphere"...), "value", c.Sphere), "/>\n"...)
+		w.buf = append(lexical.AppendAttribute(append(w.buf, "      <sphere"...), "value", c.Sphere), "/>\n"...)
 	case c.Unknown != nil:
 		w.raws([]Raw{*c.Unknown})
 	default:
@@ -126,23 +127,23 @@ func (w *writer) identity(id *Identity) {
 		return
 	}
 	if !id.Many {
-		w.buf = append(appendAttribute(append(w.buf, "        <one"...), "id", fixURI(id.One)), ">\n"...)
+		w.buf = append(lexical.AppendAttribute(append(w.buf, "        <one"...), "id", lexical.FixURI(id.One)), ">\n"...)
 		w.raws(id.Unknown[:min(1, len(id.Unknown))])
 		w.line("        </one>")
 		return
 	}
 	w.buf = append(w.buf, "        <many"...)
 	if id.Domain != "" {
-		w.buf = appendAttribute(w.buf, "domain", id.Domain)
+		w.buf = lexical.AppendAttribute(w.buf, "domain", id.Domain)
 	}
 	w.line(">")
 	for _, e := range id.Except {
 		w.buf = append(w.buf, "          <except"...)
 		if e.ID != "" {
-			w.buf = appendAttribute(w.buf, "id", fixURI(e.ID))
+			w.buf = lexical.AppendAttribute(w.buf, "id", lexical.FixURI(e.ID))
 		}
 		if e.Domain != "" {
-			w.buf = appendAttribute(w.buf, "domain", e.Domain)
+			w.buf = lexical.AppendAttribute(w.buf, "domain", e.Domain)
 		}
 		w.line("/>")
 	}
@@ -161,8 +162,8 @@ func (w *writer) transformations(r *Rule) {
 		w.text("      ", "pr:provide-user-input", r.UserInput.String())
 	}
 	for _, a := range r.UnknownAttributes {
-		w.buf = appendAttribute(append(w.buf, "      <pr:provide-unknown-attribute"...), "name", a.Name)
-		w.line(string(appendAttribute(nil, "ns", a.NS)) + ">true</pr:provide-unknown-attribute>")
+		w.buf = lexical.AppendAttribute(append(w.buf, "      <pr:provide-unknown-attribute"...), "name", a.Name)
+		w.line(string(lexical.AppendAttribute(nil, "ns", a.NS)) + ">true</pr:provide-unknown-attribute>")
 	}
 	if r.AllAttributes {
 		w.line("      <pr:provide-all-attributes/>")
@@ -182,7 +183,7 @@ func (w *writer) selection(component string, s *Selection) {
 		each := func(name string, values []string, uri bool) {
 			for _, v := range values {
 				if uri {
-					v = fixURI(v)
+					v = lexical.FixURI(v)
 				}
 				w.text("        ", "pr:"+name, v)
 			}

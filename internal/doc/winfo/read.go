@@ -4,6 +4,7 @@ import (
 	"strconv"
 	"strings"
 
+	"imp/internal/xml/lexical"
 	"imp/internal/xml/tree"
 )
 
@@ -17,7 +18,7 @@ func Parse(src []byte) (*Document, error) {
 	r := reader{tree: t}
 	root := t.Root()
 	if !root.Is(Space, "watcherinfo") {
-		return nil, errorAt(t, startOf(root), "the root is {"+clip(root.Space())+"}"+clip(root.Local())+", not the watcherinfo of "+Space)
+		return nil, lexical.ErrorAt(t, lexical.StartOf(root), "the root is {"+lexical.Clip(root.Space())+"}"+lexical.Clip(root.Local())+", not the watcherinfo of "+Space)
 	}
 	d := &Document{}
 	if v, ok := r.number(root, "version", 32); ok {
@@ -50,7 +51,7 @@ type reader struct {
 }
 
 func (r *reader) list(n tree.Node) List {
-	l := List{Resource: trim(r.require(n, "resource")), Package: trim(r.require(n, "package"))}
+	l := List{Resource: lexical.Trim(r.require(n, "resource")), Package: lexical.Trim(r.require(n, "package"))}
 	for c := range n.Elements() {
 		if c.Is(Space, "watcher") {
 			l.Watchers = append(l.Watchers, r.watcher(c))
@@ -60,7 +61,7 @@ func (r *reader) list(n tree.Node) List {
 }
 
 func (r *reader) watcher(n tree.Node) Watcher {
-	w := Watcher{ID: r.require(n, "id"), URI: trim(n.Text())}
+	w := Watcher{ID: r.require(n, "id"), URI: lexical.Trim(n.Text())}
 	status, event := r.require(n, "status"), r.require(n, "event")
 	if w.Status.UnmarshalText([]byte(status)) != nil {
 		r.refuse(n, "status", strings.Join(statusNames[:], ", "))
@@ -83,7 +84,7 @@ func (r *reader) watcher(n tree.Node) Watcher {
 func (r *reader) require(n tree.Node, name string) string {
 	v, ok := n.Attr("", name)
 	if (!ok || name == "id" && v == "") && r.err == nil {
-		r.err = errorAt(r.tree, startOf(n), "<"+clip(n.Name())+"> has no "+name)
+		r.err = lexical.ErrorAt(r.tree, lexical.StartOf(n), "<"+lexical.Clip(n.Name())+"> has no "+name)
 	}
 	return v
 }
@@ -92,7 +93,7 @@ func (r *reader) require(n tree.Node, name string) string {
 func (r *reader) refuse(n tree.Node, name, want string) {
 	if a := n.Attribute("", name); a.Valid() && r.err == nil {
 		start, _ := a.Range()
-		r.err = errorAt(r.tree, start, name+" is "+strconv.Quote(clip(a.Value()))+", expected "+want)
+		r.err = lexical.ErrorAt(r.tree, start, name+" is "+strconv.Quote(lexical.Clip(a.Value()))+", expected "+want)
 	}
 }
 
@@ -102,7 +103,7 @@ func (r *reader) number(n tree.Node, name string, bits int) (uint64, bool) {
 	if !ok {
 		return 0, false
 	}
-	v, err := strconv.ParseUint(strings.TrimPrefix(trim(s), "+"), 10, bits)
+	v, err := strconv.ParseUint(strings.TrimPrefix(lexical.Trim(s), "+"), 10, bits)
 	if err != nil {
 		r.refuse(n, name, "a number of "+strconv.Itoa(bits)+" bits")
 	}

@@ -5,6 +5,7 @@ package winfo
 import (
 	"errors"
 
+	"imp/internal/xml/lexical"
 	"imp/internal/xml/tree"
 )
 
@@ -69,7 +70,7 @@ func (s Status) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 func (s *Status) UnmarshalText(text []byte) error {
 	i, ok := indexOf(statusNames[:], string(text))
 	if !ok {
-		return errors.New("reading a status: " + clip(string(text)) + " is none of pending, active, waiting and terminated")
+		return errors.New("reading a status: " + lexical.Clip(string(text)) + " is none of pending, active, waiting and terminated")
 	}
 	*s = Status(i)
 	return nil
@@ -105,7 +106,7 @@ func (e Event) MarshalText() ([]byte, error) { return []byte(e.String()), nil }
 func (e *Event) UnmarshalText(text []byte) error {
 	i, ok := indexOf(eventNames[:], string(text))
 	if !ok {
-		return errors.New("reading an event: " + clip(string(text)) + " is no event of RFC 3857 section 4.7.1")
+		return errors.New("reading an event: " + lexical.Clip(string(text)) + " is no event of RFC 3857 section 4.7.1")
 	}
 	*e = Event(i)
 	return nil

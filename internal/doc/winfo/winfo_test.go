@@ -9,6 +9,8 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+
+	"imp/internal/xml/lexical"
 )
 
 const head = `<watcherinfo xmlns="urn:ietf:params:xml:ns:watcherinfo" version="3" state="full">`
@@ -127,7 +129,7 @@ func TestBytes(t *testing.T) {
 	})
 	t.Run("URIs that are right stay as they are", func(t *testing.T) {
 		for _, uri := range []string{"sip:a%20b@[2001:db8::1]:5060;x=y?z=1", "tel:+1-2", "http://a/b#c", "sip:ü@example.com"} {
-			if got := fixURI(uri); got != uri {
+			if got := lexical.FixURI(uri); got != uri {
 				t.Errorf("%s became %s", uri, got)
 			}
 		}

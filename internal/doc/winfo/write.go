@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"imp/internal/xml/lexical"
 	"imp/internal/xml/tree"
 )
 
@@ -24,8 +25,8 @@ func (d *Document) Append(dst []byte) []byte {
 	}
 	for i := range d.Lists {
 		l := &d.Lists[i]
-		dst = appendAttribute(append(dst, "  <watcher-list"...), "resource", fixURI(l.Resource))
-		dst = append(appendAttribute(dst, "package", l.Package), ">\n"...)
+		dst = lexical.AppendAttribute(append(dst, "  <watcher-list"...), "resource", lexical.FixURI(l.Resource))
+		dst = append(lexical.AppendAttribute(dst, "package", l.Package), ">\n"...)
 		for j := range l.Watchers {
 			dst = l.Watchers[j].append(dst)
 		}
@@ -35,18 +36,18 @@ func (d *Document) Append(dst []byte) []byte {
 }
 
 func (w *Watcher) append(dst []byte) []byte {
-	dst = appendAttribute(append(dst, "    <watcher"...), "id", w.ID)
-	dst = appendAttribute(dst, "status", w.Status.String())
-	dst = appendAttribute(dst, "event", w.Event.String())
+	dst = lexical.AppendAttribute(append(dst, "    <watcher"...), "id", w.ID)
+	dst = lexical.AppendAttribute(dst, "status", w.Status.String())
+	dst = lexical.AppendAttribute(dst, "event", w.Event.String())
 	if w.DisplayName != "" {
-		dst = appendAttribute(dst, "display-name", w.DisplayName)
+		dst = lexical.AppendAttribute(dst, "display-name", w.DisplayName)
 	}
 	dst = appendSeconds(dst, "expiration", w.Expires)
 	dst = appendSeconds(dst, "duration-subscribed", w.Subscribed)
-	if isLanguage(w.Lang) {
-		dst = appendAttribute(dst, "xml:lang", w.Lang)
+	if lexical.IsLanguage(w.Lang) {
+		dst = lexical.AppendAttribute(dst, "xml:lang", w.Lang)
 	}
-	dst = tree.AppendText(append(dst, '>'), fixURI(w.URI))
+	dst = tree.AppendText(append(dst, '>'), lexical.FixURI(w.URI))
 	return append(dst, "</watcher>\n"...)
 }
 
@@ -82,7 +83,7 @@ func (d *Document) WriteText(w io.Writer) error {
 	}
 	b.WriteString("version " + strconv.FormatUint(uint64(d.Version), 10) + "  " + state + "\n")
 	for _, l := range d.Lists {
-		b.WriteString(visible(l.Resource) + "  " + visible(l.Package) + "\n")
+		b.WriteString(lexical.Visible(l.Resource) + "  " + lexical.Visible(l.Package) + "\n")
 		if len(l.Watchers) == 0 {
 			b.WriteString("  no watchers\n")
 		}
@@ -95,9 +96,9 @@ func (d *Document) WriteText(w io.Writer) error {
 }
 
 func (w *Watcher) text(b *strings.Builder) {
-	b.WriteString("  " + w.Status.String() + "  " + visible(w.URI))
+	b.WriteString("  " + w.Status.String() + "  " + lexical.Visible(w.URI))
 	if w.DisplayName != "" {
-		b.WriteString("  \"" + visible(w.DisplayName) + "\"")
+		b.WriteString("  \"" + lexical.Visible(w.DisplayName) + "\"")
 	}
 	b.WriteString("  " + w.Event.String())
 	if w.Expires != nil {
@@ -106,5 +107,5 @@ func (w *Watcher) text(b *strings.Builder) {
 	if w.Subscribed != nil {
 		b.WriteString("  subscribed for " + strconv.FormatUint(*w.Subscribed, 10) + " s")
 	}
-	b.WriteString("  id " + visible(w.ID) + "\n")
+	b.WriteString("  id " + lexical.Visible(w.ID) + "\n")
 }

@@ -1,4 +1,6 @@
-package lists
+// Package lexical reads and writes the simple values of XML documents: what
+// XML 1.0 and the types of XML Schema allow in attributes and text.
+package lexical
 
 import (
 	"strings"
@@ -7,22 +9,23 @@ import (
 	"imp/internal/xml/tree"
 )
 
-// errorAt is the error for what begins at an offset of the document.
-func errorAt(t *tree.Tree, offset int, msg string) *Error {
+// ErrorAt is the error for what begins at an offset of the document.
+func ErrorAt(t *tree.Tree, offset int, msg string) *tree.Error {
 	line, col := t.Position(offset)
-	return &Error{Line: line, Col: col, Offset: offset, Msg: msg}
+	return &tree.Error{Line: line, Col: col, Offset: offset, Msg: msg}
 }
 
-func startOf(n tree.Node) int {
+// StartOf is the offset of a node in its document.
+func StartOf(n tree.Node) int {
 	start, _ := n.Range()
 	return start
 }
 
-// trim takes off the white space of XML.
-func trim(s string) string { return strings.Trim(s, " \t\r\n") }
+// Trim takes off the white space of XML.
+func Trim(s string) string { return strings.Trim(s, " \t\r\n") }
 
-// clip keeps what comes from a document from filling a message.
-func clip(s string) string {
+// Clip keeps what comes from a document from filling a message.
+func Clip(s string) string {
 	const most = 60
 	if r := []rune(s); len(r) > most {
 		return string(r[:most]) + "..."
@@ -30,8 +33,8 @@ func clip(s string) string {
 	return s
 }
 
-// legal replaces what XML cannot hold by U+FFFD.
-func legal(s string) string {
+// Legal replaces what XML cannot hold by U+FFFD.
+func Legal(s string) string {
 	return strings.Map(func(r rune) rune {
 		if r < ' ' && r != '\t' && r != '\n' && r != '\r' || r == 0xFFFE || r == 0xFFFF {
 			return unicode.ReplacementChar
@@ -40,16 +43,17 @@ func legal(s string) string {
 	}, s)
 }
 
-func appendAttribute(dst []byte, name, value string) []byte {
+// AppendAttribute writes an attribute with a blank before it.
+func AppendAttribute(dst []byte, name, value string) []byte {
 	dst = append(append(append(dst, ' '), name...), `="`...)
-	return append(tree.AppendValue(dst, legal(value), '"'), '"')
+	return append(tree.AppendValue(dst, Legal(value), '"'), '"')
 }
 
-// fixURI escapes what cannot stand where an xs:anyURI is wanted: white space, a percent sign without two hexadecimal digits, a second fragment, a colon
+// FixURI escapes what cannot stand where an xs:anyURI is wanted: white space, a percent sign without two hexadecimal digits, a second fragment, a colon
 // in the first segment that ends no scheme, and brackets that are not those of an IPv6 address (RFC 3986 sections 3.2.2 and 4.2).
-func fixURI(s string) string {
+func FixURI(s string) string {
 	const hex = "0123456789ABCDEF"
-	s = legal(trim(s))
+	s = Legal(Trim(s))
 	first := strings.IndexAny(s, "/?#")
 	if first < 0 {
 		first = len(s)
@@ -66,7 +70,7 @@ func fixURI(s string) string {
 			i += n - 1
 			continue
 		}
-		if c <= ' ' || c == '[' || c == ']' || c == 0x7F || c == '#' && fragment || c == ':' && i < first || c == '%' && !escape(s[i:]) {
+		if c <= ' ' || c == '[' || c == ']' || c == 0x7F || c == '#' && fragment || c == ':' && i < first || c == '%' && !Escape(s[i:]) {
 			b.Write([]byte{'%', hex[c>>4], hex[c&15]})
 			continue
 		}
@@ -98,15 +102,15 @@ func isScheme(s string) bool {
 	return s != ""
 }
 
-// escape reports whether s begins with a percent sign and two hexadecimal digits.
-func escape(s string) bool {
+// Escape reports whether s begins with a percent sign and two hexadecimal digits.
+func Escape(s string) bool {
 	return len(s) >= 3 && strings.IndexByte(hexDigits, s[1]) >= 0 && strings.IndexByte(hexDigits, s[2]) >= 0
 }
 
 const hexDigits = "0123456789ABCDEFabcdef"
 
-// isLanguage reports whether s is an xs:language, which xml:lang takes.
-func isLanguage(s string) bool {
+// IsLanguage reports whether s is an xs:language, which xml:lang takes.
+func IsLanguage(s string) bool {
 	for i, part := range strings.Split(s, "-") {
 		if part == "" || len(part) > 8 {
 			return false
@@ -120,8 +124,8 @@ func isLanguage(s string) bool {
 	return true
 }
 
-// visible makes text of a document safe for a terminal: white space becomes one blank, and control and format characters become U+FFFD.
-func visible(s string) string {
+// Visible makes text of a document safe for a terminal: white space becomes one blank, and control and format characters become U+FFFD.
+func Visible(s string) string {
 	return strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) || unicode.In(r, unicode.Cf, unicode.Zl, unicode.Zp, unicode.Co, unicode.Cs) && r != '\u200D' {
 			return unicode.ReplacementChar
