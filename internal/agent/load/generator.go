@@ -12,6 +12,7 @@ import (
 
 	"imp/internal/sip/event"
 	"imp/internal/sip/stack"
+	"imp/internal/sip/uac"
 )
 
 // wire is what the generator needs of a SIP stack.
@@ -100,7 +101,7 @@ func (g *generator) send(o *stack.Outgoing, renumber func() uint32, done func(*s
 				done(nil, refusal(res, err))
 				return
 			}
-			o = event.Renumber(retry, renumber())
+			o = uac.Renumber(retry, renumber())
 			g.wire.Send(o, answered)
 		}()
 	}

@@ -9,6 +9,7 @@ import (
 
 	"imp/internal/sip/header"
 	"imp/internal/sip/stack"
+	"imp/internal/sip/uac"
 )
 
 // PublisherConfig holds what a publisher is told. Wire, Resource, From and
@@ -59,7 +60,7 @@ type Publisher struct {
 	transaction time.Duration
 
 	// Guarded by turn.
-	chain *outside
+	chain *uac.Chain
 	asked time.Duration
 
 	mu        sync.Mutex
@@ -72,7 +73,7 @@ type Publisher struct {
 // NewPublisher makes a publisher; nothing is sent yet. The error is that of a
 // config that makes no well-formed PUBLISH.
 func NewPublisher(cfg PublisherConfig) (*Publisher, error) {
-	chain, err := newOutside("PUBLISH", cfg.Resource, cfg.From, cfg.Route)
+	chain, err := uac.NewChain(uac.ChainConfig{Method: "PUBLISH", URI: cfg.Resource, From: cfg.From, Route: cfg.Route})
 	if err != nil {
 		return nil, err
 	}
@@ -80,7 +81,7 @@ func NewPublisher(cfg PublisherConfig) (*Publisher, error) {
 	if err != nil {
 		return nil, err
 	}
-	more, err := renderFields(cfg.Fields)
+	more, err := uac.RenderFields(cfg.Fields)
 	if err != nil {
 		return nil, err
 	}
@@ -90,7 +91,7 @@ func NewPublisher(cfg PublisherConfig) (*Publisher, error) {
 		}
 	}
 	p := &Publisher{cfg: cfg, fields: append(fields, more...), chain: chain, asked: cfg.Expires, tag: cfg.Tag,
-		transaction: transactionTime(cfg.T1), changed: make(chan struct{}, 1)}
+		transaction: uac.TransactionTime(cfg.T1), changed: make(chan struct{}, 1)}
 	if cfg.Tag != "" {
 		p.refreshAt = time.Now() // how long it still lasts is not known
 	}

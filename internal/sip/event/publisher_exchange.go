@@ -8,6 +8,7 @@ import (
 
 	"imp/internal/sip/header"
 	"imp/internal/sip/stack"
+	"imp/internal/sip/uac"
 )
 
 // exchange sends one PUBLISH and takes over what is answered. It is called in
@@ -25,7 +26,7 @@ func (p *Publisher) exchange(op Operation, d Doc) (Published, error) {
 		p.unsure(d)
 		return Published{}, err
 	}
-	if raised, ok := raisedExpires(res, asked); ok && op != OpRemove {
+	if raised, ok := uac.Raised(res, asked); ok && op != OpRemove {
 		p.asked, asked = raised, raised
 		if res, cause, err = p.send(p.request(op, d, asked)); err != nil {
 			p.unsure(d)
@@ -42,42 +43,25 @@ func (p *Publisher) exchange(op Operation, d Doc) (Published, error) {
 func (p *Publisher) request(op Operation, d Doc, asked time.Duration) *stack.Outgoing {
 	fields := append([]byte(nil), p.fields...)
 	if op != OpInitial {
-		fields = appendField(fields, "SIP-If-Match", p.Tag())
+		fields = uac.AppendField(fields, "SIP-If-Match", p.Tag())
 	}
 	fields = appendExpires(fields, asked)
 	if op == OpRefresh || op == OpRemove {
-		return p.chain.request(fields, nil)
+		return p.chain.Request(fields, nil)
 	}
-	return p.chain.request(appendField(fields, "Content-Type", d.Type), d.Body)
+	return p.chain.Request(uac.AppendField(fields, "Content-Type", d.Type), d.Body)
 }
 
-// send waits for the final response, and answers challenges on the way; cause
-// is why it did not answer the last one. No route set is made of what comes
+// send waits for the final response. No route set is made of what comes
 // (RFC 3903 section 4).
 func (p *Publisher) send(o *stack.Outgoing) (res *sip.Response, cause, err error) {
-	type result struct {
-		res *sip.Response
-		err error
-	}
-	done := make(chan result, 1)
-	for tries := 0; ; tries++ {
-		p.cfg.Wire.Send(o, func(res *sip.Response, err error) { done <- result{res, err} })
-		r := <-done
-		if r.err != nil {
-			return nil, nil, r.err
-		}
-		re := p.cfg.Authenticate.react(r.res, o)
-		if re.retry == nil || tries == maxChallenges {
-			return r.res, re.cause, nil
-		}
-		o = p.chain.repeat(re.retry)
-	}
+	return p.chain.Exchange(p.cfg.Wire, p.cfg.Authenticate, o)
 }
 
 // refused takes over a final response other than 2xx: a 412 discards the tag
 // (RFC 3903 section 5), a 503 may say when to try again (section 9).
 func (p *Publisher) refused(res *sip.Response, cause error) error {
-	err := refusal(res).because(cause)
+	err := uac.Refusal(res, cause)
 	switch res.StatusCode {
 	case 412:
 		p.set("", nil, time.Time{})
@@ -113,7 +97,7 @@ func (p *Publisher) accepted(res *sip.Response, op Operation, d Doc, asked time.
 	if op == OpRefresh {
 		accepted = nil
 	}
-	wait := max(lasts-refreshLead(lasts, p.transaction), time.Second/2)
+	wait := max(lasts-uac.RefreshLead(lasts, p.transaction), time.Second/2)
 	p.set(tag, accepted, time.Now().Add(wait))
 	return Published{Operation: op, Tag: tag, Expires: lasts}, nil
 }

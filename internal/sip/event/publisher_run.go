@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"time"
+
+	"imp/internal/sip/uac"
 )
 
 // Run refreshes the publication before it runs out, until ctx is done, and then
@@ -21,7 +23,7 @@ func (p *Publisher) Run(ctx context.Context, report func(Published, error)) erro
 		if ctx.Err() != nil {
 			return nil
 		}
-		if report != nil && (err == nil || transient(err)) {
+		if report != nil && (err == nil || uac.Transient(err)) {
 			report(got, err)
 		}
 		switch {
@@ -29,7 +31,7 @@ func (p *Publisher) Run(ctx context.Context, report func(Published, error)) erro
 			failures, retryAt = 0, time.Time{}
 		case errors.Is(err, ErrNotPublished):
 			retryAt = time.Time{} // it was removed meanwhile
-		case !transient(err):
+		case !uac.Transient(err):
 			return err
 		default:
 			failures++

@@ -10,6 +10,7 @@ import (
 
 	"imp/internal/sip/header"
 	"imp/internal/sip/stack"
+	"imp/internal/sip/uac"
 )
 
 // SubscriberConfig holds what a subscriber is told. Wire is needed.
@@ -53,7 +54,7 @@ func NewSubscriber(cfg SubscriberConfig) *Subscriber {
 	if cfg.Queue == 0 {
 		cfg.Queue = 256
 	}
-	b := &Subscriber{cfg: cfg, timerN: transactionTime(cfg.T1),
+	b := &Subscriber{cfg: cfg, timerN: uac.TransactionTime(cfg.T1),
 		packages: map[string]bool{}, attempts: map[attemptKey]*attempt{}}
 	for _, p := range cfg.Packages {
 		b.packages[p] = true
@@ -126,7 +127,7 @@ func (b *Subscriber) newSubscription(o SubscribeOptions) (*Subscription, error) 
 	if err != nil {
 		return nil, err
 	}
-	if _, err := newOutside("SUBSCRIBE", o.Target, o.From, o.Route); err != nil {
+	if _, err := uac.NewChain(o.chain()); err != nil {
 		return nil, err
 	}
 	b.mu.Lock()

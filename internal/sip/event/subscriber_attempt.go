@@ -9,13 +9,14 @@ import (
 	"imp/internal/sip/dialog"
 	"imp/internal/sip/header"
 	"imp/internal/sip/stack"
+	"imp/internal/sip/uac"
 )
 
 // attempt is one initial SUBSCRIBE with what comes of it. It is guarded by the
 // lock of its Subscription.
 type attempt struct {
 	s       *Subscription
-	chain   *outside
+	chain   *uac.Chain
 	started time.Time
 
 	asked      time.Duration // Expires of the next SUBSCRIBE, noExpires for none
@@ -34,7 +35,7 @@ type attempt struct {
 // maxDialogs bounds the dialogs that one SUBSCRIBE may lead to.
 const maxDialogs = 32
 
-func (a *attempt) key() attemptKey { return attemptKey{a.chain.callID, a.chain.tag} }
+func (a *attempt) key() attemptKey { return attemptKey{a.chain.CallID, a.chain.Tag} }
 
 // open makes the subscriber accept NOTIFYs for the attempt.
 func (a *attempt) open() {
@@ -58,8 +59,8 @@ func (a *attempt) subscribe() {
 	s := a.s
 	fields := append([]byte(nil), s.form.fields...)
 	fields = appendExpires(fields, a.asked)
-	fields = appendField(fields, "Contact", "<"+s.opts.Contact(a.chain.hop)+">")
-	a.transmit(a.chain.request(append(fields, s.form.initial...), s.opts.Body))
+	fields = uac.AppendField(fields, "Contact", "<"+s.opts.Contact(a.chain.Hop)+">")
+	a.transmit(a.chain.Request(append(fields, s.form.initial...), s.opts.Body))
 }
 
 func (a *attempt) transmit(o *stack.Outgoing) {
@@ -68,7 +69,7 @@ func (a *attempt) transmit(o *stack.Outgoing) {
 }
 
 // answered handles the final response (RFC 6665 section 4.1.2.1).
-func (a *attempt) answered(res *sip.Response, err error, re reaction) {
+func (a *attempt) answered(res *sip.Response, err error, re uac.Reaction) {
 	if a.closed {
 		return
 	}
@@ -83,19 +84,19 @@ func (a *attempt) answered(res *sip.Response, err error, re reaction) {
 		a.accepted(res)
 	case len(a.usages) > 0:
 		a.contradicted(res)
-	case re.retry != nil && a.challenges < maxChallenges:
+	case re.Retry != nil && a.challenges < uac.MaxChallenges:
 		a.challenges++
-		a.transmit(a.chain.repeat(re.retry))
+		a.transmit(a.chain.Repeat(re.Retry))
 	case a.raise(res):
 		a.subscribe()
 	default:
-		a.s.failed(refusal(res).because(re.cause))
+		a.s.failed(uac.Refusal(res, re.Cause))
 	}
 }
 
 // raise takes over the Min-Expires of a 423, once.
 func (a *attempt) raise(res *sip.Response) bool {
-	d, ok := raisedExpires(res, a.asked)
+	d, ok := uac.Raised(res, a.asked)
 	if !ok || a.raised || a.s.opts.Fetch {
 		return false
 	}
@@ -130,7 +131,7 @@ func (a *attempt) silent(res *sip.Response) {
 	case a.s.opts.Fetch:
 		a.s.finish(ending{})
 	default:
-		a.s.failed(refusal(res))
+		a.s.failed(uac.Refusal(res, nil))
 	}
 }
 
@@ -194,7 +195,7 @@ func (a *attempt) notify(r *stack.Request, tag string, st header.SubscriptionSta
 		return stack.Answer(sip.StatusServiceUnavailable, stack.Field{Name: "Retry-After", Value: "5"})
 	}
 	if u == nil {
-		d, err := dialog.FromRequest(r, a.chain.tag, a.chain.seq)
+		d, err := dialog.FromRequest(r, a.chain.Tag, a.chain.Seq)
 		if err != nil && !terminated { // the last NOTIFY of a dialog makes none
 			return badRequest(err)
 		}

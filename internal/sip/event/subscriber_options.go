@@ -8,6 +8,7 @@ import (
 
 	"imp/internal/sip/header"
 	"imp/internal/sip/stack"
+	"imp/internal/sip/uac"
 )
 
 // SubscribeOptions say what is subscribed to, as whom, and how. Target, From,
@@ -46,6 +47,11 @@ type SubscribeOptions struct {
 	Resubscribe bool
 }
 
+// chain is what initial SUBSCRIBEs have in common.
+func (o *SubscribeOptions) chain() uac.ChainConfig {
+	return uac.ChainConfig{Method: "SUBSCRIBE", URI: o.Target, From: o.From, Route: o.Route}
+}
+
 // form is what the requests of a subscription are made of.
 type form struct {
 	fields  []byte        // of every SUBSCRIBE
@@ -67,9 +73,9 @@ func (o *SubscribeOptions) form() (form, error) {
 		if _, err := header.ParseAccept(o.Accept); err != nil {
 			return form{}, err
 		}
-		f.fields = appendField(f.fields, "Accept", strings.Join(o.Accept, ", "))
+		f.fields = uac.AppendField(f.fields, "Accept", strings.Join(o.Accept, ", "))
 	}
-	more, err := renderFields(o.Fields)
+	more, err := uac.RenderFields(o.Fields)
 	if err != nil {
 		return form{}, err
 	}
@@ -78,10 +84,10 @@ func (o *SubscribeOptions) form() (form, error) {
 		if _, err := header.ParseContentType(o.BodyType); err != nil {
 			return form{}, fmt.Errorf("the type of the SUBSCRIBE body: %w", err)
 		}
-		if f.initial, err = renderFields(o.BodyFields); err != nil {
+		if f.initial, err = uac.RenderFields(o.BodyFields); err != nil {
 			return form{}, err
 		}
-		f.initial = appendField(f.initial, "Content-Type", o.BodyType)
+		f.initial = uac.AppendField(f.initial, "Content-Type", o.BodyType)
 	}
 	switch {
 	case o.Fetch:

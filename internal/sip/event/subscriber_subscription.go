@@ -9,6 +9,7 @@ import (
 	"github.com/emiago/sipgo/sip"
 
 	"imp/internal/sip/stack"
+	"imp/internal/sip/uac"
 )
 
 // Subscription is what a watcher asked for, through all dialogs and
@@ -65,19 +66,19 @@ func (s *Subscription) unlock() {
 // send starts a transaction once the lock is free. answered is called with
 // the lock held; to a challenge there is a reaction. That may take time, so the
 // stack does not wait for it.
-func (s *Subscription) send(o *stack.Outgoing, answered func(res *sip.Response, err error, re reaction)) {
+func (s *Subscription) send(o *stack.Outgoing, answered func(res *sip.Response, err error, re uac.Reaction)) {
 	s.out = append(s.out, func() {
 		s.b.cfg.Wire.Send(o, func(res *sip.Response, err error) {
-			tell := func(re reaction) {
+			tell := func(re uac.Reaction) {
 				s.lock()
 				defer s.unlock()
 				answered(res, err, re)
 			}
-			if auth := s.b.cfg.Authenticate; auth.asked(res) {
-				go func() { tell(auth.react(res, o)) }()
+			if auth := s.b.cfg.Authenticate; auth.Asked(res) {
+				go func() { tell(auth.React(res, o)) }()
 				return
 			}
-			tell(reaction{})
+			tell(uac.Reaction{})
 		})
 	})
 }
@@ -204,7 +205,7 @@ func (s *Subscription) finish(e ending) {
 // 4.1.2.2), no route set but the preset one.
 func (s *Subscription) attempt() {
 	s.resumeAt = time.Time{}
-	chain, err := newOutside("SUBSCRIBE", s.opts.Target, s.opts.From, s.opts.Route)
+	chain, err := uac.NewChain(s.opts.chain())
 	if err != nil {
 		s.finish(ending{err: err}) // the options were checked, so this does not happen
 		return
@@ -242,7 +243,7 @@ func (s *Subscription) failed(err error) {
 	switch {
 	case s.closing:
 		s.finish(ending{}) // there is nothing to unsubscribe
-	case s.opts.Fetch || !s.opts.Resubscribe || !s.established || !transient(err):
+	case s.opts.Fetch || !s.opts.Resubscribe || !s.established || !uac.Transient(err):
 		s.finish(ending{err: err})
 	default:
 		s.short++

@@ -9,6 +9,7 @@ import (
 	"imp/internal/sip/dialog"
 	"imp/internal/sip/header"
 	"imp/internal/sip/stack"
+	"imp/internal/sip/uac"
 )
 
 // usage is the subscription in one dialog (RFC 6665 section 4.1.2). It is
@@ -104,7 +105,7 @@ func (u *usage) prolong(st header.SubscriptionState) {
 func (u *usage) last(d time.Duration) {
 	u.lasts = d
 	u.expires = time.Now().Add(d)
-	u.refreshAt = u.expires.Add(-refreshLead(d, u.a.s.b.timerN))
+	u.refreshAt = u.expires.Add(-uac.RefreshLead(d, u.a.s.b.timerN))
 }
 
 // grant takes the duration from a 2xx. When a NOTIFY told one since the
@@ -126,7 +127,7 @@ func (u *usage) subscribe(d time.Duration) {
 	u.asked = d
 	fields := appendExpires(append([]byte(nil), s.form.fields...), d)
 	o := u.dialog.Request("SUBSCRIBE", fields, nil)
-	o.Head = appendField(o.Head, "Contact", "<"+s.opts.Contact(o.Target)+">")
+	o.Head = uac.AppendField(o.Head, "Contact", "<"+s.opts.Contact(o.Target)+">")
 	u.transmit(o)
 }
 
@@ -159,7 +160,7 @@ func (u *usage) refetch() {
 
 // answered handles the final response to a SUBSCRIBE in the dialog (RFC 6665
 // section 4.1.2.2).
-func (u *usage) answered(res *sip.Response, err error, re reaction) {
+func (u *usage) answered(res *sip.Response, err error, re uac.Reaction) {
 	if u.ended || u.a.closed {
 		return
 	}
@@ -175,15 +176,15 @@ func (u *usage) answered(res *sip.Response, err error, re reaction) {
 		u.kept(err)
 	case res.IsSuccess():
 		u.accepted(res)
-	case re.retry != nil && u.challenges < maxChallenges:
+	case re.Retry != nil && u.challenges < uac.MaxChallenges:
 		u.challenges++
 		// The dialog counts requests as it renders them.
 		u.dialog.Request("SUBSCRIBE", nil, nil)
-		u.transmit(Renumber(re.retry, u.dialog.LocalSeq()))
+		u.transmit(uac.Renumber(re.Retry, u.dialog.LocalSeq()))
 	case u.raise(res):
 		u.subscribe(u.asked)
 	default:
-		u.refused(res, re.cause)
+		u.refused(res, re.Cause)
 	}
 	u.next()
 }
@@ -220,7 +221,7 @@ func (u *usage) accepted(res *sip.Response) {
 
 // raise takes over the Min-Expires of a 423, once for each refresh.
 func (u *usage) raise(res *sip.Response) bool {
-	d, ok := raisedExpires(res, u.asked)
+	d, ok := uac.Raised(res, u.asked)
 	if !ok || u.raised || u.leaving {
 		return false
 	}
@@ -234,7 +235,7 @@ func (u *usage) raise(res *sip.Response) bool {
 // refused handles a response that refuses a SUBSCRIBE in the dialog: some end
 // the subscription, after others it lives until it expires.
 func (u *usage) refused(res *sip.Response, cause error) {
-	err := refusal(res).because(cause)
+	err := uac.Refusal(res, cause)
 	// 408 is not in the list of RFC 6665 section 4.1.2.2, unlike that for NOTIFY here.
 	if res.StatusCode != sip.StatusRequestTimeout && endsSubscription(res.StatusCode) {
 		e := ending{err: err}
@@ -263,7 +264,7 @@ func (u *usage) kept(err error) {
 		after, _ := refused.RetryAfter()
 		pause = max(pause, after)
 	}
-	if transient(err) && pause >= time.Second && pause < left {
+	if uac.Transient(err) && pause >= time.Second && pause < left {
 		u.refreshAt = time.Now().Add(pause)
 	}
 }
