@@ -1,0 +1,85 @@
+package admin
+
+import (
+	"net/http"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// metrics serves the figures of this server from a registry of its own.
+func (s *Server) metrics() http.Handler {
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), (*collector)(s))
+	return promhttp.HandlerFor(registry, promhttp.HandlerOpts{MaxRequestsInFlight: 4})
+}
+
+// collector reads the sources at each look.
+type collector Server
+
+func describe(name, help string, labels ...string) *prometheus.Desc {
+	return prometheus.NewDesc("imp_"+name, help, labels, nil)
+}
+
+var (
+	descInfo          = describe("build_info", "The version that runs; always 1.", "server", "version")
+	descDraining      = describe("draining", "1 when the server drains.")
+	descLiveHeap      = describe("live_heap_bytes", "Heap that the last garbage collection found in use.")
+	descSubscriptions = describe("subscriptions", "Live subscriptions.")
+	descPublications  = describe("publications", "Live publications.")
+	descRegistrations = describe("registrations", "Live bindings of addresses of record to contacts.")
+	descMessages      = describe("sip_messages_total", "SIP messages by transport and direction.", "transport", "direction")
+	descTrouble       = describe("sip_trouble_total", "What did not go as it should in the SIP stack, by kind.", "kind")
+	descConnections   = describe("sip_connections", "SIP connections over streams.")
+	descPending       = describe("sip_pending", "SIP client transactions without an answer.")
+	descReplay        = describe("sip_replay_bytes", "Memory for answers that are kept for retransmissions.")
+)
+
+// Describe implements prometheus.Collector.
+func (c *collector) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{descInfo, descDraining, descLiveHeap, descSubscriptions, descPublications, descRegistrations,
+		descMessages, descTrouble, descConnections, descPending, descReplay} {
+		ch <- d
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (c *collector) Collect(ch chan<- prometheus.Metric) {
+	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
+	}
+	total := func(d *prometheus.Desc, v uint64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(v), labels...)
+	}
+	gauge(descInfo, 1, c.cfg.Server, c.cfg.Version)
+	draining := 0.0
+	if c.draining.Load() {
+		draining = 1
+	}
+	gauge(descDraining, draining)
+	gauge(descLiveHeap, float64(ReadMemory().LiveHeap))
+	for _, g := range []struct {
+		desc  *prometheus.Desc
+		count func() int
+	}{{descSubscriptions, c.cfg.SubscriptionCount}, {descPublications, c.cfg.PublicationCount}, {descRegistrations, c.cfg.RegistrationCount}} {
+		if g.count != nil {
+			gauge(g.desc, float64(g.count()))
+		}
+	}
+	if c.cfg.Stack == nil {
+		return
+	}
+	st := c.cfg.Stack()
+	for transport, t := range st.Messages {
+		total(descMessages, t.In, transport, "in")
+		total(descMessages, t.Out, transport, "out")
+	}
+	for kind, n := range map[string]uint64{"malformed": st.Malformed, "dropped": st.Dropped, "unanswered": st.Unanswered, "replayed": st.Replayed,
+		"merged": st.Merged, "late": st.Late, "stray": st.Stray, "refused": st.Refused, "retransmitted": st.Retransmits} {
+		total(descTrouble, n, kind)
+	}
+	gauge(descConnections, float64(st.Connections))
+	gauge(descPending, float64(st.Pending))
+	gauge(descReplay, float64(st.ReplayBytes))
+}
