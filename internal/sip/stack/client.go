@@ -36,11 +36,13 @@ const maxUnreliable = 1300
 // viaRoom is more than the start line, Via and Content-Length add to what an Outgoing holds.
 const viaRoom = 400
 
-// Target says where a request goes.
+// Target says where a request goes. Without Flow and Addr that is up to Config.Locate.
 type Target struct {
 	Flow      *Flow  // used while it is alive, then Addr: streams the same connection, UDP the same listener to the flow's remote address
 	Transport string // "" = udp, or tcp for more than 1300 bytes (RFC 3261 18.1.1); tcp also where there is no UDP listener
 	Addr      string // host:port or host; without a port the transport's own
+	Domain    string // what the certificate of a TLS peer must be for (RFC 5922 7.3); "" = the host of Addr
+	FromURI   bool   // Addr was only read from the URI that decides where the request goes: Config.Locate knows better
 }
 
 // Outgoing is a request to be sent. Head and Body are never changed and may be shared.
