@@ -89,7 +89,7 @@ func Pool(file string) (*x509.CertPool, error) {
 // Roots may be nil for those of the system; certificate is shown to servers
 // that ask, unless nil.
 func Client(domain string, roots *x509.CertPool, certificate *tls.Certificate) *tls.Config {
-	cfg := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: domain}
+	cfg := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: domain, RootCAs: roots}
 	if certificate != nil {
 		cfg.Certificates = []tls.Certificate{*certificate}
 	}
@@ -98,6 +98,19 @@ func Client(domain string, roots *x509.CertPool, certificate *tls.Certificate) *
 	cfg.InsecureSkipVerify = true
 	cfg.VerifyConnection = func(state tls.ConnectionState) error {
 		return Verify(state.PeerCertificates, roots, domain)
+	}
+	return cfg
+}
+
+// Web turns a config of Client into one for a web server, WebSockets included:
+// the certificate is checked by the rules of HTTPS, which know wildcards and no
+// sip: URIs (RFC 7118 section 9.1, RFC 9110 section 4.3.4). A config that checks
+// nothing stays so.
+func Web(cfg *tls.Config, host string) *tls.Config {
+	cfg = cfg.Clone()
+	cfg.ServerName = host
+	if cfg.VerifyConnection != nil {
+		cfg.VerifyConnection, cfg.InsecureSkipVerify = nil, false
 	}
 	return cfg
 }

@@ -134,15 +134,19 @@ func (s *Stack) resolved(t *Target, use func([]netip.AddrPort, string) error, fa
 	if err != nil {
 		return err
 	}
+	name := t.Domain
+	if name == "" {
+		name = host
+	}
 	if a, err := netip.ParseAddr(host); err == nil {
-		return use([]netip.AddrPort{netip.AddrPortFrom(a.Unmap(), port)}, host)
+		return use([]netip.AddrPort{netip.AddrPortFrom(a.Unmap(), port)}, name)
 	}
 	ok := s.spawn(func() {
 		ctx, cancel := context.WithTimeout(s.ctx, lookupTimeout)
 		defer cancel()
 		to, err := s.lookup(ctx, host, port)
 		if err == nil {
-			err = use(to, host)
+			err = use(to, name)
 		}
 		if err != nil {
 			failed(err)

@@ -2,6 +2,8 @@ package stack
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -16,10 +18,11 @@ import (
 // conn is one stream connection, accepted or dialled. One goroutine establishes it, reads, and handles message after
 // message; another one exists while there is something to write, so that nobody who sends waits for the peer.
 type conn struct {
-	Flow // its address is the flow of every message of the connection
-	s    *Stack
-	name string // host name dialled
-	peer peer   // under which it is in Stack.byPeer; guarded by Stack.mu
+	Flow        // its address is the flow of every message of the connection
+	s           *Stack
+	name        string            // host name dialled
+	certificate *x509.Certificate // proved by the peer; set before the state is open
+	peer        peer              // under which it is in Stack.byPeer; guarded by Stack.mu
 
 	mu      sync.Mutex
 	state   connState
@@ -266,9 +269,11 @@ func (c *conn) flush() {
 		err := c.write(*buf)
 		giveBack(buf)
 		if err != nil {
-			if t, ok := c.nc.(*net.TCPConn); ok {
+			t := bottom(c.nc)
+			if t, ok := t.(*net.TCPConn); ok {
 				_ = t.SetLinger(0) // the peer does not take it; the kernel need not keep it either
 			}
+			_ = t.Close()
 			c.close(fmt.Errorf("writing: %w", err))
 		}
 	}
@@ -346,7 +351,7 @@ func (c *conn) close(cause error) {
 	c.mu.Unlock()
 
 	if nc != nil {
-		_ = nc.Close()
+		defer hangUp(nc)
 	}
 	c.s.removeConn(c)
 	for _, tx := range txs {
@@ -361,12 +366,24 @@ func (c *conn) close(cause error) {
 	}
 }
 
+// hangUp closes; the last words of TLS must not wait for a peer that does not read.
+func hangUp(nc net.Conn) {
+	if t, ok := nc.(*tls.Conn); ok {
+		timer := time.AfterFunc(lingerTime, func() { _ = bottom(t).Close() })
+		defer timer.Stop()
+	}
+	_ = nc.Close()
+}
+
 // dial establishes an outgoing connection, to the first address that answers.
 func (c *conn) dial(to []netip.AddrPort) (nc net.Conn, err error) {
 	ctx, cancel := context.WithTimeout(c.s.ctx, c.s.cfg.DialTimeout)
 	defer cancel()
 	for _, a := range to {
-		if nc, err = c.kind.dial(ctx, a, c.name); err == nil {
+		if nc, err = c.kind.dial(ctx, a, c.name); err == nil && c.kind.named() {
+			nc, err = c.introduce(nc)
+		}
+		if err == nil {
 			return nc, nil
 		}
 	}

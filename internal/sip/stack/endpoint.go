@@ -10,15 +10,16 @@ import (
 
 // Endpoint is a place to listen at.
 type Endpoint struct {
-	Transport string // "udp" or "tcp"
+	Transport string // "udp", "tcp", "tls", "ws" or "wss"
 	Addr      string // host:port; IPv6 in brackets; an empty host is every address of both families
 }
 
 // String is "transport:host:port", which ParseEndpoint reads.
 func (e Endpoint) String() string { return e.Transport + ":" + e.Addr }
 
-// ParseEndpoint reads "udp:127.0.0.1:5060", "sip+tcp:[::1]:0" or "127.0.0.1:5060". Without a transport the result is
-// a udp and a tcp endpoint, in this order, which share their port (also when it is 0). Without a port it is 5060.
+// ParseEndpoint reads "udp:127.0.0.1:5060", "sip+tls:[::1]:0" or "127.0.0.1:5060". Without a transport the result is
+// a udp and a tcp endpoint, in this order, which share their port (also when it is 0). Without a port it is that of the
+// transport: 5060, for tls 5061, for ws 80, for wss 443.
 func ParseEndpoint(s string) ([]Endpoint, error) {
 	known := kinds()
 	addr := strings.TrimPrefix(s, "sip+")
@@ -31,7 +32,7 @@ func ParseEndpoint(s string) ([]Endpoint, error) {
 		return []Endpoint{{transport, addr}}, nil
 	}
 	if strings.HasPrefix(s, "sip+") || ok && looksLikeTransport(transport, rest) {
-		return nil, fmt.Errorf("endpoint %q: transport %q is not supported; use udp or tcp", s, transport)
+		return nil, fmt.Errorf("endpoint %q: transport %q is not supported; use udp, tcp, tls, ws or wss", s, transport)
 	}
 	addr, err := endpointAddr(s, 5060)
 	if err != nil {

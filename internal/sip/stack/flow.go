@@ -1,45 +1,10 @@
 package stack
 
 import (
-	"context"
+	"crypto/x509"
 	"net"
 	"net/netip"
 )
-
-// kind is a transport: how to listen, to dial, and what the protocol calls it. Streams of every kind share one
-// connection type; a further kind is one more entry in kinds.
-type kind struct {
-	name   string // of endpoints
-	via    string // in Via
-	port   uint16 // default
-	stream bool
-	secure bool
-
-	traffic traffic
-
-	// listen and dial are for streams. What they return carries bare SIP messages one after the other; a kind with
-	// frames of its own translates.
-	listen func(ctx context.Context, network, addr string) (net.Listener, error)
-	dial   func(ctx context.Context, to netip.AddrPort, name string) (net.Conn, error)
-	// accept does a handshake on an accepted connection, on the goroutine of that connection and with a deadline set;
-	// nil = there is none.
-	accept func(net.Conn) (net.Conn, error)
-}
-
-func kinds() map[string]*kind {
-	var listen net.ListenConfig
-	var dial net.Dialer
-	return map[string]*kind{
-		"udp": {name: "udp", via: "UDP", port: 5060},
-		"tcp": {
-			name: "tcp", via: "TCP", port: 5060, stream: true,
-			listen: listen.Listen,
-			dial: func(ctx context.Context, to netip.AddrPort, _ string) (net.Conn, error) {
-				return dial.DialContext(ctx, "tcp", to.String())
-			},
-		},
-	}
-}
 
 // Flow is the way a message came: a stream connection, or a UDP listener with the address of the peer. The flow of a
 // stream is the same pointer for all its messages.
@@ -51,7 +16,7 @@ type Flow struct {
 	conn   *conn   // of streams
 }
 
-// Transport is "udp", "tcp", ….
+// Transport is "udp", "tcp", "tls", "ws" or "wss".
 func (f *Flow) Transport() string { return f.kind.name }
 
 // Remote is the address of the peer.
@@ -65,6 +30,15 @@ func (f *Flow) Stream() bool { return f.kind.stream }
 
 // Secure tells whether the flow is protected by TLS.
 func (f *Flow) Secure() bool { return f.kind.secure }
+
+// Certificate is what the peer has proved with TLS: of a client where the server asks for certificates, of a server
+// always. It is nil without TLS, and where the certificate was not checked.
+func (f *Flow) Certificate() *x509.Certificate {
+	if f.conn == nil {
+		return nil
+	}
+	return f.conn.certificate
+}
 
 // Closed tells whether nothing can be sent any more: the connection is gone, or the listener.
 func (f *Flow) Closed() bool {

@@ -130,6 +130,9 @@ func (s *Stack) bind(ctx context.Context, ep Endpoint, port uint16) (*binding, e
 	if k == nil {
 		return nil, fmt.Errorf("listen %s: transport %q is not supported", ep, ep.Transport)
 	}
+	if k.secure && s.serverTLS() == nil {
+		return nil, fmt.Errorf("listen %s: %w", ep, errNoTLS)
+	}
 	host, own, err := splitHostPort(ep.Addr, k.port)
 	if err != nil {
 		return nil, fmt.Errorf("listen %s: %w", ep, err)
@@ -191,14 +194,12 @@ func (s *Stack) accept(b *binding) {
 			}
 			continue
 		}
+		c := s.newConn(b.kind)
 		connect := func() (net.Conn, error) { return nc, nil }
-		if b.kind.accept != nil {
-			connect = func() (net.Conn, error) {
-				_ = nc.SetDeadline(time.Now().Add(s.cfg.DialTimeout))
-				return b.kind.accept(nc)
-			}
+		if b.kind.named() {
+			connect = func() (net.Conn, error) { return c.greet(nc) }
 		}
-		if !s.addConn(s.newConn(b.kind), connect) {
+		if !s.addConn(c, connect) {
 			_ = nc.Close()
 		}
 	}

@@ -17,7 +17,6 @@ package stack
 import (
 	"context"
 	"crypto/rand"
-	"log/slog"
 	"net"
 	"net/netip"
 	"slices"
@@ -28,75 +27,6 @@ import (
 
 	sip "github.com/emiago/sipgo/sip"
 )
-
-// Resolver turns a host name into addresses. *net.Resolver is one.
-type Resolver interface {
-	LookupNetIP(ctx context.Context, network, host string) ([]netip.Addr, error)
-}
-
-// Record is one message as it was on the wire. Data is valid during the call only.
-type Record struct {
-	Time      time.Time
-	Out       bool
-	Transport string // "udp", "tcp", …
-	Local     string // host:port
-	Remote    string // host:port
-	Data      []byte
-}
-
-// Config holds what a Stack is given from outside. The zero value works.
-type Config struct {
-	Log       *slog.Logger  // nil: nothing is logged
-	T1        time.Duration // round-trip estimate, RFC 3261 17.1.1.1; 0 = 500 ms. Timers E, F and J follow from it
-	Product   string        // value of Server, e.g. "imp/0.1"; "" = it is not sent
-	Advertise string        // host[:port] for Via and Contact; "" = the address in use, for a wildcard the one of the interface towards the peer. Without a port each listener's own
-	Resolver  Resolver      // A and AAAA only; nil = net.DefaultResolver
-	Trace     func(Record)  // sees every message in and out, malformed ones too; must be safe for concurrent use
-
-	DialTimeout    time.Duration // until a stream connection is there; 0 = 2 s
-	WriteTimeout   time.Duration // for each write to a stream, after which the connection is closed; 0 = 5 s
-	IdleTimeout    time.Duration // a stream with no message either way is closed after it; 0 = 30 min
-	MessageTimeout time.Duration // from the first byte of a message on a stream to its last; 0 = 30 s
-
-	MaxMessage     int // bytes of one message with its body; 0 = 1 MiB. A datagram is never more than 65,507
-	MaxConnections int // streams, both directions together; 0 = 10,000
-	MaxPending     int // client transactions without an answer; 0 = 100,000
-	MaxWriteQueue  int // bytes waiting to be written to one stream; 0 = 1 MiB
-	ReplayBytes    int // memory for answers kept for retransmissions; 0 = 64 MiB
-	Workers        int // handlers running at one time per UDP listener; 0 = 32
-	WorkerQueue    int // requests waiting for one worker; 0 = 256. Responses have the queues of all workers together
-}
-
-func (c *Config) setDefaults() {
-	if c.Log == nil {
-		c.Log = slog.New(slog.DiscardHandler)
-	}
-	if c.Resolver == nil {
-		c.Resolver = net.DefaultResolver
-	}
-	for _, d := range []struct {
-		value    *time.Duration
-		standard time.Duration
-	}{
-		{&c.T1, 500 * time.Millisecond}, {&c.DialTimeout, 2 * time.Second}, {&c.WriteTimeout, 5 * time.Second},
-		{&c.IdleTimeout, 30 * time.Minute}, {&c.MessageTimeout, 30 * time.Second},
-	} {
-		if *d.value <= 0 {
-			*d.value = d.standard
-		}
-	}
-	for _, d := range []struct {
-		value    *int
-		standard int
-	}{
-		{&c.MaxMessage, 1 << 20}, {&c.MaxConnections, 10_000}, {&c.MaxPending, 100_000},
-		{&c.MaxWriteQueue, 1 << 20}, {&c.ReplayBytes, 64 << 20}, {&c.Workers, 32}, {&c.WorkerQueue, 256},
-	} {
-		if *d.value <= 0 {
-			*d.value = d.standard
-		}
-	}
-}
 
 // Stack is one set of listeners and connections with their transactions. All methods are safe for concurrent use
 // except those that say otherwise.
@@ -114,7 +44,8 @@ type Stack struct {
 	deaf    deaf
 	routes  routes
 
-	seeking atomic.Int64 // name lookups for answers
+	seeking    atomic.Int64  // name lookups for answers
+	handshakes chan struct{} // has an element for each that is going on
 
 	// Set before Listen.
 	handlers   map[string]Handler
@@ -155,6 +86,7 @@ func New(cfg Config) *Stack {
 	s.parser.MaxMessageLength = max(cfg.MaxMessage, maxDatagram)
 	_, _ = rand.Read(s.secret[:])
 	s.client = newClients(s)
+	s.handshakes = make(chan struct{}, cfg.MaxHandshakes)
 	s.bindings.Store(new([]*binding))
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	return s
@@ -256,9 +188,10 @@ func (s *Stack) addLocked(c *conn, connect func() (net.Conn, error)) bool {
 
 // connTo finds the connection to a peer or begins to dial one. to holds the addresses of the peer, best first.
 func (s *Stack) connTo(k *kind, to []netip.AddrPort, name string) (*conn, error) {
-	if !k.secure {
+	if !k.named() {
 		name = ""
 	}
+	name = strings.ToLower(strings.TrimSuffix(name, "."))
 	p := peer{k, to[0], name}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -279,8 +212,8 @@ func (s *Stack) connTo(k *kind, to []netip.AddrPort, name string) (*conn, error)
 
 // known makes an accepted connection usable for requests to its peer's address.
 func (s *Stack) known(c *conn) {
-	if c.kind.secure {
-		return // no name has been checked
+	if c.kind.named() {
+		return // no name has been checked, or nobody can be reached so
 	}
 	p := peer{kind: c.kind, addr: c.remote}
 	s.mu.Lock()
