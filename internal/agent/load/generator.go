@@ -42,7 +42,8 @@ type generator struct {
 	lastAccepted atomic.Int64 // when the last document was accepted
 	response     histogram
 	notified     histogram
-	missed       int // by the goroutine that drives
+	complete     histogram // until the last watcher of a presentity was notified
+	missed       int       // by the goroutine that drives
 	ended        atomic.Int64
 	mu           sync.Mutex
 	failed       map[string]int

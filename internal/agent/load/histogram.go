@@ -69,3 +69,13 @@ func (h *histogram) percentile(p uint64) time.Duration {
 	}
 	return time.Duration(h.max.Load())
 }
+
+// reset forgets all. Nothing may be added meanwhile.
+func (h *histogram) reset() {
+	for i := range h.buckets {
+		h.buckets[i].Store(0)
+	}
+	h.count.Store(0)
+	h.sum.Store(0)
+	h.max.Store(0)
+}

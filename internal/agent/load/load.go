@@ -18,7 +18,6 @@ import (
 
 	"imp/internal/sip/event"
 	"imp/internal/sip/header"
-	"imp/internal/sip/identity"
 	"imp/internal/sip/stack"
 )
 
@@ -87,24 +86,11 @@ func (e *SetupError) Unwrap() error { return e.Err }
 // *SetupError or of the stack.
 func Run(ctx context.Context, cfg Config) (*Report, error) {
 	g := newGenerator(cfg)
-	s := stack.New(cfg.Stack)
-	defer s.Close()
-	s.Handle("NOTIFY", g.notify)
-	host := localHost(ctx, cfg.Hop.Addr)
-	if err := s.Listen(ctx, stack.Endpoint{Transport: "udp", Addr: host}, stack.Endpoint{Transport: "tcp", Addr: host}); err != nil {
+	s, err := g.connect(ctx)
+	if err != nil {
 		return nil, err
 	}
-	g.wire = s
-	if cfg.Credentials != nil {
-		c := identity.NewClient(identity.ClientConfig{Wire: s, Credentials: cfg.Credentials})
-		g.wire, g.answer = c, c.Answer
-	}
-	g.repeated = func() int { return int(s.Stats().Retransmits) }
-	transport := cfg.Hop.Transport
-	if transport == "" {
-		transport = "udp"
-	}
-	g.reachable(s.ContactHost(transport, cfg.Hop.Addr), transport)
+	defer s.Close()
 	return g.run(ctx)
 }
 

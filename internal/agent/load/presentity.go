@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -37,6 +38,10 @@ type presentity struct {
 	busy   atomic.Bool   // a PUBLISH is without an answer
 	number atomic.Uint64 // of the last document that was accepted
 	count  atomic.Uint64 // how many of those are measured
+
+	hearing sync.Mutex
+	heard   uint64 // number of the document that watchers hear of at present
+	by      int    // how many have
 }
 
 func (p *presentity) init(g *generator, i int, uri string) {
@@ -64,6 +69,21 @@ func (g *generator) hop(uri string) stack.Target {
 // counted how many of those accepted are measured.
 func (p *presentity) accepted() uint64 { return p.number.Load() }
 func (p *presentity) counted() uint64  { return p.count.Load() }
+
+// hears counts a watcher who hears of a document d after it was sent.
+func (p *presentity) hears(number uint64, d time.Duration) {
+	p.hearing.Lock()
+	defer p.hearing.Unlock()
+	if number < p.heard {
+		return
+	}
+	if number > p.heard {
+		p.heard, p.by = number, 0
+	}
+	if p.by++; p.by == p.g.cfg.Watchers {
+		p.g.complete.add(d)
+	}
+}
 
 // begin makes the publication.
 func (p *presentity) begin(done func(error)) {

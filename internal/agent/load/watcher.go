@@ -195,6 +195,7 @@ func (g *generator) notify(_ context.Context, r *stack.Request) *stack.Response 
 		w.seen = number
 		if g.measured(sent) {
 			g.notified.add(now - sent)
+			g.watched(i).hears(number, now-sent)
 		}
 	}
 	ready, err := g.hears(w, state)
