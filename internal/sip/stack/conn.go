@@ -28,12 +28,15 @@ type conn struct {
 	state   connState
 	cause   error // why it is closed
 	nc      net.Conn
-	waiting []outbound // until the connection is there, or until there is room in pending
-	pending *[]byte    // not yet given to the writer; nil = nothing
-	marks   []int      // where in pending messages begin, when they are traced
-	writing bool       // there is a writer
-	drained sync.Cond  // pending became shorter, or the connection is closed
-	txs     *clientTx  // transactions whose request went this way
+	waiting []outbound      // until the connection is there, or until there is room in pending
+	pending *[]byte         // not yet given to the writer; nil = nothing
+	marks   []int           // where in pending messages begin, when they are traced
+	writing bool            // there is a writer
+	drained sync.Cond       // pending became shorter, or the connection is closed
+	txs     *clientTx       // transactions whose request went this way
+	ready   []chan struct{} // of those who wait until it is open or closed
+	pongs   []chan struct{} // of those who wait for an answer to a ping
+	gone    chan struct{}   // closed at the end, nil = nobody has asked for it
 
 	dead    atomic.Bool  // the state is closed
 	lastOut atomic.Int64 // when something was written, in Unix nanoseconds
@@ -107,6 +110,7 @@ func (c *conn) opened(nc net.Conn) bool {
 	c.nc, c.state = nc, open
 	c.local, c.remote = addrPort(nc.LocalAddr()), addrPort(nc.RemoteAddr())
 	c.admit()
+	c.settled()
 	return true
 }
 
@@ -215,7 +219,7 @@ func (c *conn) append(b []byte) {
 
 // queued takes notice of the message from offset from on, and sees to it that it gets written.
 func (c *conn) queued(from int) {
-	if len(*c.pending)-from > len(lineEnd) {
+	if len(*c.pending)-from > 2*len(lineEnd) { // no keep-alive
 		c.s.count.out(c.kind)
 		if c.s.cfg.Trace != nil {
 			c.marks = append(c.marks, from)
@@ -348,6 +352,10 @@ func (c *conn) close(cause error) {
 	}
 	c.txs, c.waiting, c.pending, c.marks = nil, nil, nil, nil
 	c.drained.Broadcast()
+	c.settled()
+	if c.gone != nil {
+		close(c.gone)
+	}
 	c.mu.Unlock()
 
 	if nc != nil {

@@ -1,5 +1,7 @@
 package stack
 
+import "bytes"
+
 // framer finds the messages in what a stream brings (RFC 3261 18.3) and hands them on, in order. It frames on the
 // received bytes instead of with the parser's own stream reader, so that a message the parser rejects can be answered
 // and the next one found.
@@ -51,7 +53,11 @@ func (r *framer) lineEnds(b []byte) (n int) {
 		default:
 			return n
 		}
-		if r.ends++; r.ends == 2 {
+		// One alone is the answer to our ping, and no half of the peer's.
+		if r.ends++; r.ends == 1 && r.c.pong() && !bytes.HasPrefix(b[n:], lineEnd) {
+			r.ends = 0
+		}
+		if r.ends == 2 {
 			r.ends = 0
 			_ = r.c.send(lineEnd, 1)
 			r.c.throttle()

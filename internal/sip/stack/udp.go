@@ -27,6 +27,7 @@ type socket struct {
 	requests  []chan packet
 	responses chan packet
 	queued    atomic.Int64 // bytes in the queues
+	stun      stunPending
 }
 
 // packetConn is what is used of a *net.UDPConn.
@@ -134,8 +135,8 @@ func (u *socket) queue(data []byte) chan packet {
 			break
 		}
 	}
-	if len(line) >= 4 && equalFold(line[:4], "sip/") {
-		return u.responses
+	if len(line) >= 4 && (equalFold(line[:4], "sip/") || line[0] < ' ') {
+		return u.responses // STUN too
 	}
 	first, last := 0, len(line)
 	for first < last && line[first] != ' ' {
@@ -160,6 +161,9 @@ func (u *socket) work(queue chan packet) {
 
 // handle takes one datagram, which is one message (RFC 3261 18.3).
 func (u *socket) handle(e *envelope, data []byte, remote netip.AddrPort) {
+	if u.takeSTUN(data, remote) {
+		return
+	}
 	u.s.trace(false, u.kind, u.local, remote, data)
 	for len(data) > 0 && (data[0] == '\r' || data[0] == '\n') {
 		data = data[1:]
