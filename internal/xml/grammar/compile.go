@@ -51,6 +51,7 @@ func (e *element) is(space, local string) bool {
 type compiler struct {
 	defs     map[string]*pattern
 	elements map[*pattern]*element
+	made     []*element // the same, in their order
 	queue    []*pattern
 	work     int // on the element that is compiled
 	failed   error
@@ -96,6 +97,7 @@ func (c *compiler) element(p *pattern) *element {
 			p.name.samples(func(space, local string) { e.names = append(e.names, expanded{space, local}) })
 		}
 		c.elements[p] = e
+		c.made = append(c.made, e)
 		c.queue = append(c.queue, p)
 	}
 	return e

@@ -23,9 +23,11 @@
 package grammar
 
 import (
+	"cmp"
 	"embed"
 	"io/fs"
 	"slices"
+	"strings"
 	"sync"
 )
 
@@ -56,14 +58,9 @@ func compileFile(files fs.FS, name string) (*schema, error) {
 		s.roots = c.start(start, 0)
 	}
 	c.run()
-	for _, e := range c.elements {
-		s.elements = append(s.elements, e)
-	}
-	slices.SortFunc(s.elements, func(a, b *element) int {
-		if a.file != b.file {
-			return len(a.file) - len(b.file)
-		}
-		return a.line - b.line
+	s.elements = c.made
+	slices.SortStableFunc(s.elements, func(a, b *element) int {
+		return cmp.Or(len(a.file)-len(b.file), strings.Compare(a.file, b.file), a.line-b.line)
 	})
 	return s, c.failed
 }
