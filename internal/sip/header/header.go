@@ -61,6 +61,19 @@ func List(m Message, name string) []string {
 	return out
 }
 
+// Elements returns the elements of one comma-separated list, as List does.
+func Elements(list string) []string {
+	var out []string
+	for rest, more := list, true; more; {
+		var elem string
+		elem, rest, more = cutElement(rest)
+		if elem = trim(elem); elem != "" {
+			out = append(out, elem)
+		}
+	}
+	return out
+}
+
 // Single returns the value of a field that may appear once. ok is false when it is absent, and true for a
 // field that is present and empty. The error is a *SyntaxError when the field is repeated, or when it
 // holds a comma outside quotes and angle brackets although its grammar has none (free text, dates and

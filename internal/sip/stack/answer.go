@@ -22,6 +22,8 @@ type Response struct {
 	ToTag       string // used when the request's To has none; "" = made by the stack, the same for all answers to one request
 	RecordRoute bool   // copy the request's Record-Route fields, as RFC 3261 12.1.1 wants in answers that create a dialog
 	Sent        func() // called once, when the answer has been handed to the transport or could not be
+
+	passed []byte // header fields of an answer that a proxy passes on, in place of all above but Status, Reason, Body and ToTag
 }
 
 // Answer makes a Response.
@@ -73,6 +75,10 @@ func appendField(b []byte, name, value string) []byte {
 
 // appendTail writes what follows CSeq in the answer r to e.
 func appendTail(b []byte, e *envelope, r *Response, product string) []byte {
+	if r.passed != nil {
+		product = ""
+		b = append(b, r.passed...)
+	}
 	if r.RecordRoute {
 		for _, v := range e.recordRoutes {
 			b = append(b, "Record-Route: "...)

@@ -57,6 +57,11 @@ type Outgoing struct {
 	NoTCP         bool // UDP whatever the size
 
 	Attached any // what the sender keeps with the request; the stack does not look at it
+
+	// Loop is what a proxy recognises its own request by when it comes back to it: a token behind the branch.
+	Loop    string
+	branch  string // of a request that is passed on without a transaction
+	relayed bool   // the response is for somebody else
 }
 
 // Send starts a non-INVITE client transaction (RFC 3261 17.1.2) and returns at once. done is called exactly once, on
@@ -69,7 +74,8 @@ func (s *Stack) Send(o *Outgoing, done func(*sip.Response, error)) {
 		go done(nil, fmt.Errorf("sending %s: %w", o.Method, errMethod))
 		return
 	}
-	tx := &clientTx{o: o, done: done}
+	o = s.relay.rerouted(o)
+	tx := &clientTx{o: o, done: done, relayed: o.relayed}
 	if err := s.client.add(tx); err != nil {
 		go done(nil, err)
 		return
@@ -293,7 +299,7 @@ func (s *Stack) appendRequest(b []byte, o *Outgoing, id branch, f *Flow) []byte 
 	b = append(b, f.kind.via...)
 	b = append(b, ' ')
 	b = s.appendSentBy(b, f)
-	b = id.append(append(b, ";branch="...))
+	b = o.appendBranch(append(b, ";branch="...), id)
 	if !f.kind.stream {
 		b = append(b, ";rport"...) // RFC 3581 3
 	}

@@ -26,6 +26,7 @@ type envelope struct {
 	cseqNumber   uint32
 	cseqMethod   []byte
 	recordRoutes [][]byte
+	routes       [][]byte
 	length       int  // Content-Length, -1 = absent
 	lengthBad    bool // Content-Length is there and no single number: the end of the message is unknown
 	typed        bool // Content-Type is there
@@ -67,6 +68,7 @@ const (
 	lastSingle
 	fieldVia
 	fieldRecordRoute
+	fieldRoute
 	fieldRequire
 	fieldContentEncoding
 	fieldContact
@@ -81,7 +83,7 @@ var fieldName = [...]string{
 	fieldMIMEVersion: "MIME-Version", fieldContentDisposition: "Content-Disposition", fieldReferTo: "Refer-To",
 	fieldReferredBy: "Referred-By", fieldReplyTo: "Reply-To", fieldPriority: "Priority",
 	fieldRetryAfter: "Retry-After", fieldTimestamp: "Timestamp", fieldUserAgent: "User-Agent", fieldServer: "Server",
-	lastSingle: "", fieldVia: "Via", fieldRecordRoute: "Record-Route", fieldRequire: "Require",
+	lastSingle: "", fieldVia: "Via", fieldRecordRoute: "Record-Route", fieldRoute: "Route", fieldRequire: "Require",
 	fieldContentEncoding: "Content-Encoding", fieldContact: "Contact",
 }
 
@@ -121,6 +123,8 @@ func fieldOf(name []byte) int {
 		return fieldContentEncoding
 	case "record-route":
 		return fieldRecordRoute
+	case "route":
+		return fieldRoute
 	case "require":
 		return fieldRequire
 	case "contact":
@@ -230,7 +234,7 @@ func (e *envelope) blame(fault string) {
 // scan reads a head. It reports whether this is a SIP message at all; everything else that is wrong goes to fault,
 // and scanning goes on behind it so that the message can be answered.
 func (e *envelope) scan(head []byte) bool {
-	*e = envelope{head: head, vias: e.vias[:0], recordRoutes: e.recordRoutes[:0], length: -1}
+	*e = envelope{head: head, vias: e.vias[:0], recordRoutes: e.recordRoutes[:0], routes: e.routes[:0], length: -1}
 	b := head
 	e.start, b = e.line(b)
 	if !e.startLine() {
@@ -375,6 +379,8 @@ func (e *envelope) take(f int, value []byte) {
 		e.lengthBad = !ok
 	case fieldRecordRoute:
 		e.recordRoutes = append(e.recordRoutes, value)
+	case fieldRoute:
+		e.routes = append(e.routes, value)
 	case fieldContentType:
 		e.typed = true
 	case fieldRequire:

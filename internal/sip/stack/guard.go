@@ -116,6 +116,9 @@ func (in *incoming) guard() (Handler, *Response) {
 		return nil, answer
 	}
 	in.key = s.keys.transaction(e, e.method)
+	if s.relay.takes(in) {
+		return nil, in.relay()
+	}
 	h := s.handlers[string(e.method)]
 	switch {
 	case h != nil:
@@ -163,14 +166,19 @@ func (s *Stack) unhandled(method []byte) *Response {
 
 // once lets a request pass that is new: not a retransmission, and not another branch of one that has been handled.
 func (in *incoming) once() *Response {
-	s, e := in.s, in.e
-	if string(e.method) == "ACK" {
+	if string(in.e.method) == "ACK" {
 		return nil
 	}
+	return in.again(in.e.toTag == nil)
+}
+
+// again answers a retransmission, and another branch of an initial request.
+func (in *incoming) again(initial bool) *Response {
+	s, e := in.s, in.e
 	in.merged = s.keys.merged(e)
 	buf := borrow()
 	defer giveBack(buf)
-	what, b, kept := s.replay.meet(in.key, in.merged, !in.flow.kind.stream, e.toTag == nil, *buf)
+	what, b, kept := s.replay.meet(in.key, in.merged, !in.flow.kind.stream, initial, *buf)
 	*buf = b
 	switch what {
 	case pending:

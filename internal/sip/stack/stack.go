@@ -43,6 +43,7 @@ type Stack struct {
 	logged  atomic.Int64 // second in which a malformed message was last logged
 	deaf    deaf
 	routes  routes
+	relay   relay
 
 	seeking    atomic.Int64  // name lookups for answers
 	handshakes chan struct{} // has an element for each that is going on
@@ -225,6 +226,7 @@ func (s *Stack) known(c *conn) {
 }
 
 func (s *Stack) removeConn(c *conn) {
+	defer s.relay.flows.gone(c)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.conns, c)

@@ -20,9 +20,12 @@ const magic = "z9hG4bK"
 
 func (b branch) append(dst []byte) []byte { return hex.AppendEncode(append(dst, magic...), b[:]) }
 
-// parseBranch recognises a branch of ours.
+// parseBranch recognises a branch of ours. Behind a dot there may be the mark of a proxy.
 func parseBranch(text []byte) (b branch, ok bool) {
 	text, ok = bytes.CutPrefix(text, []byte(magic))
+	if dot := bytes.IndexByte(text, '.'); dot >= 0 {
+		text = text[:dot]
+	}
 	if !ok || len(text) != hex.EncodedLen(len(b)) {
 		return b, false
 	}
@@ -39,6 +42,7 @@ type clientTx struct {
 	to       netip.AddrPort // for UDP
 	tcp      netip.AddrPort // tried before UDP
 	fallback bool           // UDP when there is no connection
+	relayed  bool           // the response is for somebody else
 
 	prev, next *clientTx // of the same connection; guarded by conn.mu
 
@@ -324,8 +328,11 @@ func (c *clients) find(e *envelope) (tx *clientTx, known bool) {
 // response takes a response; what belongs to no transaction is dropped (RFC 6026). One to a request of ours has our
 // Via alone (RFC 3261 8.1.3.3); what else may be odd about its header is for whoever reads that.
 func (s *Stack) response(e *envelope, f *Flow) {
-	if !e.oneVia() || e.cseqMethod == nil {
+	if !e.oneVia() && s.relay.proxy == nil || e.cseqMethod == nil {
 		s.malformed("response: "+e.fault, f.kind, f.remote, e.head)
+		return
+	}
+	if s.passBack(e) {
 		return
 	}
 	tx, known := s.client.find(e)
@@ -333,6 +340,14 @@ func (s *Stack) response(e *envelope, f *Flow) {
 		s.count.stray.Add(1)
 	}
 	if tx == nil {
+		return
+	}
+	if tx.relayed == e.oneVia() || tx.relayed && e.fault != "" {
+		s.malformed("response: "+e.fault, f.kind, f.remote, e.head)
+		return
+	}
+	if tx.relayed {
+		s.client.end(tx, carry(e), nil)
 		return
 	}
 	msg, _, err := s.parser.Parse(e.message(), false)

@@ -1,0 +1,437 @@
+package stack
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	sip "github.com/emiago/sipgo/sip"
+
+	"imp/internal/sip/header"
+)
+
+// Proxy takes the requests that pass through (RFC 3261 section 16). Stack.Relay sets it.
+type Proxy interface {
+	// Takes tells whether a request is the proxy's and not a handler's. Request of p is not there yet. It is asked
+	// for every request but those to handlers that name neither a Route nor a GRUU.
+	Takes(p *Passing) bool
+	// Forward forwards a request or answers it. It is called as a Handler is, but nil means that there is nothing to
+	// send; p is valid during the call only.
+	Forward(ctx context.Context, p *Passing) *Response
+}
+
+// relay is what a stack has for a proxy.
+type relay struct {
+	proxy   Proxy
+	reroute func(uri string) (string, Target, bool)
+	flows   flowTable
+}
+
+// Relay sets the proxy. To be called before Listen.
+func (s *Stack) Relay(p Proxy) { s.relay.proxy = p }
+
+// Reroute sets what finds the way to URIs that nobody else can: GRUUs of this server, and contacts in the domain
+// invalid. Requests that are sent to such a URI, and have no live flow, go to the URI and the target it gives. To be
+// called before Listen.
+func (s *Stack) Reroute(find func(uri string) (string, Target, bool)) { s.relay.reroute = find }
+
+// rerouted is o, or what Reroute makes of it.
+func (r *relay) rerouted(o *Outgoing) *Outgoing {
+	if r.reroute == nil || o.relayed || o.Target.Flow != nil && !o.Target.Flow.Closed() ||
+		!strings.Contains(o.URI, ";gr") && !strings.Contains(o.URI, ".invalid") {
+		return o
+	}
+	uri, target, ok := r.reroute(o.URI)
+	if !ok {
+		return o
+	}
+	again := *o
+	again.URI, again.Target = uri, target
+	return &again
+}
+
+// takes tells whether the proxy takes a request. For the handlers' own it costs next to nothing.
+func (r *relay) takes(in *incoming) bool {
+	if r.proxy == nil {
+		return false
+	}
+	e := in.e
+	if len(e.routes) == 0 && in.s.handlers[string(e.method)] != nil && !bytes.Contains(e.uri, []byte(";gr=")) {
+		return false
+	}
+	return r.proxy.Takes(&Passing{in: in})
+}
+
+// relay lets the proxy have a request: a retransmission is absorbed or answered, but for INVITE and what belongs to it,
+// for which there is no transaction. That two branches of one request meet here is no error (RFC 3261 16.3).
+func (in *incoming) relay() *Response {
+	s, e := in.s, in.e
+	switch string(e.method) {
+	case "INVITE":
+	case "ACK":
+		// To an answer that this stack made: its tag tells.
+		if e.toTag != nil && bytes.Equal(e.toTag, s.makeTag(nil, s.keys.transaction(e, []byte("INVITE")))) {
+			return absorbed
+		}
+	case "CANCEL":
+		for _, m := range knownMethods { // INVITE is not among those that are remembered
+			if s.replay.known(s.keys.transaction(e, []byte(m))) {
+				return Answer(200)
+			}
+		}
+	default:
+		if answer := in.again(false); answer != nil {
+			return answer
+		}
+	}
+	msg, _, err := s.parser.Parse(e.message(), false)
+	m, ok := msg.(*sip.Request)
+	if err != nil || !ok {
+		fault := e.culprit()
+		s.malformed(fault, in.flow.kind, in.flow.remote, e.head)
+		return badRequest(fault)
+	}
+	r := &Request{Request: m, Flow: in.flow, in: in}
+	answer := s.relay.proxy.Forward(s.ctx, &Passing{Request: r, in: in})
+	r.in = nil
+	if answer == nil {
+		return absorbed
+	}
+	return answer
+}
+
+// Passing is a request for somebody else, as it was received.
+type Passing struct {
+	*Request // parsed, for whoever has to know about the sender; Takes does not have it
+	in       *incoming
+}
+
+// Name is the method, in the case in which it came.
+func (p *Passing) Name() string { return string(p.in.e.method) }
+
+// URI is the Request-URI.
+func (p *Passing) URI() string { return string(p.in.e.uri) }
+
+// From is the flow that the request came over.
+func (p *Passing) From() *Flow { return p.in.flow }
+
+// InDialog tells whether To has a tag.
+func (p *Passing) InDialog() bool { return p.in.e.toTag != nil }
+
+// Routes are the Route values in order.
+func (p *Passing) Routes() []string { return values(p.in.e.routes) }
+
+// Body is the body as received; it is valid during the call only.
+func (p *Passing) Body() []byte { return p.in.e.body }
+
+// values splits the values of list fields.
+func values(lines [][]byte) (list []string) {
+	for _, line := range lines {
+		list = append(list, header.Elements(string(unfold(line)))...)
+	}
+	return list
+}
+
+// unfold makes one line of a folded value.
+func unfold(v []byte) []byte {
+	if bytes.IndexByte(v, '\n') < 0 {
+		return v
+	}
+	return bytes.Map(func(r rune) rune {
+		if r == '\r' || r == '\n' {
+			return ' '
+		}
+		return r
+	}, v)
+}
+
+// fields gives every header field in order: its name, and the whole field without the line end.
+func (e *envelope) fields(yield func(name, field []byte) bool) {
+	_, b := e.line(e.head)
+	for {
+		var field []byte
+		if field, b = e.unfolded(b); len(field) == 0 {
+			return
+		}
+		field = bytes.TrimSuffix(field, lineEnd)
+		colon := bytes.IndexByte(field, ':')
+		if colon <= 0 {
+			return
+		}
+		if !yield(trimSpace(field[:colon]), field) {
+			return
+		}
+	}
+}
+
+// content is the value of a whole field, with any folding.
+func content(field []byte) []byte { return trimSpace(field[bytes.IndexByte(field, ':')+1:]) }
+
+// Rewrite says what becomes of the header fields of a request on its way; what it does not name stays byte for byte.
+type Rewrite struct {
+	MaxForwards  int
+	Routes       []string // all Route values that it has from here on
+	RecordRoutes []string // go before those that it has
+	// Drop tells which other fields go no further; nil: none.
+	Drop func(name, value string) bool
+}
+
+// Head renders the header for an Outgoing: the received one, rewritten. The top Via says where the request came from
+// (RFC 3261 18.2.1).
+func (p *Passing) Head(w *Rewrite) []byte {
+	e := p.in.e
+	b := make([]byte, 0, len(e.head)+64*(len(w.Routes)+len(w.RecordRoutes)+1))
+	b = fmt.Appendf(b, "Max-Forwards: %d\r\n", w.MaxForwards)
+	for _, v := range w.RecordRoutes {
+		b = appendField(b, "Record-Route", v)
+	}
+	for _, v := range w.Routes {
+		b = appendField(b, "Route", v)
+	}
+	top := true
+	for name, field := range e.fields {
+		switch fieldOf(name) {
+		case fieldMaxForwards, fieldRoute, fieldContentLength:
+			continue
+		case fieldVia:
+			if top {
+				top = false
+				b = appendTopVia(append(b, "Via: "...), &e.top, p.in.flow.remote)
+				b = append(append(b, content(field)[len(e.top.raw):]...), lineEnd...)
+				continue
+			}
+		}
+		if w.Drop != nil && w.Drop(string(name), string(unfold(content(field)))) {
+			continue
+		}
+		b = append(append(b, field...), lineEnd...)
+	}
+	return b
+}
+
+// Marked tells whether a Via below the top one has the mark behind its branch, which a request has that came through
+// here before.
+func (p *Passing) Marked(mark string) bool {
+	for _, line := range p.in.e.vias {
+		if bytes.Contains(line, []byte("."+mark)) {
+			return true
+		}
+	}
+	return false
+}
+
+// Trusted tells whether this very datagram was let pass before: Trust was called for it. Credentials are good once, and a
+// retransmission that goes on without a transaction has them twice.
+func (p *Passing) Trusted() bool { return !p.in.flow.Stream() && p.in.s.replay.known(p.trust()) }
+
+// Trust remembers a request for Trusted.
+func (p *Passing) Trust() {
+	if !p.in.flow.Stream() {
+		p.in.s.replay.hold(p.trust())
+	}
+}
+
+func (p *Passing) trust() key {
+	remote, _ := p.in.flow.remote.MarshalBinary()
+	return p.in.s.keys.sum(p.in.e.head, p.in.e.body, remote)
+}
+
+// Forward starts a client transaction for a request of somebody else, as Send does for one of ours; the Head of o is one
+// that Passing.Head made.
+func (s *Stack) Forward(o *Outgoing, done func(*Reply, error)) {
+	o.relayed = true
+	s.Send(o, func(res *sip.Response, err error) {
+		if err != nil {
+			done(nil, err)
+			return
+		}
+		done(uncarry(res), nil)
+	})
+}
+
+// Reply is the final response to a request that was forwarded, as it was received.
+type Reply struct {
+	Status int
+	e      envelope
+}
+
+// carry takes the bytes of a response through the transaction.
+func carry(e *envelope) *sip.Response {
+	res := sip.NewResponse(e.status, "")
+	res.SetBody(bytes.Clone(e.message()))
+	return res
+}
+
+func uncarry(res *sip.Response) *Reply {
+	b := res.Body()
+	end := headEnd(b, 0)
+	r := &Reply{Status: res.StatusCode}
+	r.e.scan(b[:end])
+	r.e.body = b[end:]
+	return r
+}
+
+// Challenges gives the fields of a 401 or 407 that ask for credentials.
+func (r *Reply) Challenges() (list []Field) {
+	for name, field := range r.e.fields {
+		if isChallenge(name) {
+			list = append(list, Field{string(name), string(unfold(content(field)))})
+		}
+	}
+	return list
+}
+
+func isChallenge(name []byte) bool {
+	return equalFold(name, "www-authenticate") || equalFold(name, "proxy-authenticate")
+}
+
+// Response is the reply as the answer to the request that was forwarded: its own fields but for those that the answer
+// echoes, byte for byte, and then more.
+func (r *Reply) Response(more ...Field) *Response {
+	e := &r.e
+	res := &Response{Status: r.Status, ToTag: string(e.toTag), Body: e.body, passed: []byte{}}
+	if _, rest, ok := bytes.Cut(e.start, []byte(" ")); ok {
+		_, reason, _ := bytes.Cut(rest, []byte(" "))
+		res.Reason = string(reason)
+	}
+	for name, field := range e.fields {
+		switch fieldOf(name) {
+		case fieldVia, fieldFrom, fieldTo, fieldCallID, fieldCSeq, fieldContentLength:
+		default:
+			res.passed = append(append(res.passed, field...), lineEnd...)
+		}
+	}
+	for _, f := range more {
+		res.passed = appendField(res.passed, f.Name, f.Value)
+	}
+	return res
+}
+
+// errNotPassed says why a request could not go on.
+var errNotPassed = errors.New("the flow is closed and there is no address")
+
+// Pass sends a request on without a transaction (RFC 3261 16.11). Its branch is made of what does not change when the
+// request comes again, and tells where answers go. What cannot be sent at once goes to failed, which may be nil.
+func (s *Stack) Pass(p *Passing, o *Outgoing, failed func(error)) error {
+	if failed == nil {
+		failed = func(error) {}
+	}
+	again := *o
+	again.relayed, again.branch = true, s.passBranch(p.in)
+	t := &again.Target
+	if t.Flow != nil && !t.Flow.Closed() {
+		return s.passOver(&again, t.Flow)
+	}
+	if t.Addr == "" {
+		return errNotPassed
+	}
+	return s.resolved(t, func(to []netip.AddrPort, name string) error { return s.passTo(&again, to, name, failed) }, failed)
+}
+
+// passOver sends over a flow.
+func (s *Stack) passOver(o *Outgoing, f *Flow) error {
+	b := s.appendRequest(nil, o, branch{}, f)
+	if f.conn != nil {
+		return f.conn.send(b, 2)
+	}
+	if len(b) > maxDatagram {
+		return errTooLarge
+	}
+	return f.socket.write(b, f.remote)
+}
+
+// passTo sends to an address.
+func (s *Stack) passTo(o *Outgoing, to []netip.AddrPort, name string, failed func(error)) error {
+	k, err := s.kindOf(o.Target.Transport)
+	if err != nil {
+		return err
+	}
+	if !k.stream {
+		for _, a := range to {
+			if u := s.socketFor(a.Addr()); u != nil {
+				return s.passOver(o, &Flow{kind: k, local: u.local, remote: a, socket: u})
+			}
+		}
+		if o.Target.Transport != "" {
+			return errNoSocket
+		}
+		k = s.kinds["tcp"]
+	}
+	c, err := s.connTo(k, to, name)
+	if err != nil {
+		return err
+	}
+	return c.submitAnswer(outbound{answer: s.appendRequest(nil, o, branch{}, &c.Flow), lost: func() { failed(errEnded) }})
+}
+
+// appendBranch writes the branch of a request.
+func (o *Outgoing) appendBranch(b []byte, id branch) []byte {
+	if o.branch != "" {
+		b = append(b, o.branch...)
+	} else {
+		b = id.append(b)
+	}
+	if o.Loop != "" {
+		b = append(append(b, '.'), o.Loop...)
+	}
+	return b
+}
+
+// passBack passes a response on that belongs to a request passed on without a transaction: the top Via is ours and goes
+// (RFC 3261 16.11).
+func (s *Stack) passBack(e *envelope) bool {
+	f, ours := s.passedFrom(e.top.branch)
+	if !ours {
+		return false
+	}
+	b, next := e.popVia()
+	if f == nil || e.fault != "" || next == nil {
+		s.count.stray.Add(1)
+		return true
+	}
+	if f.conn != nil {
+		if f.conn.send(b, 2) != nil {
+			s.count.unanswered.Add(1)
+		}
+		return true
+	}
+	below := envelope{top: *next}
+	if f.socket.write(b, answerTo(&below, f.remote)) != nil {
+		s.count.unanswered.Add(1)
+	}
+	return true
+}
+
+// popVia renders a message without its first Via value, and reads the next.
+func (e *envelope) popVia() (msg []byte, next *via) {
+	lines := slices.Clone(e.vias)
+	if rest := lines[0][len(e.top.raw):]; len(rest) > 0 {
+		lines[0] = trimSpace(trimSpace(rest)[1:])
+	} else {
+		lines = lines[1:]
+	}
+	if len(lines) == 0 {
+		return nil, nil
+	}
+	v, _, ok := parseVia(lines[0])
+	if !ok {
+		return nil, nil
+	}
+	msg = append(append(make([]byte, 0, len(e.head)+len(e.body)), e.start...), lineEnd...)
+	first := true
+	for name, field := range e.fields {
+		if fieldOf(name) == fieldVia && first {
+			first = false
+			if len(lines) == len(e.vias) {
+				msg = append(append(append(msg, "Via: "...), lines[0]...), lineEnd...)
+			}
+			continue
+		}
+		msg = append(append(msg, field...), lineEnd...)
+	}
+	return append(append(msg, lineEnd...), e.body...), &v
+}
