@@ -3,6 +3,7 @@ package patch
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"unicode/utf8"
 
 	"imp/internal/xml/canon"
@@ -153,9 +154,5 @@ func clip(s string) string {
 	if len(s) <= most {
 		return s
 	}
-	end := most
-	for !utf8.RuneStart(s[end]) {
-		end--
-	}
-	return s[:end] + "..."
+	return strings.ToValidUTF8(s[:most], "") + "..."
 }

@@ -40,6 +40,17 @@ func TestErrors(t *testing.T) {
 	})
 }
 
+func TestClip(t *testing.T) {
+	for _, test := range [][2]string{
+		{"short", "short"}, {strings.Repeat("x", 60), strings.Repeat("x", 60)}, {strings.Repeat("x", 61), strings.Repeat("x", 60) + "..."},
+		{strings.Repeat("x", 59) + "é", strings.Repeat("x", 59) + "..."}, {strings.Repeat("\x80", 100), "..."},
+	} {
+		if got := clip(test[0]); got != test[1] {
+			t.Errorf("clip(%q) is %q", test[0], got)
+		}
+	}
+}
+
 func TestEntitiesOfTheDocument(t *testing.T) {
 	doc, err := tree.Parse([]byte("<!DOCTYPE a [<!ATTLIST a i ID #IMPLIED><!ENTITY e 'x'>]><a i='n'>&e;</a>"), tree.Options{AllowDTD: true})
 	if err != nil {

@@ -83,10 +83,5 @@ func clip(s string) string {
 	if len(s) <= most {
 		return s
 	}
-	for i := range s[most:] {
-		if utf8.RuneStart(s[most+i]) {
-			return s[:most+i] + "..."
-		}
-	}
-	return s
+	return strings.ToValidUTF8(s[:most], "") + "..."
 }
