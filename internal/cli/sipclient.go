@@ -11,19 +11,33 @@ import (
 	"imp/internal/sip/event"
 	"imp/internal/sip/header"
 	"imp/internal/sip/stack"
+	"imp/internal/sip/useragent"
 )
 
-// startAgent starts the user agent of an account.
+// startAgent starts the watcher and publisher of an account.
 func startAgent(ctx context.Context, k *kit.Kit, acct *kit.Account) (*presence.Agent, error) {
-	self, err := acct.Self()
+	cfg, err := userAgentConfig(ctx, k, acct)
 	if err != nil {
 		return nil, err
+	}
+	a, err := presence.Start(ctx, cfg)
+	if err != nil {
+		return nil, kit.Fail(kit.ExitNetwork, "starting a user agent for "+cfg.AOR.URI, err, "")
+	}
+	return a, nil
+}
+
+// userAgentConfig is what every user agent of an account starts with.
+func userAgentConfig(ctx context.Context, k *kit.Kit, acct *kit.Account) (useragent.Config, error) {
+	self, err := acct.Self()
+	if err != nil {
+		return useragent.Config{}, err
 	}
 	for _, transport := range []string{acct.Proxy.Transport, acct.Transport} {
 		switch transport {
 		case "", "udp", "tcp":
 		default:
-			return nil, kit.Fail(kit.ExitUsage, "reaching "+acct.Proxy.Addr(), "transport "+transport+" is not built yet", "use udp or tcp")
+			return useragent.Config{}, kit.Fail(kit.ExitUsage, "reaching "+acct.Proxy.Addr(), "transport "+transport+" is not built yet", "use udp or tcp")
 		}
 	}
 	proxy := stack.Target{Addr: acct.Proxy.Addr(), Transport: acct.Proxy.Transport}
@@ -33,13 +47,9 @@ func startAgent(ctx context.Context, k *kit.Kit, acct *kit.Account) (*presence.A
 	if acct.Proxy.IsZero() {
 		proxy = stack.Target{}
 	}
-	a, err := presence.Start(ctx, presence.Config{AOR: header.Address{URI: self}, Proxy: proxy, Product: product,
+	return useragent.Config{AOR: header.Address{URI: self}, Proxy: proxy, Product: product,
 		Credentials: credentials(ctx, acct), Unproven: func(err error) { k.Warn("%v", err) },
-		Trace: sipTracer(k), Log: k.Log()})
-	if err != nil {
-		return nil, kit.Fail(kit.ExitNetwork, "starting a user agent for "+self, err, "")
-	}
-	return a, nil
+		Trace: sipTracer(k), Log: k.Log()}, nil
 }
 
 // credentials gives user name and password of the account to whoever asks for

@@ -27,7 +27,7 @@ var floors = [][]string{
 // inner are the floors within one area, where its packages do build on each
 // other; the lowest is last.
 var inner = map[string][]string{
-	"internal/sip":   {"proxy", "registration", "event", "uac", "dialog", "identity", "stack", "header"},
+	"internal/sip":   {"proxy", "registration", "event", "useragent", "uac", "dialog", "identity", "stack", "header"},
 	"internal/xml":   {"patch", "grammar", "query", "format", "lexical", "canon", "selector", "tree", "charset"},
 	"internal/msrp":  {"relayclient", "file", "session", "wire"},
 	"internal/xcap":  {"client", "usage", "key", "uri"},

@@ -247,7 +247,7 @@ func TestSubscriberAuthenticates(t *testing.T) {
 		go func() {
 			<-typing
 			// Meanwhile the stack goes on.
-			_, err := a.stack.Do(g.ctx, &stack.Outgoing{Method: "OPTIONS", URI: "sip:example.com", Target: a.cfg.Proxy,
+			_, err := a.Stack.Do(g.ctx, &stack.Outgoing{Method: "OPTIONS", URI: "sip:example.com", Target: a.Proxy,
 				Head: []byte("Max-Forwards: 70\r\nFrom: <sip:a@example.com>;tag=a\r\nTo: <sip:example.com>\r\nCall-ID: o\r\nCSeq: 1 OPTIONS\r\n")})
 			if err != nil {
 				t.Error(err)
