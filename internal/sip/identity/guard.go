@@ -35,7 +35,7 @@ type GuardConfig struct {
 }
 
 // Guard authenticates requests to a server that acts as user agent (RFC 3261
-// section 22.2). It keeps no state for requests without right credentials but
+// section 22.2) or as proxy (section 22.3). It keeps no state for requests without right credentials but
 // bounded counts of failures. Its methods may be called concurrently.
 type Guard struct {
 	cfg      GuardConfig
@@ -77,9 +77,30 @@ func (g *Guard) serves(uri, target string) bool {
 // refuses it. The user and the realm of the credentials are mapped to the
 // addresses of record of that user; From must be one of them, and says which.
 func (g *Guard) Identify(r *stack.Request) (aor string, refusal *stack.Response) {
-	res, err := g.verifier.Verify(header.Values(r.Request, "Authorization"), string(r.Method), r.Recipient.String(), r.Body())
+	return g.identify(r, &server)
+}
+
+// IdentifyForProxy is Identify for a request that is forwarded: credentials are
+// in Proxy-Authorization, and the challenge is 407.
+func (g *Guard) IdentifyForProxy(r *stack.Request) (aor string, refusal *stack.Response) {
+	return g.identify(r, &proxy)
+}
+
+// role is what user agent servers and proxies differ in (RFC 3261 section 22.1).
+type role struct {
+	credentials, challenge string
+	status                 int
+}
+
+var (
+	server = role{"Authorization", "WWW-Authenticate", sip.StatusUnauthorized}
+	proxy  = role{"Proxy-Authorization", "Proxy-Authenticate", sip.StatusProxyAuthRequired}
+)
+
+func (g *Guard) identify(r *stack.Request, as *role) (aor string, refusal *stack.Response) {
+	res, err := g.verifier.Verify(header.Values(r.Request, as.credentials), string(r.Method), r.Recipient.String(), r.Body())
 	if err != nil {
-		return "", g.refuse(r, res, err.(*digest.Refusal))
+		return "", g.refuse(r, as, res, err.(*digest.Refusal))
 	}
 	aor, refusal = g.from(r)
 	if refusal == nil && !Owns(res.User, aor) {
@@ -115,10 +136,10 @@ func (g *Guard) from(r *stack.Request) (string, *stack.Response) {
 
 // refuse answers a request without right credentials. A wrong password and an
 // unknown user get the same.
-func (g *Guard) refuse(r *stack.Request, res digest.Result, why *digest.Refusal) *stack.Response {
+func (g *Guard) refuse(r *stack.Request, as *role, res digest.Result, why *digest.Refusal) *stack.Response {
 	switch why.Verdict {
 	case digest.Missing:
-		return g.challenge(false)
+		return g.challenge(as, false)
 	case digest.Malformed, digest.Misdirected:
 		g.cfg.Log.Debug("refusing a request", "reason", why, "source", r.Flow.Remote())
 		warning := header.Warning{Code: 399, Agent: "imp", Text: why.Error()}
@@ -132,16 +153,19 @@ func (g *Guard) refuse(r *stack.Request, res digest.Result, why *digest.Refusal)
 				Fields: []stack.Field{{Name: "Retry-After", Value: strconv.Itoa(int((wait + time.Second - 1) / time.Second))}}}
 		}
 	}
-	return g.challenge(why.Verdict.Stale())
+	return g.challenge(as, why.Verdict.Stale())
 }
 
-func (g *Guard) challenge(stale bool) *stack.Response {
-	res := stack.Answer(sip.StatusUnauthorized)
+func (g *Guard) challenge(as *role, stale bool) *stack.Response {
+	res := stack.Answer(as.status)
 	for _, v := range g.verifier.Challenge(stale) {
-		res.Fields = append(res.Fields, stack.Field{Name: "WWW-Authenticate", Value: v})
+		res.Fields = append(res.Fields, stack.Field{Name: as.challenge, Value: v})
 	}
 	return res
 }
+
+// Realm is the protection domain that the guard asks credentials for.
+func (g *Guard) Realm() string { return g.cfg.Realm }
 
 // Owns tells whether an address of record is one of the user with this name in
 // credentials: NAME is the user of that name in every domain served, NAME@DOMAIN
