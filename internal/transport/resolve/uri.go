@@ -154,7 +154,7 @@ func Domain(s string) (string, error) {
 		}
 	}
 	if len(name) > 253 {
-		return "", fmt.Errorf("domain %q is longer than 253 characters", s[:32]+"…")
+		return "", fmt.Errorf("domain %.32q is longer than 253 characters", s)
 	}
 	for label := range strings.SplitSeq(name, ".") {
 		if label == "" || len(label) > 63 || strings.Trim(label, labelChars) != "" {
