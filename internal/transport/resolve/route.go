@@ -86,10 +86,11 @@ func routeAddr(s string, port uint16) (string, error) {
 	if a, err := netip.ParseAddr(host); err == nil {
 		return netip.AddrPortFrom(a.Unmap(), uint16(n)).String(), nil
 	}
-	switch {
-	case strings.ContainsAny(host, ":[]"):
+	if strings.ContainsAny(host, ":[]") {
 		return "", errAddr
-	case strings.Trim(host, "0123456789") == "", ports[strings.ToLower(host)] != 0:
+	}
+	host = strings.TrimSuffix(host, ".")
+	if strings.Trim(host, "0123456789") == "" || ports[strings.ToLower(host)] != 0 {
 		return "", fmt.Errorf("address %q has no host; write host:port", s)
 	}
 	if host, err = Domain(host); err != nil {
