@@ -34,7 +34,8 @@ of their own; with --no-auth there are no passwords.
 
 With -- COMMAND run the command with the lab's environment, end the lab when it
 ends, and return its status. In the environment are IMP_CONFIG, so that every
-imp command finds the accounts, and XDG_STATE_HOME, so that nothing is left.
+imp command finds the accounts, IMP_STATE, so that what commands keep goes with the
+lab, and IMP_ADMIN for imp ctl.
 
 Without a command the lab serves until Ctrl-C, SIGTERM or "imp lab stop". Paste
 the line it prints into another shell, or type: eval "$(imp lab env)"`,
@@ -44,7 +45,7 @@ the line it prints into another shell, or type: eval "$(imp lab env)"`,
   …
 
   $ imp lab
-  export IMP_CONFIG=… # lab ready at udp:127.0.0.1:… tcp:127.0.0.1:…
+  export IMP_CONFIG=… IMP_STATE=… IMP_ADMIN=… # lab ready at udp:127.0.0.1:… tcp:127.0.0.1:…
   ^C`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if cmd.ArgsLenAtDash() != 0 && len(args) > 0 {
@@ -56,6 +57,8 @@ the line it prints into another shell, or type: eval "$(imp lab env)"`,
 	}
 	o.flags(cmd, "127.0.0.1:0")
 	fs := cmd.Flags()
+	o.admin.addr = "127.0.0.1:0"
+	fs.Lookup("admin").DefValue = o.admin.addr
 	fs.StringVar(&o.dir, "dir", "", "keep all files in `DIR`")
 	fs.Var(kit.Choice(&o.policy, string(presence.Allow), string(presence.Confirm), string(presence.Block)), "policy", "what watchers get that no rule names")
 	fs.Var(&o.minInterval, "min-notify-interval", "least time between two NOTIFYs of one subscription, `DURATION`")
@@ -100,16 +103,25 @@ func (o *labOptions) run(ctx context.Context, command []string) error {
 		l.Close(ctx)
 		unregister() // last, because imp lab stop waits for it
 	}()
-	switch {
-	case o.tour:
-		return o.runTour(ctx, l)
-	case len(command) > 0:
-		return o.runCommand(ctx, l, command)
-	}
-	if unregister, err = registerLab(o.kit, l); err != nil {
+	door, err := o.serveAdmin(l.Presence(), log)
+	if err != nil {
 		return err
 	}
-	return o.serve(ctx, l)
+	at := ""
+	if door != nil {
+		defer door.Close()
+		at = door.Addr()
+	}
+	switch {
+	case o.tour:
+		return o.runTour(ctx, l, at)
+	case len(command) > 0:
+		return o.runCommand(ctx, l, at, command)
+	}
+	if unregister, err = registerLab(o.kit, l, at); err != nil {
+		return err
+	}
+	return o.serve(ctx, l, at)
 }
 
 // people are the accounts of the lab's users and of --user, and the entries that
@@ -135,8 +147,8 @@ func (o *labOptions) people() (accounts []lab.Account, entries []string) {
 }
 
 // serve tells where the lab is and waits for its end.
-func (o *labOptions) serve(ctx context.Context, l *lab.Lab) error {
-	ready := readyEvent{Head: o.kit.Head("ready"), Server: o.name, Config: l.ConfigFile, Dir: l.Dir, Servers: l.Servers()}
+func (o *labOptions) serve(ctx context.Context, l *lab.Lab, admin string) error {
+	ready := readyEvent{Head: o.kit.Head("ready"), Server: o.name, Admin: admin, Config: l.ConfigFile, State: l.StateDir, Dir: l.Dir, Servers: l.Servers()}
 	for _, addrs := range ready.Servers {
 		ready.Listen = append(ready.Listen, addrs...)
 	}
@@ -148,12 +160,25 @@ func (o *labOptions) serve(ctx context.Context, l *lab.Lab) error {
 }
 
 // labEnviron is the environment of commands run in the lab.
-func labEnviron(l *lab.Lab) []string {
+func labEnviron(l *lab.Lab, admin string) []string {
 	var env []string
 	for _, v := range os.Environ() {
 		if !strings.HasPrefix(v, "IMP_") {
 			env = append(env, v)
 		}
 	}
-	return append(env, "IMP_CONFIG="+l.ConfigFile, "XDG_STATE_HOME="+l.StateDir)
+	env = append(env, "IMP_CONFIG="+l.ConfigFile, "IMP_STATE="+l.StateDir)
+	if admin != "" {
+		env = append(env, "IMP_ADMIN="+admin)
+	}
+	return env
+}
+
+// labExports are the assignments that make a shell use a lab.
+func labExports(config, state, admin string) []string {
+	list := []string{"IMP_CONFIG=" + shellQuote(config), "IMP_STATE=" + shellQuote(state)}
+	if admin != "" {
+		list = append(list, "IMP_ADMIN="+shellQuote(admin))
+	}
+	return list
 }

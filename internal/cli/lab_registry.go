@@ -24,15 +24,18 @@ type labRecord struct {
 	PID    int    `json:"pid"`
 	Dir    string `json:"dir"`
 	Config string `json:"config"`
+	State  string `json:"state"`
+	Admin  string `json:"admin,omitempty"`
 	file   string
 	since  time.Time
 }
 
-func labsDir(k *kit.Kit) string { return filepath.Join(k.State().Dir(), "labs") }
+// labsDir is found without IMP_STATE, which a shell that uses one lab has set.
+func labsDir(k *kit.Kit) string { return filepath.Join(k.StateHome(), "labs") }
 
 // registerLab writes the record of l; the function returned, which is never
 // nil, takes it away.
-func registerLab(k *kit.Kit, l *lab.Lab) (func(), error) {
+func registerLab(k *kit.Kit, l *lab.Lab, admin string) (func(), error) {
 	doing := "registering the lab"
 	none := func() {}
 	if err := os.MkdirAll(labsDir(k), 0o700); err != nil {
@@ -47,7 +50,7 @@ func registerLab(k *kit.Kit, l *lab.Lab) (func(), error) {
 		f.Close()
 		return none, kit.Fail(kit.ExitUsage, doing, err, "")
 	}
-	if err := json.NewEncoder(f).Encode(labRecord{PID: os.Getpid(), Dir: l.Dir, Config: l.ConfigFile}); err != nil {
+	if err := json.NewEncoder(f).Encode(labRecord{PID: os.Getpid(), Dir: l.Dir, Config: l.ConfigFile, State: l.StateDir, Admin: admin}); err != nil {
 		f.Close()
 		return none, kit.Fail(kit.ExitUsage, doing, err, "")
 	}
@@ -108,15 +111,24 @@ type labFindOptions struct {
 type labEvent struct {
 	kit.Head
 	Config string `json:"config" doc:"the accounts file, for IMP_CONFIG"`
+	State  string `json:"state" doc:"where its users keep what outlives a command, for IMP_STATE"`
+	Admin  string `json:"admin,omitempty" doc:"host:port for imp ctl, for IMP_ADMIN"`
 	Dir    string `json:"dir" doc:"the lab's directory"`
 	PID    int    `json:"pid" doc:"its process"`
+}
+
+func newLabEvent(k *kit.Kit, name string, l labRecord) labEvent {
+	return labEvent{Head: k.Head(name), Config: l.Config, State: l.State, Admin: l.Admin, Dir: l.Dir, PID: l.PID}
 }
 
 // Text implements kit.Texter.
 func (e labEvent) Text(w io.Writer, _ *kit.Style) error {
 	if e.Event == "lab" {
-		_, err := fmt.Fprintf(w, "export IMP_CONFIG=%s\n", shellQuote(e.Config))
-		return err
+		for _, line := range labExports(e.Config, e.State, e.Admin) {
+			if _, err := fmt.Fprintf(w, "export %s\n", line); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
 }
@@ -126,9 +138,13 @@ func newLabEnv(k *kit.Kit) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "env",
 		Short: "Print the environment of a running lab for the shell",
-		Long:  "Print the line that makes a shell use the accounts of a running lab, the newest one unless --dir names another.",
+		Long: `Print the lines that make a shell use a running lab, the newest one unless --dir
+names another: IMP_CONFIG with its accounts, IMP_STATE for what commands keep, and
+IMP_ADMIN for imp ctl.`,
 		Example: `  $ imp lab env
   export IMP_CONFIG=…
+  export IMP_STATE=…
+  export IMP_ADMIN=…
 
   $ eval "$(imp lab env)" && imp fetch bob
   sip:bob@lab.test  closed
@@ -146,7 +162,7 @@ func (o *labFindOptions) env() error {
 	if err != nil {
 		return err
 	}
-	return o.kit.Emit(labEvent{Head: o.kit.Head("lab"), Config: l.Config, Dir: l.Dir, PID: l.PID})
+	return o.kit.Emit(newLabEvent(o.kit, "lab", l))
 }
 
 func newLabStop(k *kit.Kit) *cobra.Command {
@@ -187,7 +203,7 @@ func (o *labFindOptions) stop(ctx context.Context) error {
 	defer cancel()
 	select {
 	case <-gone:
-		return o.kit.Emit(labEvent{Head: o.kit.Head("lab_stopped"), Config: l.Config, Dir: l.Dir, PID: l.PID})
+		return o.kit.Emit(newLabEvent(o.kit, "lab_stopped", l))
 	case <-ctx.Done():
 		return kit.Fail(kit.ExitTimeout, doing, "it still runs", "")
 	}

@@ -13,9 +13,9 @@ import (
 )
 
 // runCommand runs a command in the lab and gives its status as an error.
-func (o *labOptions) runCommand(ctx context.Context, l *lab.Lab, command []string) error {
+func (o *labOptions) runCommand(ctx context.Context, l *lab.Lab, admin string, command []string) error {
 	cmd := exec.Command(command[0], command[1:]...)
-	cmd.Env = labEnviron(l)
+	cmd.Env = labEnviron(l, admin)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = o.kit.In, o.kit.Out, o.kit.Err
 	// A command on a terminal needs to stay in its foreground group; any other
 	// gets a group of its own, so that what it leaves behind can be ended.

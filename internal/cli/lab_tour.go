@@ -52,12 +52,12 @@ var tour = []tourStep{
 
 // runTour runs the tour in the lab. It ends with an error at the first step
 // that does not do what it should.
-func (o *labOptions) runTour(ctx context.Context, l *lab.Lab) error {
+func (o *labOptions) runTour(ctx context.Context, l *lab.Lab, admin string) error {
 	self, err := os.Executable()
 	if err != nil {
 		return kit.Fail(kit.ExitUsage, "finding the program", err, "")
 	}
-	g := &guide{kit: o.kit, self: self, env: labEnviron(l)}
+	g := &guide{kit: o.kit, self: self, env: labEnviron(l, admin)}
 	defer g.endBehind()
 	steps := 0
 	for _, s := range tour {

@@ -41,7 +41,10 @@ on this machine is who he says.
 
 State is in memory, at most 1 GiB of it; beyond that publications are answered
 503. SIGTERM and Ctrl-C tell the watchers to come back later and
-end the server.`,
+end the server.
+
+--admin opens a door for "imp ctl", Prometheus (/metrics) and health checks
+(/healthz).`,
 		Example: `  $ imp presence-server --listen 127.0.0.1:5070 --no-auth
   imp: warning: everybody on this machine can publish and watch as anybody
   presence-server ready at udp:127.0.0.1:5070 tcp:127.0.0.1:5070
@@ -98,9 +101,14 @@ func (o *presenceServerOptions) run(ctx context.Context) error {
 		return startFailure(o.name, err)
 	}
 	defer server.Close()
-	ready := readyEvent{Head: o.kit.Head("ready"), Server: o.name}
-	for _, e := range server.Addrs() {
-		ready.Listen = append(ready.Listen, e.String())
+	door, err := o.serveAdmin(server, log)
+	if err != nil {
+		return err
+	}
+	ready := readyEvent{Head: o.kit.Head("ready"), Server: o.name, Listen: addresses(server.Addrs())}
+	if door != nil {
+		defer door.Close()
+		ready.Admin = door.Addr()
 	}
 	if err := o.kit.Emit(ready); err != nil {
 		return err

@@ -25,7 +25,7 @@ var groups = []group{
 	{"xcap", "XCAP", nil},
 	{"messages", "Messages", nil},
 	{"documents", "Documents", []func(*kit.Kit) *cobra.Command{newXML, newPIDF, newCPIM, newIMDN}},
-	{"debugging", "Debugging and the tool itself", []func(*kit.Kit) *cobra.Command{newBench, newSpecs, newAccount, newCompletion, newVersion}},
+	{"debugging", "Debugging and the tool itself", []func(*kit.Kit) *cobra.Command{newCtl, newBench, newSpecs, newAccount, newCompletion, newVersion}},
 }
 
 func init() {

@@ -25,8 +25,10 @@ type serverOptions struct {
 	listen    []string
 	advertise string
 	auth      authOptions
+	admin     adminOptions
 	logForm   string
 	logLevel  string
+	level     slog.LevelVar // what logLevel says, until imp ctl changes it
 }
 
 func (o *serverOptions) flags(cmd *cobra.Command, listen string) {
@@ -35,6 +37,7 @@ func (o *serverOptions) flags(cmd *cobra.Command, listen string) {
 	fs.StringArrayVar(&o.listen, "listen", []string{listen}, "serve at `[TRANSPORT:]HOST:PORT`, repeatable; no transport: udp and tcp; port 0: any")
 	fs.StringVar(&o.advertise, "advertise", "", "tell peers `HOST[:PORT]` as the server's address")
 	o.auth.flags(cmd)
+	o.admin.flags(cmd, "")
 	o.logForm, o.logLevel = "text", "warn"
 	fs.Var(kit.Choice(&o.logForm, "text", "json"), "log", "form of the log on stderr")
 	fs.Var(kit.Choice(&o.logLevel, "debug", "info", "warn", "error"), "log-level", "log what is at least that grave")
@@ -99,11 +102,10 @@ func loopback(addr string) bool {
 // logger is the log of a server: to stderr in the form and from the level asked
 // for.
 func (o *serverOptions) logger() *slog.Logger {
-	var level slog.Level
-	if err := level.UnmarshalText([]byte(o.logLevel)); err != nil {
-		level = slog.LevelWarn
+	if err := o.level.UnmarshalText([]byte(o.logLevel)); err != nil {
+		o.level.Set(slog.LevelWarn)
 	}
-	opts := &slog.HandlerOptions{Level: level}
+	opts := &slog.HandlerOptions{Level: &o.level}
 	if o.logForm == "json" {
 		return slog.New(slog.NewJSONHandler(o.kit.Err, opts))
 	}
@@ -140,18 +142,24 @@ type readyEvent struct {
 	kit.Head
 	Server  string              `json:"server" doc:"the command that serves"`
 	Listen  []string            `json:"listen" doc:"its addresses, transport:host:port"`
+	Admin   string              `json:"admin,omitempty" doc:"host:port for imp ctl, with --admin"`
 	Config  string              `json:"config,omitempty" doc:"lab: the accounts file, for IMP_CONFIG"`
+	State   string              `json:"state,omitempty" doc:"lab: where its users keep what outlives a command, for IMP_STATE"`
 	Dir     string              `json:"dir,omitempty" doc:"lab: the directory with all its files"`
 	Servers map[string][]string `json:"servers,omitempty" doc:"lab: the addresses of each server in it"`
 }
 
 // Text implements kit.Texter.
 func (e readyEvent) Text(w io.Writer, _ *kit.Style) error {
+	at := strings.Join(e.Listen, " ")
 	if e.Config != "" {
-		_, err := fmt.Fprintf(w, "export IMP_CONFIG=%s # lab ready at %s\n", shellQuote(e.Config), strings.Join(e.Listen, " "))
+		_, err := fmt.Fprintf(w, "export %s # lab ready at %s\n", strings.Join(labExports(e.Config, e.State, e.Admin), " "), at)
 		return err
 	}
-	_, err := fmt.Fprintf(w, "%s ready at %s\n", e.Server, strings.Join(e.Listen, " "))
+	if e.Admin != "" {
+		at += ", admin at " + e.Admin
+	}
+	_, err := fmt.Fprintf(w, "%s ready at %s\n", e.Server, at)
 	return err
 }
 

@@ -48,6 +48,8 @@ var environment = [][2]string{
 	{"IMP_CONFIG", "The accounts' file."},
 	{"IMP_ACCOUNT", "The account to use when -a is not given."},
 	{"IMP_PASSWORD", "The password, before any that the accounts' file leads to."},
+	{"IMP_STATE", "Where that is kept which must outlive a command, instead of $XDG_STATE_HOME/imp; a lab has its own."},
+	{"IMP_ADMIN, IMP_ADMIN_TOKEN", "The address of the server that imp ctl asks, and the token that it wants."},
 	{"XDG_CONFIG_HOME, XDG_STATE_HOME", "Where the accounts' file and the state are; default ~/.config and ~/.local/state."},
 	{"NO_COLOR, TERM", "There is no colour when NO_COLOR is set or TERM is dumb, unless --color always."},
 }

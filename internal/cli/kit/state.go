@@ -13,16 +13,24 @@ import (
 	"time"
 )
 
-// State keeps small JSON values between runs, such as the entity-tags of publications, one file a key under $XDG_STATE_HOME/imp. Only the user can read them.
+// State keeps small JSON values between runs, such as the entity-tags of publications, one file a key under $IMP_STATE, else $XDG_STATE_HOME/imp. Only the user can read them.
 type State struct{ dir string }
 
-// State returns the user's state. Nothing is read or made yet.
+// State returns the user's state, or what $IMP_STATE has instead, as in a lab. Nothing is read or made yet.
 func (k *Kit) State() *State {
+	if dir := k.Env("IMP_STATE"); dir != "" {
+		return &State{k.Path(dir)}
+	}
+	return &State{k.StateHome()}
+}
+
+// StateHome returns the directory of the user's own state, whatever $IMP_STATE says.
+func (k *Kit) StateHome() string {
 	dir := k.Env("XDG_STATE_HOME")
 	if !filepath.IsAbs(dir) {
 		dir = filepath.Join(k.Env("HOME"), ".local", "state")
 	}
-	return &State{filepath.Join(dir, "imp")}
+	return filepath.Join(dir, "imp")
 }
 
 // Dir returns the directory of the state, for files that are not small values.

@@ -140,3 +140,12 @@ func TestWriteFileReplacesInOneStep(t *testing.T) {
 		t.Errorf("left behind: %q", left)
 	}
 }
+
+func TestStateOfALab(t *testing.T) {
+	dir := t.TempDir()
+	s, _, _ := Recorded("", dir, "XDG_STATE_HOME="+dir, "IMP_STATE=lab")
+	k := New(s)
+	if got, home := k.State().Dir(), k.StateHome(); got != filepath.Join(dir, "lab") || home != filepath.Join(dir, "imp") {
+		t.Errorf("state in %s, the user's in %s", got, home)
+	}
+}

@@ -136,7 +136,9 @@ func (s *Server) handler() http.Handler {
 	mux.HandleFunc("GET /memory", func(w http.ResponseWriter, _ *http.Request) { reply(w, http.StatusOK, ReadMemory()) })
 	mux.HandleFunc("POST /memory", func(w http.ResponseWriter, _ *http.Request) { reply(w, http.StatusOK, CollectedMemory()) })
 	mux.HandleFunc("POST /drain", s.drain)
-	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { refuse(w, http.StatusNotFound, "there is nothing at this address") })
+	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
+		refuse(w, http.StatusNotFound, "there is nothing at this address")
+	})
 	return http.NewCrossOriginProtection().Handler(s.guard(mux))
 }
 

@@ -95,7 +95,9 @@ func TestPages(t *testing.T) {
 	if status, _ := ask(t, "GET", url+"/publications", ""); status != 404 {
 		t.Errorf("a list without a source: %d", status)
 	}
-	failing := serve(t, Config{Publications: func(context.Context, Query) ([]Publication, bool, error) { return nil, false, errors.New("the store is closed") }})
+	failing := serve(t, Config{Publications: func(context.Context, Query) ([]Publication, bool, error) {
+		return nil, false, errors.New("the store is closed")
+	}})
 	if status, body := ask(t, "GET", failing+"/publications", ""); status != 503 || !strings.Contains(body, "the store is closed") {
 		t.Errorf("%d %s", status, body)
 	}

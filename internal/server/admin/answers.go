@@ -146,10 +146,10 @@ type Drained struct {
 	Left          int `json:"left"`
 }
 
-// defaultDrain and maxDrain bound a drain.
+// A drain takes defaultDrain unless it says otherwise, and MaxDrain at most.
 const (
 	defaultDrain = 30 * time.Second
-	maxDrain     = writeTime - 10*time.Second
+	MaxDrain     = writeTime - 10*time.Second
 )
 
 func (s *Server) drain(w http.ResponseWriter, r *http.Request) {
@@ -160,8 +160,8 @@ func (s *Server) drain(w http.ResponseWriter, r *http.Request) {
 	limit := defaultDrain
 	if text := r.URL.Query().Get("timeout"); text != "" {
 		n, err := strconv.ParseFloat(text, 64)
-		if err != nil || !(n > 0) || n > maxDrain.Seconds() {
-			refuse(w, http.StatusBadRequest, fmt.Sprintf("timeout is not a number of seconds up to %.0f", maxDrain.Seconds()))
+		if err != nil || !(n > 0) || n > MaxDrain.Seconds() {
+			refuse(w, http.StatusBadRequest, fmt.Sprintf("timeout is not a number of seconds up to %.0f", MaxDrain.Seconds()))
 			return
 		}
 		limit = time.Duration(n * float64(time.Second))

@@ -10,7 +10,7 @@ import (
 
 // Memory is what the process uses.
 type Memory struct {
-	LiveHeap   uint64 `json:"live_heap"` // bytes that the last collection found in use
+	LiveHeap   uint64 `json:"live_heap"` // bytes that the last collection found in use; before the first: Heap
 	Heap       uint64 `json:"heap"`      // bytes of objects, garbage since then included
 	RSS        uint64 `json:"rss"`       // resident, in bytes; 0 where the system does not tell
 	Goroutines int    `json:"goroutines"`
@@ -27,7 +27,11 @@ func ReadMemory() Memory {
 		}
 		return samples[i].Value.Uint64()
 	}
-	return Memory{LiveHeap: value(0), Heap: value(1), RSS: resident(), Goroutines: runtime.NumGoroutine(), Collected: value(2)}
+	m := Memory{LiveHeap: value(0), Heap: value(1), RSS: resident(), Goroutines: runtime.NumGoroutine(), Collected: value(2)}
+	if m.Collected == 0 {
+		m.LiveHeap = m.Heap
+	}
+	return m
 }
 
 // CollectedMemory is ReadMemory after a collection, so that LiveHeap is that of this moment. Twice, because pools and

@@ -66,7 +66,7 @@ type Config struct {
 type Lab struct {
 	Dir        string
 	ConfigFile string // accounts of all users, alice the default
-	StateDir   string // for XDG_STATE_HOME of commands run in the lab
+	StateDir   string // for IMP_STATE of commands run in the lab
 	temporary  bool
 	accounts   []Account
 	store      *memory.Store
@@ -118,6 +118,9 @@ func (l *Lab) makeDir() (err error) {
 	l.StateDir = filepath.Join(l.Dir, "state")
 	return err
 }
+
+// Presence is the lab's presence server.
+func (l *Lab) Presence() *presence.Server { return l.presence }
 
 // Servers lists the addresses of each server by its command's name.
 func (l *Lab) Servers() map[string][]string {

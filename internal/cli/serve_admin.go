@@ -1,0 +1,146 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"os"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"imp/internal/cli/kit"
+	"imp/internal/server/admin"
+	"imp/internal/sip/event"
+	"imp/internal/sip/stack"
+)
+
+// adminOptions are the flags of servers about the door for those who run them.
+type adminOptions struct {
+	addr  string
+	token string // file
+}
+
+func (o *adminOptions) flags(cmd *cobra.Command, addr string) {
+	fs := cmd.Flags()
+	fs.StringVar(&o.addr, "admin", addr, "tell health, metrics and what is live over HTTP at `HOST:PORT`, for imp ctl; port 0: any")
+	fs.StringVar(&o.token, "admin-token", "", "ask for the token in `FILE`, which imp ctl then needs too; without it HOST is a loopback address")
+	cmd.MarkFlagFilename("admin-token")
+}
+
+// served is what a presence server tells of itself.
+type served interface {
+	Addrs() []stack.Endpoint
+	Stats() stack.Stats
+	Subscriptions(resource, after string, limit int) ([]event.Info, bool)
+	SubscriptionCount() int
+	Publications(ctx context.Context, resource, after string, limit int) ([]event.Listed, bool, error)
+	PublicationCount(ctx context.Context) (int, error)
+	Drain(ctx context.Context) error
+}
+
+// serveAdmin opens the door to a server, nil without --admin.
+func (o *serverOptions) serveAdmin(s served, log *slog.Logger) (*admin.Server, error) {
+	if o.admin.addr == "" {
+		return nil, nil
+	}
+	doing := "opening --admin " + o.admin.addr
+	token, err := o.adminToken()
+	if err != nil {
+		return nil, err
+	}
+	cfg := admin.Config{Server: o.name, Version: Version, Token: token, Level: &o.level, Log: log, Stack: s.Stats,
+		Listen:            func() []string { return addresses(s.Addrs()) },
+		Subscriptions:     subscriptionRows(s),
+		SubscriptionCount: s.SubscriptionCount,
+		Publications:      publicationRows(s),
+		PublicationCount: func() int {
+			n, err := s.PublicationCount(context.Background())
+			if err != nil {
+				log.Error("counting publications", "error", err)
+			}
+			return n
+		},
+		Drain: s.Drain}
+	a, err := admin.Listen(o.admin.addr, cfg)
+	switch {
+	case errors.Is(err, admin.ErrPublic):
+		return nil, kit.Fail(kit.ExitUsage, doing, admin.ErrPublic, "use a loopback address such as 127.0.0.1:9060, or give --admin-token FILE")
+	case errors.Is(err, syscall.EADDRINUSE):
+		return nil, kit.Fail(kit.ExitNetwork, doing, "address already in use", "another program listens there; choose another port, port 0 takes a free one")
+	case err != nil:
+		return nil, kit.Fail(kit.ExitNetwork, doing, err, "write it like 127.0.0.1:9060, with an address of this machine")
+	}
+	return a, nil
+}
+
+// adminToken reads the file of --admin-token.
+func (o *serverOptions) adminToken() (string, error) {
+	if o.admin.token == "" {
+		return "", nil
+	}
+	return readToken(o.kit, o.admin.token)
+}
+
+// maxToken bounds a token, in bytes.
+const maxToken = 4096
+
+// readToken gives the first line of a file.
+func readToken(k *kit.Kit, file string) (string, error) {
+	doing := "reading token " + file
+	f, err := os.Open(k.Path(file))
+	if err != nil {
+		return "", kit.Fail(kit.ExitUsage, doing, err, "the file's first line is the token, any text without blanks")
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, maxToken+1))
+	if err != nil {
+		return "", kit.Fail(kit.ExitUsage, doing, err, "the file's first line is the token, any text without blanks")
+	}
+	line, _, _ := strings.Cut(string(data), "\n")
+	line = strings.TrimSuffix(line, "\r")
+	if line == "" || len(line) > maxToken || strings.ContainsFunc(line, func(r rune) bool { return r <= ' ' || r >= 0x7f }) {
+		return "", kit.Fail(kit.ExitUsage, doing, "its first line is no token", "a token is any text of ASCII without blanks, such as what this prints: openssl rand -hex 16")
+	}
+	return line, nil
+}
+
+// addresses writes endpoints as they are told.
+func addresses(endpoints []stack.Endpoint) []string {
+	list := make([]string, len(endpoints))
+	for i, e := range endpoints {
+		list[i] = e.String()
+	}
+	return list
+}
+
+// subscriptionRows adapts a server to the list of the admin interface.
+func subscriptionRows(s served) admin.Lister[admin.Subscription] {
+	return func(_ context.Context, q admin.Query) ([]admin.Subscription, bool, error) {
+		infos, more := s.Subscriptions(q.Resource, q.After, q.Limit)
+		rows := make([]admin.Subscription, len(infos))
+		for i, in := range infos {
+			rows[i] = admin.Subscription{ID: in.ID, Package: in.Package, Resource: in.Resource, Watcher: in.Watcher,
+				State: in.State.String(), Reason: in.Reason, Expires: in.Expires}
+		}
+		return rows, more, nil
+	}
+}
+
+// publicationRows adapts a server to the list of the admin interface.
+func publicationRows(s served) admin.Lister[admin.Publication] {
+	return func(ctx context.Context, q admin.Query) ([]admin.Publication, bool, error) {
+		list, more, err := s.Publications(ctx, q.Resource, q.After, q.Limit)
+		if err != nil {
+			return nil, false, err
+		}
+		rows := make([]admin.Publication, len(list))
+		for i, p := range list {
+			rows[i] = admin.Publication{ID: p.Key, ETag: p.Tag(), Package: p.Event, Resource: p.Resource, BodyType: p.Type,
+				Size: len(p.Body), Published: p.Published, Expires: p.Expires}
+		}
+		return rows, more, nil
+	}
+}
