@@ -28,6 +28,7 @@ var (
 	errPending   = fmt.Errorf("%w: too many requests without an answer", ErrTransport)
 	errMethod    = errors.New("only requests with a transaction of their own, other than INVITE, can be sent")
 	errTooLarge  = errors.New("larger than a datagram can be")
+	errHeard     = fmt.Errorf("%w after a provisional response", ErrTimeout)
 )
 
 // maxUnreliable is the size of a request from which on it goes over TCP (RFC 3261 18.1.1, path MTU unknown).
@@ -69,12 +70,32 @@ type Outgoing struct {
 // that wraps ErrTransport. o must not be changed until then. Without a transport in the target a request of more than
 // 1300 bytes goes over TCP, and over UDP after all where TCP is refused or silent for Config.DialTimeout; such peers
 // are remembered for a while.
+//
+// Where Config.Locate finds the target, the request is sent to each of the targets in turn, with a branch of its own,
+// until one answers anything but 503; done gets the outcome of the last. A request for a sips URI only goes over TLS.
 func (s *Stack) Send(o *Outgoing, done func(*sip.Response, error)) {
 	if o.Method == "INVITE" || o.Method == "ACK" || o.Method == "CANCEL" {
 		go done(nil, fmt.Errorf("sending %s: %w", o.Method, errMethod))
 		return
 	}
 	o = s.relay.rerouted(o)
+	if s.unlocated(&o.Target) {
+		s.locate(o, done)
+		return
+	}
+	s.begin(o, done)
+}
+
+// begin starts the transaction of a request whose target is known.
+func (s *Stack) begin(o *Outgoing, done func(*sip.Response, error)) {
+	if isSIPS(o.URI) {
+		secure, err := s.secured(o)
+		if err != nil {
+			go done(nil, fmt.Errorf("%w: %w", ErrTransport, err))
+			return
+		}
+		o = secure
+	}
 	tx := &clientTx{o: o, done: done, relayed: o.relayed}
 	if err := s.client.add(tx); err != nil {
 		go done(nil, err)

@@ -46,6 +46,7 @@ type Stack struct {
 	relay   relay
 
 	seeking    atomic.Int64  // name lookups for answers
+	locating   atomic.Int64  // requests waiting for Config.Locate
 	handshakes chan struct{} // has an element for each that is going on
 
 	// Set before Listen.

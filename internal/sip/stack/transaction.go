@@ -196,7 +196,9 @@ func (c *clients) fire() {
 		}
 		c.mu.Unlock()
 		for _, x := range due {
-			if x.over != nil {
+			if x.over != nil && x.over.heard {
+				c.report(x.over, nil, errHeard)
+			} else if x.over != nil {
 				c.report(x.over, nil, ErrTimeout)
 			} else {
 				c.retransmit(x.tx, x.o)
@@ -245,15 +247,16 @@ func (c *clients) retransmit(tx *clientTx, o *Outgoing) {
 
 // outcome is what is left to do when a transaction has ended.
 type outcome struct {
-	tx   *clientTx
-	conn *conn
-	done func(*sip.Response, error)
+	tx    *clientTx
+	conn  *conn
+	done  func(*sip.Response, error)
+	heard bool // there was a provisional response
 }
 
 // conclude leaves the states in which a final response is awaited. For linger the transaction still takes in
 // retransmitted responses (timer K), 0 = not at all.
 func (c *clients) conclude(tx *clientTx, linger time.Duration) *outcome {
-	out := &outcome{tx, tx.conn, tx.done}
+	out := &outcome{tx, tx.conn, tx.done, tx.state == proceeding}
 	c.open--
 	tx.o, tx.done, tx.conn = nil, nil, nil
 	if linger == 0 {
