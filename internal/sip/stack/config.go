@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"log/slog"
 	"net"
+	"net/http"
 	"net/netip"
 	"time"
 
@@ -49,6 +50,14 @@ type Config struct {
 
 	WSPath    string   // of ws and wss, asked for and served; "" = "/" is asked for and every path served
 	WSOrigins []string // what a browser's Origin may be, such as "https://app.example.com"; empty = anything
+	// WSAccept may refuse a WebSocket client for its handshake, its cookies for example, with an HTTP status and
+	// header fields (RFC 7118 7); 0 = it is taken. Nil = every one is.
+	WSAccept func(*http.Request) (status int, fields http.Header)
+	// WSCookies are what a WebSocket client shows and takes. WSHeader gives further fields of its handshake with url,
+	// such as Origin, and after a 401, for another attempt, Authorization: then status and header are those of the
+	// answer, before 0 and nil. Both may be nil.
+	WSCookies http.CookieJar
+	WSHeader  func(url string, status int, header http.Header) http.Header
 
 	DialTimeout      time.Duration // until a TCP connection is there; 0 = 2 s
 	HandshakeTimeout time.Duration // for TLS and WebSocket handshakes, from the connection on; 0 = 5 s
@@ -59,6 +68,7 @@ type Config struct {
 	MaxMessage     int // bytes of one message with its body; 0 = 1 MiB. A datagram is never more than 65,507
 	MaxInflated    int // bytes of one body whose Content-Encoding has been undone; 0 = 1 MiB
 	MaxConnections int // streams, both directions together; 0 = 10,000
+	MaxWSHeader    int // bytes of the header of a WebSocket handshake; 0 = 8 KiB
 	MaxHandshakes  int // accepted connections in the middle of a handshake, others wait for their turn; 0 = 256
 	MaxPending     int // client transactions without an answer; 0 = 100,000
 	MaxWriteQueue  int // bytes waiting to be written to one stream; 0 = 1 MiB
@@ -93,7 +103,8 @@ func (c *Config) setDefaults() {
 		value    *int
 		standard int
 	}{
-		{&c.MaxMessage, 1 << 20}, {&c.MaxInflated, 1 << 20}, {&c.MaxConnections, 10_000}, {&c.MaxHandshakes, 256}, {&c.MaxPending, 100_000},
+		{&c.MaxMessage, 1 << 20}, {&c.MaxInflated, 1 << 20}, {&c.MaxConnections, 10_000}, {&c.MaxHandshakes, 256},
+		{&c.MaxWSHeader, 8 << 10}, {&c.MaxPending, 100_000},
 		{&c.MaxWriteQueue, 1 << 20}, {&c.ReplayBytes, 64 << 20}, {&c.Workers, 32}, {&c.WorkerQueue, 256},
 	} {
 		if *d.value <= 0 {

@@ -2,7 +2,6 @@ package stack
 
 import (
 	"context"
-	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -13,6 +12,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"imp/internal/transport/websocket"
 )
 
 // conn is one stream connection, accepted or dialled. One goroutine establishes it, reads, and handles message after
@@ -22,6 +23,7 @@ type conn struct {
 	s           *Stack
 	name        string            // host name dialled
 	certificate *x509.Certificate // proved by the peer; set before the state is open
+	dialled     bool              // by this end
 	peer        peer              // under which it is in Stack.byPeer; guarded by Stack.mu
 
 	mu      sync.Mutex
@@ -30,8 +32,9 @@ type conn struct {
 	nc      net.Conn
 	waiting []outbound      // until the connection is there, or until there is room in pending
 	pending *[]byte         // not yet given to the writer; nil = nothing
-	marks   []int           // where in pending messages begin, when they are traced
+	marks   []mark          // where in pending things begin, when they are traced or framed
 	writing bool            // there is a writer
+	leaving bool            // a close frame is queued: nothing may follow
 	drained sync.Cond       // pending became shorter, or the connection is closed
 	txs     *clientTx       // transactions whose request went this way
 	ready   []chan struct{} // of those who wait until it is open or closed
@@ -41,6 +44,15 @@ type conn struct {
 	dead    atomic.Bool  // the state is closed
 	lastOut atomic.Int64 // when something was written, in Unix nanoseconds
 }
+
+// mark is where something begins in the queue, and what it is.
+type mark struct {
+	from int
+	op   websocket.Op
+}
+
+// message marks what is a SIP message, or a keep-alive that stands in place of one.
+const message = websocket.Continuation
 
 type connState int
 
@@ -132,16 +144,20 @@ func (c *conn) admit() {
 }
 
 // send queues one message. more is by how many times the usual bound of the queue may be exceeded.
-func (c *conn) send(b []byte, more int) error {
+func (c *conn) send(b []byte, more int) error { return c.queue(b, message, more) }
+
+func (c *conn) sendOp(b []byte, op websocket.Op) error { return c.queue(b, op, 1) }
+
+func (c *conn) queue(b []byte, op websocket.Op, more int) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.state != open {
+	if c.state != open || c.leaving {
 		return errEnded
 	}
 	if c.full(len(b), more) {
 		return errBacklog
 	}
-	c.append(b)
+	c.appendOp(b, op)
 	return nil
 }
 
@@ -156,7 +172,7 @@ func (c *conn) submit(tx *clientTx, o *Outgoing) error {
 		// The attempt failed before the request could wait for it.
 		c.s.spawn(func() { c.s.unreachable(tx, c.cause) })
 		return nil
-	case c.state == closed:
+	case c.state == closed, c.leaving:
 		return errEnded
 	case c.state == connecting, len(c.waiting) > 0, c.full(len(o.Head)+len(o.Body)+viaRoom, 1):
 		return c.wait(outbound{tx: tx})
@@ -205,31 +221,39 @@ func (c *conn) request(tx *clientTx) {
 	}
 	from := len(*c.pending)
 	*c.pending = c.s.appendRequest(*c.pending, o, tx.branch, &c.Flow)
-	c.queued(from)
+	c.queued(from, message)
 }
 
-func (c *conn) append(b []byte) {
+func (c *conn) append(b []byte) { c.appendOp(b, message) }
+
+func (c *conn) appendOp(b []byte, op websocket.Op) {
+	if c.leaving {
+		return
+	}
 	if c.pending == nil {
 		c.pending = borrow()
 	}
 	from := len(*c.pending)
 	*c.pending = append(*c.pending, b...)
-	c.queued(from)
+	c.queued(from, op)
 }
 
-// queued takes notice of the message from offset from on, and sees to it that it gets written.
-func (c *conn) queued(from int) {
-	if len(*c.pending)-from > 2*len(lineEnd) { // no keep-alive
+// queued takes notice of what stands in the queue from offset from on, and sees to it that it gets written.
+func (c *conn) queued(from int, op websocket.Op) {
+	sip := op == message && !isKeepAlive((*c.pending)[from:])
+	if sip {
 		c.s.count.out(c.kind)
-		if c.s.cfg.Trace != nil {
-			c.marks = append(c.marks, from)
-		}
+	}
+	if c.kind.framed || sip && c.s.cfg.Trace != nil {
+		c.marks = append(c.marks, mark{from, op})
 	}
 	if !c.writing {
 		c.writing = true
 		c.s.goes.Go(c.flush)
 	}
 }
+
+func isKeepAlive(b []byte) bool { return len(b) <= 2*len(lineEnd) }
 
 // unlink forgets a transaction that has ended.
 func (c *conn) unlink(tx *clientTx) {
@@ -263,13 +287,7 @@ func (c *conn) flush() {
 		}
 		c.drained.Broadcast()
 		c.mu.Unlock()
-		for i, from := range marks {
-			to := len(*buf)
-			if i+1 < len(marks) {
-				to = marks[i+1]
-			}
-			c.s.trace(true, c.kind, c.local, c.remote, (*buf)[from:to])
-		}
+		buf = c.rendered(buf, marks)
 		err := c.write(*buf)
 		giveBack(buf)
 		if err != nil {
@@ -281,6 +299,29 @@ func (c *conn) flush() {
 			c.close(fmt.Errorf("writing: %w", err))
 		}
 	}
+}
+
+// rendered shows what is to be written to the trace, and gives it as it goes out.
+func (c *conn) rendered(buf *[]byte, marks []mark) *[]byte {
+	out := buf
+	if c.kind.framed {
+		out = borrow()
+		defer giveBack(buf)
+	}
+	for i, m := range marks {
+		to := len(*buf)
+		if i+1 < len(marks) {
+			to = marks[i+1].from
+		}
+		b := (*buf)[m.from:to]
+		if m.op == message && !isKeepAlive(b) {
+			c.s.trace(true, c.kind, c.local, c.remote, b)
+		}
+		if c.kind.framed {
+			*out = c.encode(*out, b, m.op)
+		}
+	}
+	return out
 }
 
 func (c *conn) write(b []byte) error {
@@ -323,6 +364,9 @@ func (c *conn) finish() {
 
 // shutdown closes when what is queued has been written, or after lingerTime.
 func (c *conn) shutdown() {
+	if c.kind.framed {
+		c.farewell(websocket.CloseGoingAway)
+	}
 	c.mu.Lock()
 	timer := time.AfterFunc(lingerTime, func() { c.close(ErrClosed) })
 	for c.state == open && c.writing {
@@ -376,8 +420,8 @@ func (c *conn) close(cause error) {
 
 // hangUp closes; the last words of TLS must not wait for a peer that does not read.
 func hangUp(nc net.Conn) {
-	if t, ok := nc.(*tls.Conn); ok {
-		timer := time.AfterFunc(lingerTime, func() { _ = bottom(t).Close() })
+	if b := bottom(nc); b != nc {
+		timer := time.AfterFunc(lingerTime, func() { _ = b.Close() })
 		defer timer.Stop()
 	}
 	_ = nc.Close()
@@ -388,28 +432,60 @@ func (c *conn) dial(to []netip.AddrPort) (nc net.Conn, err error) {
 	ctx, cancel := context.WithTimeout(c.s.ctx, c.s.cfg.DialTimeout)
 	defer cancel()
 	for _, a := range to {
-		if nc, err = c.kind.dial(ctx, a, c.name); err == nil && c.kind.named() {
-			nc, err = c.introduce(nc)
-		}
-		if err == nil {
+		if nc, err = c.dialOne(ctx, a, nil); err == nil {
 			return nc, nil
 		}
 	}
 	return nil, err
 }
 
+// dialOne connects to one address; a web server that asks for credentials is asked once more.
+func (c *conn) dialOne(ctx context.Context, a netip.AddrPort, refused *websocket.Refused) (net.Conn, error) {
+	nc, err := c.kind.dial(ctx, a, c.name)
+	if err != nil || !c.kind.named() {
+		return nc, err
+	}
+	nc, err = c.introduce(nc, refused)
+	if r := c.challenged(err); r != nil && refused == nil {
+		return c.dialOne(ctx, a, r)
+	}
+	return nc, err
+}
+
+// intake takes messages out of what a connection brings. held is how many bytes it has kept of an incomplete one, and
+// within tells whether there is one.
+type intake interface {
+	take([]byte) (used int, err error)
+	held() int
+	within() bool
+}
+
+func (c *conn) intake() intake {
+	if c.kind.framed {
+		return newFrames(c)
+	}
+	return &framer{c: c, e: new(envelope)}
+}
+
 // read handles message after message until the connection ends.
 func (c *conn) read() error {
 	var (
-		in    = framer{c: c, e: new(envelope)}
+		in    = c.intake()
 		buf   = make([]byte, 0, smallBuffer)
 		since time.Time // when the first byte of an incomplete message came
+		kept  int64     // counted in Stack.partial
 	)
-	defer func() { c.s.partial.Add(-grown(buf)) }()
+	count := func() int64 {
+		now := grown(buf) + int64(in.held())
+		more := now - kept
+		kept = now
+		return c.s.partial.Add(more)
+	}
+	defer func() { c.s.partial.Add(-kept) }()
 	for {
 		now := time.Now()
 		deadline := now.Add(c.s.cfg.IdleTimeout)
-		if len(buf) > 0 {
+		if len(buf) > 0 || in.within() {
 			if since.IsZero() {
 				since = now
 			}
@@ -425,21 +501,20 @@ func (c *conn) read() error {
 				return bad
 			}
 			if used > 0 {
-				since = time.Time{}
-				before := grown(buf)
+				if !in.within() {
+					since = time.Time{}
+				}
 				buf = compact(buf, used)
-				c.s.partial.Add(grown(buf) - before)
 			}
 			if len(buf) == cap(buf) {
-				before := grown(buf)
 				buf = append(make([]byte, 0, 2*cap(buf)), buf...)
-				if c.s.partial.Add(grown(buf)-before) > maxPartial {
-					return errRoom
-				}
+			}
+			if count() > maxPartial && kept > 0 {
+				return errRoom
 			}
 		}
 		if err != nil {
-			if err = c.readError(err, len(buf) > 0); err != nil {
+			if err = c.readError(err, len(buf) > 0 || in.within()); err != nil {
 				return err
 			}
 		}

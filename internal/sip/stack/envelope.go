@@ -469,3 +469,7 @@ func (e *envelope) clone() *envelope {
 	c.scan(bytes.Clone(e.head))
 	return c
 }
+
+// compressed tells a message of SigComp, which is never asked for and dropped in silence (RFC 3320 7: the first five
+// bits are set, which no UTF-8 begins with).
+func compressed(b []byte) bool { return len(b) > 0 && b[0] >= 0xf8 }

@@ -13,6 +13,10 @@ type framer struct {
 	ends     int // line ends since the last message
 }
 
+func (*framer) held() int { return 0 }
+
+func (*framer) within() bool { return false }
+
 var lineEnd = []byte("\r\n")
 
 // take handles all complete messages in buf and returns how many bytes they had. An error means that the connection
@@ -25,6 +29,9 @@ func (r *framer) take(buf []byte) (used int, err error) {
 			return used, nil
 		}
 		r.ends = 0
+		if compressed(b) {
+			return used, errFraming
+		}
 		if r.need == 0 {
 			done, err := r.headOf(b)
 			if err != nil || !done {

@@ -8,6 +8,7 @@ import (
 	"net"
 
 	"imp/internal/auth/certs"
+	"imp/internal/transport/websocket"
 )
 
 var (
@@ -30,13 +31,16 @@ func (c *conn) greet(nc net.Conn) (net.Conn, error) {
 		case <-ctx.Done():
 			return nil, errTooMany
 		}
-		nc := net.Conn(&resumed{nc, first})
+		nc := resume(nc, first)
 		if c.kind.secure {
 			t, err := c.greetTLS(ctx, nc)
 			if err != nil {
 				return nil, err
 			}
 			nc = t
+		}
+		if c.kind.framed {
+			return c.greetWS(nc)
 		}
 		return nc, nil
 	})
@@ -80,8 +84,8 @@ func (s *Stack) serverTLS() *tls.Config {
 	return s.cfg.ServerTLS()
 }
 
-// introduce does the handshakes of a connection that was dialled.
-func (c *conn) introduce(nc net.Conn) (net.Conn, error) {
+// introduce does the handshakes of a connection that was dialled. refused is what a web server has answered before.
+func (c *conn) introduce(nc net.Conn, refused *websocket.Refused) (net.Conn, error) {
 	return c.within(nc, func(ctx context.Context) (net.Conn, error) {
 		if c.kind.secure {
 			t, err := c.introduceTLS(ctx, nc)
@@ -89,6 +93,9 @@ func (c *conn) introduce(nc net.Conn) (net.Conn, error) {
 				return nil, fmt.Errorf("TLS with %s for %q: %w", nc.RemoteAddr(), c.name, err)
 			}
 			nc = t
+		}
+		if c.kind.framed {
+			return c.introduceWS(nc, refused)
 		}
 		return nc, nil
 	})
@@ -116,6 +123,14 @@ type resumed struct {
 	rest []byte
 }
 
+// resume gives nc with what has been read of it before the rest.
+func resume(nc net.Conn, rest []byte) net.Conn {
+	if len(rest) == 0 {
+		return nc
+	}
+	return &resumed{nc, rest}
+}
+
 func (r *resumed) Read(b []byte) (int, error) {
 	if len(r.rest) == 0 {
 		return r.Conn.Read(b)
@@ -129,6 +144,14 @@ func (r *resumed) Read(b []byte) (int, error) {
 
 // NetConn is the connection below.
 func (r *resumed) NetConn() net.Conn { return r.Conn }
+
+// CloseWrite ends what goes out, where the connection below can do that alone.
+func (r *resumed) CloseWrite() error {
+	if h, ok := r.Conn.(interface{ CloseWrite() error }); ok {
+		return h.CloseWrite()
+	}
+	return errors.ErrUnsupported
+}
 
 // bottom is the connection below all layers.
 func bottom(nc net.Conn) net.Conn {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"imp/internal/transport/stun"
+	"imp/internal/transport/websocket"
 )
 
 var (
@@ -125,7 +126,13 @@ func (c *conn) ping(ctx context.Context) error {
 }
 
 // appendPing queues a ping: between messages, as everything that is queued.
-func (c *conn) appendPing() { c.append([]byte("\r\n\r\n")) }
+func (c *conn) appendPing() {
+	if c.kind.framed {
+		c.appendOp(nil, websocket.Ping)
+	} else {
+		c.append([]byte("\r\n\r\n"))
+	}
+}
 
 // pong takes notice of an answer to a ping. It returns false when nobody has waited for one.
 func (c *conn) pong() bool {

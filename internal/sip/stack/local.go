@@ -50,7 +50,8 @@ func (b *binding) bothFamilies() bool {
 
 // ContactHost is the "host:port" to put into a Contact that the peer at to ("host:port" or an address, "" = any) can
 // reach over transport: Advertise, or the listener's address, for a wildcard that of the interface towards the peer.
-// Without a listener of that transport the port is left out.
+// Without a listener of that transport the port is left out, and for ws and wss the host is a random name in the domain
+// invalid (RFC 7118 5.3).
 func (s *Stack) ContactHost(transport, to string) string {
 	k, err := s.kindOf(transport)
 	if err != nil {
@@ -71,6 +72,9 @@ func (s *Stack) ContactHost(transport, to string) string {
 // appendSentBy writes host and port under which this stack can be reached by the peer of a flow. For a connection
 // the port is that of a listener of its transport where there is one: that is where the peer can open another.
 func (s *Stack) appendSentBy(b []byte, f *Flow) []byte {
+	if f.kind.framed && s.bindingFor(f.kind, netip.Addr{}) == nil {
+		return append(b, s.invalid...) // nobody can connect to it (RFC 7118 5.3)
+	}
 	host, port := f.local.Addr(), f.local.Port()
 	if f.conn != nil {
 		if l := s.bindingFor(f.kind, f.remote.Addr()); l != nil {

@@ -2,7 +2,9 @@ package stack
 
 import (
 	"context"
+	"errors"
 	"net/netip"
+	"strings"
 	"time"
 )
 
@@ -24,7 +26,7 @@ func (in *incoming) send(r rendered) {
 	if err := f.conn.send(*buf, 2); err == nil {
 		return
 	}
-	if !f.Closed() || f.kind.secure {
+	if !f.Closed() || f.kind.framed {
 		s.count.unanswered.Add(1)
 		return
 	}
@@ -34,7 +36,7 @@ func (in *incoming) send(r rendered) {
 	}
 	answer := append([]byte(nil), *buf...)
 	host := string(e.top.host)
-	s.redeliver(f.kind, answer, []netip.AddrPort{netip.AddrPortFrom(f.remote.Addr(), port)}, func() {
+	s.redeliver(f.kind, answer, []netip.AddrPort{netip.AddrPortFrom(f.remote.Addr(), port)}, host, func() {
 		s.toSentBy(f, host, port, answer)
 	})
 }
@@ -51,9 +53,9 @@ func answerTo(e *envelope, source netip.AddrPort) netip.AddrPort {
 	return netip.AddrPortFrom(source.Addr(), port)
 }
 
-// redeliver sends an answer over another connection, existing or new.
-func (s *Stack) redeliver(k *kind, answer []byte, to []netip.AddrPort, lost func()) {
-	c, err := s.connTo(k, to, "")
+// redeliver sends an answer over another connection, existing or new, to who proves the name where that is secure.
+func (s *Stack) redeliver(k *kind, answer []byte, to []netip.AddrPort, name string, lost func()) {
+	c, err := s.connTo(k, to, name)
 	if err == nil {
 		err = c.submitAnswer(outbound{answer: answer, lost: lost})
 	}
@@ -79,7 +81,7 @@ func (s *Stack) toSentBy(f *Flow, host string, port uint16, answer []byte) {
 			undelivered()
 			return
 		}
-		s.redeliver(f.kind, answer, to, undelivered)
+		s.redeliver(f.kind, answer, to, host, undelivered)
 	})
 	if !ok {
 		s.seeking.Add(-1)
@@ -92,10 +94,22 @@ const (
 	maxSeeking    = 100             // name lookups for answers at one time
 )
 
+// errInvalid says that only the connection of a WebSocket client would have led to it.
+var errInvalid = errors.New("the connection to the peer is gone, and its name is in the domain invalid")
+
+// invalidHost tells names that no resolver may be asked for (RFC 7118 5.3, RFC 2606).
+func invalidHost(host string) bool {
+	host = strings.ToLower(strings.TrimSuffix(host, "."))
+	return host == "invalid" || strings.HasSuffix(host, ".invalid")
+}
+
 // lookup turns host into addresses; a literal needs no resolver.
 func (s *Stack) lookup(ctx context.Context, host string, port uint16) ([]netip.AddrPort, error) {
 	if a, err := netip.ParseAddr(host); err == nil {
 		return []netip.AddrPort{netip.AddrPortFrom(a.Unmap(), port)}, nil
+	}
+	if invalidHost(host) {
+		return nil, errInvalid
 	}
 	found, err := s.cfg.Resolver.LookupNetIP(ctx, "ip", host)
 	if err != nil {

@@ -35,6 +35,7 @@ type Stack struct {
 	parser  *sip.Parser
 	kinds   map[string]*kind
 	secret  [16]byte // for tags
+	invalid string   // host of a WebSocket client
 	keys    keyer
 	replay  *replay
 	client  *clients
@@ -87,6 +88,7 @@ func New(cfg Config) *Stack {
 	}
 	s.parser.MaxMessageLength = max(cfg.MaxMessage, maxDatagram)
 	_, _ = rand.Read(s.secret[:])
+	s.invalid = strings.ToLower(NewTag()) + ".invalid"
 	s.client = newClients(s)
 	s.handshakes = make(chan struct{}, cfg.MaxHandshakes)
 	s.bindings.Store(new([]*binding))
@@ -201,7 +203,7 @@ func (s *Stack) connTo(k *kind, to []netip.AddrPort, name string) (*conn, error)
 		return c, nil
 	}
 	c := s.newConn(k)
-	c.remote, c.name, c.peer = to[0], name, p
+	c.remote, c.name, c.peer, c.dialled = to[0], name, p, true
 	if !s.addLocked(c, func() (net.Conn, error) { return c.dial(to) }) {
 		if s.closed {
 			return nil, ErrClosed

@@ -161,7 +161,7 @@ func (u *socket) work(queue chan packet) {
 
 // handle takes one datagram, which is one message (RFC 3261 18.3).
 func (u *socket) handle(e *envelope, data []byte, remote netip.AddrPort) {
-	if u.takeSTUN(data, remote) {
+	if compressed(data) || u.takeSTUN(data, remote) {
 		return
 	}
 	u.s.trace(false, u.kind, u.local, remote, data)
