@@ -58,7 +58,7 @@ func Diff(a, b *tree.Tree) (*Edits, error) {
 	if canon.Equal(a.Document(), b.Document()) {
 		return &Edits{}, nil
 	}
-	d := differ{seed: maphash.MakeSeed(), b: b, budget: 4*(a.Count()+b.Count()) + 1<<22}
+	d := differ{matcher: matcher{seed: maphash.MakeSeed()}, b: b, budget: 4*(a.Count()+b.Count()) + 1<<22}
 	if err := d.copy(a); err != nil {
 		return nil, err
 	}

@@ -1,7 +1,6 @@
 package patch
 
 import (
-	"hash/maphash"
 	"slices"
 	"strings"
 
@@ -12,12 +11,11 @@ import (
 // it is when the operation is applied. It works from left to right, and no text ever comes beside text: nodes of a stay
 // what they are until they are removed.
 type differ struct {
-	a, b         *tree.Tree
-	hashA, hashB hashes
-	seed         maphash.Seed
-	edits        Edits
-	places       map[tree.Node]place
-	budget       int // siblings that may still be looked at for selectors that name entries
+	matcher
+	a, b   *tree.Tree
+	edits  Edits
+	places map[tree.Node]place
+	budget int // siblings that may still be looked at for selectors that name entries
 }
 
 // document edits the document, where the root elements are one, whatever they are.
@@ -36,16 +34,20 @@ func (d *differ) document() error {
 // children edits the children of x into those of y.
 func (d *differ) children(x, y tree.Node) error { return d.run(x, list(x), list(y), tree.Node{}) }
 
-// run edits a run of children into another one. Last is what stands behind the run.
+// run edits a run of children into another one. What is matched is edited, the rest between is removed and added. Last is
+// what stands behind the run.
 func (d *differ) run(parent tree.Node, as, bs []tree.Node, last tree.Node) error {
-	pairs := align(nil, hashesOf(as, d.hashA), hashesOf(bs, d.hashB))
 	from := pair{}
-	for _, p := range append(pairs, pair{len(as), len(bs)}) {
+	for _, p := range append(d.pairs(as, bs), couple{pair: pair{len(as), len(bs)}}) {
 		end := last
 		if p.a < len(as) {
 			end = as[p.a]
 		}
-		if err := d.gap(parent, as[from.a:p.a], bs[from.b:p.b], end, true); err != nil {
+		err := d.exchange(parent, as[from.a:p.a], bs[from.b:p.b], end)
+		if err == nil && p.a < len(as) {
+			err = d.match(as[p.a], bs[p.b], p.withKey)
+		}
+		if err != nil {
 			return err
 		}
 		from = pair{p.a + 1, p.b + 1}
@@ -58,50 +60,6 @@ func list(n tree.Node) (nodes []tree.Node) {
 		nodes = append(nodes, c)
 	}
 	return nodes
-}
-
-func hashesOf(nodes []tree.Node, h hashes) []uint64 {
-	of := make([]uint64, len(nodes))
-	for i, n := range nodes {
-		of[i] = h[n.Index()]
-	}
-	return of
-}
-
-// gap edits a run of children into another one. What differs is matched by labels, with keys first and then without, and
-// what is matched is edited; the rest between is removed and added. End is what stands behind the run.
-func (d *differ) gap(parent tree.Node, as, bs []tree.Node, end tree.Node, withKey bool) error {
-	if len(as) == 0 || len(bs) == 0 {
-		return d.exchange(parent, as, bs, end)
-	}
-	labels := func(nodes []tree.Node) []uint64 {
-		of := make([]uint64, len(nodes))
-		for i, n := range nodes {
-			of[i] = label(n, d.seed, withKey)
-		}
-		return of
-	}
-	from := pair{}
-	for _, p := range append(align(nil, labels(as), labels(bs)), pair{len(as), len(bs)}) {
-		next := end
-		if p.a < len(as) {
-			next = as[p.a]
-		}
-		var err error
-		if restA, restB := as[from.a:p.a], bs[from.b:p.b]; withKey {
-			err = d.gap(parent, restA, restB, next, false)
-		} else {
-			err = d.exchange(parent, restA, restB, next)
-		}
-		if err == nil && p.a < len(as) {
-			err = d.match(as[p.a], bs[p.b], withKey)
-		}
-		if err != nil {
-			return err
-		}
-		from = pair{p.a + 1, p.b + 1}
-	}
-	return nil
 }
 
 // match edits x into y, which are of one kind and name. If little is the same it replaces x.
@@ -128,39 +86,6 @@ func (d *differ) match(x, y tree.Node, withKey bool) error {
 		}
 	}
 	return nil
-}
-
-// similar reports whether x and y, which are of one name, have enough in common to edit one into the other: an attribute, a
-// child that is more than white space, or nothing but text. Without a key a child of the same name is enough.
-func (d *differ) similar(x, y tree.Node) bool {
-	for a := range x.Attrs() {
-		if v, ok := y.Attr(a.Space(), a.Local()); ok && v == a.Value() {
-			return true
-		}
-	}
-	cx, cy := x.FirstChild(), y.FirstChild()
-	if cx == x.LastChild() && cy == y.LastChild() && cx.Kind() == cy.Kind() && cx.Kind() != tree.Element {
-		return true
-	}
-	keyed := key(x).Valid() || key(y).Valid()
-	mark := func(c tree.Node, h hashes) uint64 {
-		if !keyed && c.Kind() == tree.Element {
-			return label(c, d.seed, false)
-		}
-		return h[c.Index()]
-	}
-	has := make(map[uint64]bool)
-	for ; cx.Valid(); cx = cx.NextSibling() {
-		if !cx.Blank() {
-			has[mark(cx, d.hashA)] = true
-		}
-	}
-	for ; cy.Valid(); cy = cy.NextSibling() {
-		if has[mark(cy, d.hashB)] {
-			return true
-		}
-	}
-	return false
 }
 
 // editable reports whether operations can give x the declarations of y without that anything comes to another meaning
