@@ -244,7 +244,7 @@ func TestQuery(t *testing.T) {
 		p := r.start(func(ctx context.Context, a *answered) { a.all, a.err = r.Query(ctx) })
 		c := r.wire.Next()
 		c.None("Contact", "Expires")
-		c.Answer(200, `Contact: "A, b" <sip:a@192.0.2.1;x=1>;q=0.5;expires=30;reg-id=2;+sip.instance="<urn:uuid:1>", sip:b@192.0.2.2`)
+		c.Answer(200, `Contact: "A b" <sip:a@192.0.2.1;x=1>;q=0.5;expires=30;reg-id=2;+sip.instance="<urn:uuid:1>", <sip:b@192.0.2.2>`)
 		p.ok()
 		want := []registration.Binding{
 			{URI: "sip:a@192.0.2.1;x=1", Q: "0.5", Expires: 30 * time.Second, RegID: 2, Instance: "urn:uuid:1"},
