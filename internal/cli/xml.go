@@ -14,7 +14,7 @@ import (
 func newXML(k *kit.Kit) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "xml",
-		Short: "Lay out, select from, patch and compare XML documents",
+		Short: "Lay out, select from, patch, compare and merge XML documents",
 		Long: `Work on any XML documents, those of presence and messaging above all. Documents
 may be in UTF-8, UTF-16, ISO-8859-1 or windows-1252; what is written is UTF-8. A
 document type declaration is kept as it is and never read, so no entity is
@@ -25,7 +25,7 @@ expanded and nothing is fetched.`,
   $ imp xml select '//p:basic/text()' alice.xml
   open`,
 	}
-	return k.Group(cmd, newXMLFmt(k), newXMLCanon(k), newXMLSelect(k), newXMLPatch(k), newXMLDiff(k), newXMLCheck(k))
+	return k.Group(cmd, newXMLFmt(k), newXMLCanon(k), newXMLSelect(k), newXMLPatch(k), newXMLDiff(k), newXMLMerge(k), newXMLCheck(k))
 }
 
 // readXML reads a document of a file or, when name is "-", of stdin.
