@@ -24,7 +24,7 @@ var groups = []group{
 	{"presence", "Presence", []func(*kit.Kit) *cobra.Command{newPublish, newFetch, newSubscribe}},
 	{"xcap", "XCAP", nil},
 	{"messages", "Messages", nil},
-	{"documents", "Documents", []func(*kit.Kit) *cobra.Command{newXML, newPIDF, newCPIM, newIMDN}},
+	{"documents", "Documents", []func(*kit.Kit) *cobra.Command{newXML, newPIDF, newFilter, newCPIM, newIMDN}},
 	{"debugging", "Debugging and the tool itself", []func(*kit.Kit) *cobra.Command{newCtl, newBench, newSpecs, newAccount, newCompletion, newVersion}},
 }
 
