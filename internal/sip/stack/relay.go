@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 
 	sip "github.com/emiago/sipgo/sip"
@@ -121,6 +122,35 @@ func (p *Passing) From() *Flow { return p.in.flow }
 
 // InDialog tells whether To has a tag.
 func (p *Passing) InDialog() bool { return p.in.e.toTag != nil }
+
+// Handled tells whether a handler of this stack takes the method.
+func (p *Passing) Handled() bool { return p.in.s.handlers[p.Name()] != nil }
+
+// Hops is the value of Max-Forwards; ok is false when there is none. What is more than 255 counts as that.
+func (p *Passing) Hops() (n int, ok bool) {
+	for name, field := range p.in.e.fields {
+		if fieldOf(name) == fieldMaxForwards {
+			v, isNumber := number(content(field))
+			if !isNumber || v > 255 {
+				v = 255
+			}
+			return int(v), true
+		}
+	}
+	return 0, false
+}
+
+// Ends gives the tag of From, Call-ID, and the number in CSeq: what INVITE, its ACK and its CANCEL share.
+func (p *Passing) Ends() (from, callID, number string) {
+	e := p.in.e
+	return string(e.fromTag), string(e.callID), strconv.FormatUint(uint64(e.cseqNumber), 10)
+}
+
+// BehindNAT tells whether the sender is the first hop and says another address than the one it is seen at.
+func (p *Passing) BehindNAT() bool {
+	e := p.in.e
+	return e.oneVia() && !sameHost(e.top.host, p.in.flow.remote.Addr().WithZone(""))
+}
 
 // Routes are the Route values in order.
 func (p *Passing) Routes() []string { return values(p.in.e.routes) }

@@ -3,6 +3,7 @@ package stack
 import (
 	"bytes"
 	"crypto/hmac"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
@@ -40,6 +41,11 @@ func (t *flowTable) id(c *conn) uint64 {
 	defer t.mu.Unlock()
 	if id, ok := t.ids[c]; ok {
 		return id
+	}
+	for t.last == 0 { // names are not to be taken for those that an earlier process gave
+		var b [8]byte
+		_, _ = rand.Read(b[:])
+		t.last = binary.BigEndian.Uint64(b[:])
 	}
 	t.last++
 	if c.dead.Load() {
