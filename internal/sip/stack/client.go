@@ -251,7 +251,7 @@ func (s *Stack) prefersTCP(tx *clientTx, o *Outgoing) bool {
 
 // datagram sends over UDP, or over TCP to one of the addresses when the request is too large.
 func (s *Stack) datagram(tx *clientTx, o *Outgoing, tcp []netip.AddrPort, name string) error {
-	if s.prefersTCP(tx, o) && !s.deaf.has(tcp[0], time.Now()) {
+	if s.prefersTCP(tx, o) && (o.NoUDPFallback || !s.deaf.has(tcp[0], time.Now())) {
 		tx.fallback = !o.NoUDPFallback
 		tx.tcp = tcp[0]
 		err := s.overStream(tx, o, s.kinds["tcp"], tcp, name)

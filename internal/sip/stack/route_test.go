@@ -178,6 +178,10 @@ func TestSize(t *testing.T) {
 			if e == nil || !errors.Is(e.err, ErrTransport) || !errors.Is(e.err, syscall.ECONNREFUSED) || len(f.sent()) != 0 {
 				t.Errorf("ended with %+v", e)
 			}
+			s.deaf.add(there, time.Now())
+			if sendOn(t, s, o)(); len(f.sent()) != 0 {
+				t.Error("went over UDP because the peer is known to be without TCP")
+			}
 			_ = s.Close()
 		})
 	})
