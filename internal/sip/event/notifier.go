@@ -61,6 +61,7 @@ type Notifier struct {
 	names    []string // in the order given, for Allow-Events
 	shards   [shardCount]shard
 	seed     maphash.Seed
+	base     time.Time // that instants count from
 	ready    readyQueue
 	live     atomic.Int64
 	draining atomic.Bool
@@ -93,7 +94,7 @@ func NewNotifier(cfg NotifierConfig, packages ...Package) *Notifier {
 	if cfg.Identify == nil {
 		cfg.Identify = fromIdentity
 	}
-	n := &Notifier{cfg: cfg, packages: map[string]Package{}, seed: maphash.MakeSeed(),
+	n := &Notifier{cfg: cfg, packages: map[string]Package{}, seed: maphash.MakeSeed(), base: time.Now(),
 		idle: make(chan struct{}, 1), stop: make(chan struct{})}
 	n.ready.init(cfg.MaxUnanswered)
 	for _, p := range packages {
@@ -217,6 +218,21 @@ func (n *Notifier) Drain(ctx context.Context) error {
 	n.tellIdle() // another Drain may wait
 	return nil
 }
+
+// instant is a time as a notifier keeps it: nanoseconds on the monotonic clock
+// since a second before it was made, so that no step of the wall clock ends or
+// prolongs a subscription. Zero is none.
+type instant int64
+
+const never instant = 1<<63 - 1
+
+func (t instant) add(d time.Duration) instant { return t + instant(d) }
+func (t instant) sub(u instant) time.Duration { return time.Duration(t - u) }
+
+func (n *Notifier) now() instant { return instant(time.Since(n.base) + time.Second) }
+
+// time is t as others know it.
+func (n *Notifier) time(t instant) time.Time { return n.base.Add(time.Duration(t) - time.Second) }
 
 // tellIdle wakes a Drain to look at the count.
 func (n *Notifier) tellIdle() {

@@ -226,18 +226,18 @@ func TestNotifyAnswers(t *testing.T) {
 				t.Fatal("the subscription stays")
 			}
 		}},
-		{"EVT-091 a refused NOTIFY of a subscription that ended already is told once", func(t *testing.T, r *rig) {
+		{"EVT-073 an unsubscription is owed its NOTIFY although an earlier one is refused meanwhile", func(t *testing.T, r *rig) {
 			p := r.active()
 			r.notes.set("alice", "x")
 			n := r.wire.take()
 			want(t, r.subscribe(p, "Event: notes", "Expires: 0"), 200)
 			n.answer(481)
-			r.wire.quiet()
+			r.wire.take().says("terminated;reason=timeout", "").answer(481)
 			if got := r.causes(); got != "subscribe timeout" || r.closings() != "timeout" {
 				t.Fatalf("told %q, closed %q", got, r.closings())
 			}
 		}},
-		{"EVT-091 a refresh that is being answered does not bring a removed subscription back", func(t *testing.T, r *rig) {
+		{"EVT-073 a refresh is owed its NOTIFY although an earlier one is refused meanwhile", func(t *testing.T, r *rig) {
 			p := r.active()
 			r.notes.set("alice", "x")
 			n := r.wire.take()
@@ -245,6 +245,12 @@ func TestNotifyAnswers(t *testing.T) {
 			want(t, res, 200)
 			n.answer(481)
 			res.Sent()
+			n = r.wire.take().says("active;expires=3600", "note: x")
+			want(t, r.subscribe(p, "Event: notes"), 200)
+			n.fail(stack.ErrTimeout)
+			n = r.wire.take().says("active;expires=3600", "note: x")
+			r.notes.set("alice", "y")
+			n.answer(481) // which ends it: nothing has been accepted since
 			r.wire.quiet()
 			empty(t, r.Notifier)
 		}},

@@ -134,6 +134,15 @@ type View interface {
 	Close(reason string)
 }
 
+// DeltaView is a View whose Render gives less than the full state. As an
+// entity-tag names the full state (RFC 5839 section 6.4), it must tell that.
+type DeltaView interface {
+	View
+	// State names the full state that a Render just brought its watcher to, as
+	// version m: equal names mean equal state, for ever.
+	State(m Mark) string
+}
+
 // Doc is published event state that a package has accepted.
 type Doc struct {
 	Type string // media type, as it is to be stored

@@ -41,6 +41,16 @@ func (l *listing) say(word string) {
 	l.notifier.Changed("listing", "sip:alice@example.com")
 }
 
+// found gives the words with the prefix; the listing is locked.
+func (l *listing) found(prefix string, from, to int) (found []string) {
+	for _, w := range l.words[from:to] {
+		if strings.HasPrefix(w, prefix) {
+			found = append(found, w)
+		}
+	}
+	return found
+}
+
 type listingView struct {
 	l      *listing
 	prefix string
@@ -49,6 +59,13 @@ type listingView struct {
 func (*listingView) Key() string  { return "" }
 func (*listingView) Close(string) {}
 
+// State implements DeltaView: all words of the selection.
+func (v *listingView) State(m Mark) string {
+	v.l.mu.Lock()
+	defer v.l.mu.Unlock()
+	return v.prefix + ":" + strings.Join(v.l.found(v.prefix, 0, int(m-1)), ",")
+}
+
 func (v *listingView) Render(since Mark) (Body, Mark, error) {
 	v.l.mu.Lock()
 	defer v.l.mu.Unlock()
@@ -56,12 +73,7 @@ func (v *listingView) Render(since Mark) (Body, Mark, error) {
 	if since > 0 {
 		kind, from = "delta", int(since-1)
 	}
-	var found []string
-	for _, w := range v.l.words[from:] {
-		if strings.HasPrefix(w, v.prefix) {
-			found = append(found, w)
-		}
-	}
+	found := v.l.found(v.prefix, from, len(v.l.words))
 	mark := Mark(len(v.l.words) + 1)
 	if since > 0 && len(found) == 0 {
 		return Body{}, since, nil

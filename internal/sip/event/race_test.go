@@ -33,7 +33,27 @@ type heard struct {
 	seq      int
 	state    string // the last told, accepted or not: what failed is not repeated
 	body     string // the last accepted
+	judged   bool   // a SUBSCRIBE is unanswered
+	owed     bool   // a SUBSCRIBE was accepted after the last NOTIFY had begun
 	ended    bool
+}
+
+// of is what the watcher of a dialog has heard; the crowd is locked.
+func (c *crowd) of(id string) *heard {
+	h := c.dialogs[id]
+	if h == nil {
+		h = &heard{}
+		c.dialogs[id] = h
+	}
+	return h
+}
+
+// asks tells of a SUBSCRIBE that is sent, and later that its answer is.
+func (c *crowd) asks(id string, judged, accepted bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	h := c.of(id)
+	h.judged, h.owed = judged, h.owed || accepted
 }
 
 // line is the value of a header field of a rendered request.
@@ -47,11 +67,7 @@ func (c *crowd) Send(o *stack.Outgoing, done func(*sip.Response, error)) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	id := line(o, "Call-ID")
-	h := c.dialogs[id]
-	if h == nil {
-		h = &heard{}
-		c.dialogs[id] = h
-	}
+	h := c.of(id)
 	seq, _ := strconv.Atoi(strings.TrimSuffix(line(o, "CSeq"), " NOTIFY"))
 	if h.underWay {
 		c.t.Errorf("%s: a second NOTIFY is under way", id)
@@ -62,7 +78,7 @@ func (c *crowd) Send(o *stack.Outgoing, done func(*sip.Response, error)) {
 	if h.ended {
 		c.t.Errorf("%s: a NOTIFY follows the last", id)
 	}
-	h.underWay, h.seq = true, seq
+	h.underWay, h.seq, h.owed = true, seq, false
 	c.now++
 	c.most = max(c.most, c.now)
 	go c.answer(o, h, done)
@@ -88,7 +104,7 @@ func (c *crowd) answer(o *stack.Outgoing, h *heard, done func(*sip.Response, err
 	if status == 200 && len(o.Body) > 0 {
 		h.body = string(o.Body)
 	}
-	h.ended = final || status == 481 || status == 0
+	h.ended = final || !h.judged && !h.owed && (status == 481 || status == 0)
 	h.underWay = false
 	c.now--
 	c.mu.Unlock()
@@ -115,7 +131,7 @@ func TestRace(t *testing.T) {
 		user := func() string { return fmt.Sprint("user", rand.IntN(resources)) }
 		var all sync.WaitGroup
 		for range watchers {
-			all.Go(func() { watchAtRandom(t, n, user, rounds) })
+			all.Go(func() { watchAtRandom(t, n, c, user, rounds) })
 		}
 		for range 4 {
 			all.Go(func() {
@@ -136,6 +152,9 @@ func TestRace(t *testing.T) {
 		time.Sleep(time.Second)
 		synctest.Wait()
 		checkHeard(t, n, c)
+		if notes.late > 0 {
+			t.Errorf("views were rendered %d times after their end", notes.late)
+		}
 		go n.Drain(context.Background())
 		time.Sleep(time.Second)
 		empty(t, n)
@@ -146,7 +165,7 @@ func TestRace(t *testing.T) {
 }
 
 // watchAtRandom is one watcher that comes, refreshes, and goes.
-func watchAtRandom(t *testing.T, n *Notifier, user func() string, rounds int) {
+func watchAtRandom(t *testing.T, n *Notifier, c *crowd, user func() string, rounds int) {
 	var p *peer
 	for range rounds {
 		if p == nil || rand.IntN(8) == 0 { // now and then the dialog is just left
@@ -158,12 +177,14 @@ func watchAtRandom(t *testing.T, n *Notifier, user func() string, rounds int) {
 		}
 		expires := []string{"0", "60", "100", "1000", "1000", "1000", "1000", "1000", "3600", "3600"}[rand.IntN(10)]
 		req := p.request("", event, "Expires: "+expires, contactLine)
+		c.asks(p.callID, true, false)
 		res := n.Subscribe(context.Background(), req)
 		time.Sleep(time.Duration(rand.IntN(3)) * time.Millisecond)
 		if res.Sent != nil {
 			res.Sent()
 			p.toTag = res.ToTag
 		}
+		c.asks(p.callID, false, res.Status == 200)
 		if res.Status != 200 || expires == "0" {
 			p = nil
 		}

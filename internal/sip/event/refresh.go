@@ -24,7 +24,7 @@ func (n *Notifier) within(ctx context.Context, r *stack.Request) *stack.Response
 	if refusal != nil {
 		return refusal
 	}
-	s, current, refusal := n.find(r, ev, watcher)
+	s, current, state, refusal := n.find(r, ev, watcher)
 	if refusal != nil {
 		return refusal
 	}
@@ -32,8 +32,12 @@ func (n *Notifier) within(ctx context.Context, r *stack.Request) *stack.Response
 	if refusal != nil {
 		return refusal
 	}
+	cond, refusal := readCondition(r, ev.ID)
+	if refusal != nil {
+		return refusal
+	}
 	if duration == 0 {
-		return n.refresh(s, r, nil, nil, Decision{}, 0)
+		return n.renew(s, r, renewal{condition: cond, met: cond.holds(s, current, false, state)})
 	}
 	view, decision, err := s.resource.pkg.Open(ctx, Request{Resource: s.resource.key.name, URI: r.Recipient.String(), Watcher: watcher,
 		Event: ev, Accept: accept, ContentType: contentType(r), Body: body(r), Duration: duration, Current: current})
@@ -46,60 +50,81 @@ func (n *Notifier) within(ctx context.Context, r *stack.Request) *stack.Response
 		}
 		return refusal
 	}
-	return n.refresh(s, r, current, view, decision, duration)
+	rates, any := ReadRates(ev.Params)
+	return n.renew(s, r, renewal{judged: current, view: view, decision: decision, duration: duration, rates: rates, paced: any,
+		condition: cond, met: cond.holds(s, view, view != current, decision.State)})
+}
+
+// renewal is what a SUBSCRIBE within a dialog brings.
+type renewal struct {
+	judged, view View // it was judged with the one and gets the other; both nil when it ends the subscription
+	decision     Decision
+	duration     time.Duration // 0 ends the subscription
+	rates        Rates
+	paced        bool // rates were asked for
+	condition    condition
+	met          bool // it was true of what would be told
 }
 
 // find gives the subscription a request within a dialog is for, and its view:
 // by the tag we chose, with Call-ID and remote tag compared. Some clients send
 // it to the address of record, so the Request-URI does not count.
-func (n *Notifier) find(r *stack.Request, ev header.Event, watcher string) (*subscription, View, *stack.Response) {
+func (n *Notifier) find(r *stack.Request, ev header.Event, watcher string) (*subscription, View, State, *stack.Response) {
 	toTag, _ := r.To().Params.Get("tag")
 	fromTag, _ := r.From().Params.Get("tag")
 	sh := n.shardOfTag(toTag)
 	if sh == nil {
-		return nil, nil, stack.Answer(sip.StatusCallTransactionDoesNotExists)
+		return nil, nil, 0, stack.Answer(sip.StatusCallTransactionDoesNotExists)
 	}
 	sh.lock()
 	defer sh.unlock()
 	s := sh.subs[toTag]
 	if s == nil || s.dialog.CallID != r.CallID().Value() || s.dialog.RemoteTag != fromTag || s.state == Terminated {
-		return nil, nil, stack.Answer(sip.StatusCallTransactionDoesNotExists)
+		return nil, nil, 0, stack.Answer(sip.StatusCallTransactionDoesNotExists)
 	}
 	if n.packages[ev.Package] == nil {
-		return nil, nil, badEvent(n.allowEvents())
+		return nil, nil, 0, badEvent(n.allowEvents())
 	}
 	if ev.Package != s.resource.key.pkg || ev.ID != s.id {
-		return nil, nil, &stack.Response{Status: sip.StatusForbidden, Reason: "Dialog Sharing Not Supported"}
+		return nil, nil, 0, &stack.Response{Status: sip.StatusForbidden, Reason: "Dialog Sharing Not Supported"}
 	}
 	if watcher != s.watcher {
-		return nil, nil, stack.Answer(sip.StatusForbidden)
+		return nil, nil, 0, stack.Answer(sip.StatusForbidden)
 	}
-	return s, s.view, nil
+	return s, s.view, s.state, nil
 }
 
-// refresh takes over a judged SUBSCRIBE of a subscription and answers it. It
-// was judged with the view current and gets view; both are nil when the view
-// does not matter.
-func (n *Notifier) refresh(s *subscription, r *stack.Request, current, view View, d Decision, duration time.Duration) *stack.Response {
+// renew takes over a judged SUBSCRIBE of a subscription and answers it.
+func (n *Notifier) renew(s *subscription, r *stack.Request, w renewal) *stack.Response {
 	user := ""
 	if uri, err := header.ParseURI(s.resource.key.name); err == nil {
 		user = uri.User
 	}
 	contact := n.cfg.Contact(r, user)
 	s.shard.lock()
-	res := s.accept(r, current, view)
+	res := s.accept(r, w.judged, w.view)
+	over := false
 	if res == nil {
 		s.fields = notifyFields(s.resource.key.pkg, s.id, contact)
-		s.extend(view, d, duration)
-		res = n.accepted(s, contact, duration)
+		s.extend(w)
+		reply := uint8(wantReply)
+		if w.met {
+			reply = 0
+		}
+		if over = w.met && w.duration == 0; over {
+			s.shard.remove(s) // without a last NOTIFY
+		}
+		res = n.accepted(s, contact, w.duration, reply)
 	}
 	s.shard.unlock()
 	switch {
-	case view == current:
-	case res.Status == sip.StatusOK:
-		s.resource.closeView(current, "")
+	case over:
+		s.resource.closeView(s.view, s.reason)
+	case w.view == w.judged:
+	case res.Status/100 == 2:
+		s.resource.closeView(w.judged, "")
 	default:
-		view.Close("")
+		w.view.Close("")
 	}
 	return res
 }
@@ -124,16 +149,28 @@ func (s *subscription) accept(r *stack.Request, current, view View) *stack.Respo
 
 // extend gives the subscription a new duration and what goes with it; none
 // ends it.
-func (s *subscription) extend(view View, d Decision, duration time.Duration) {
+func (s *subscription) extend(w renewal) {
 	s.unreached = false
-	if duration == 0 {
+	if w.duration == 0 {
+		s.fetch = w.condition.given && s.state == Active // the state is not what the watcher has
+		s.setCondition(condition{})
 		s.end("timeout", 0)
 		return
 	}
-	if view != s.view {
-		s.view, s.mark = view, 0
+	if w.view != s.view {
+		s.view, s.mark = w.view, 0
 	}
-	s.expires = time.Now().Add(duration)
-	s.decide(d)
-	s.shard.wakeAt(s, s.expires)
+	s.setCondition(w.condition)
+	s.expires = s.shard.n.now().add(w.duration)
+	s.decide(w.decision)
+	s.setRates(w.rates, w.paced)
+	s.wakeBy(s.expires)
+}
+
+// setCondition takes over the condition of the most recent SUBSCRIBE.
+func (s *subscription) setCondition(c condition) {
+	s.quenched = c.always
+	if s.conditional = c.given && c.tag != (entityTag{}); s.conditional {
+		s.etag = c.tag
+	}
 }

@@ -1,6 +1,7 @@
 package event
 
 import (
+	"errors"
 	"fmt"
 	"runtime/debug"
 	"sync"
@@ -38,14 +39,21 @@ type rendering struct {
 	key  renderingKey
 	body Body
 	mark Mark
+	tag  entityTag
 }
+
+// errReplaced says that the view is not the subscription's any more.
+var errReplaced = errors.New("the view was replaced")
 
 // render gives the body that brings a watcher of v from version since up to
 // date, shared with equal views. It shows the resource in the given generation
-// or a later one.
-func (r *resource) render(v View, since Mark, generation uint64) (out rendering, err error) {
+// or a later one. v is the view of s, or s is nil and nobody else knows it.
+func (r *resource) render(s *subscription, v View, since Mark, generation uint64) (out rendering, err error) {
 	r.rendering.Lock()
 	defer r.rendering.Unlock()
+	if s != nil && !s.has(v) {
+		return rendering{}, errReplaced // and perhaps closed
+	}
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
@@ -60,10 +68,14 @@ func (r *resource) render(v View, since Mark, generation uint64) (out rendering,
 	}
 	out.key = key
 	out.body, out.mark, err = v.Render(since)
-	if err == nil && key.view != "" {
+	if err != nil {
+		return out, err
+	}
+	out.tag = entityTagOf(&out.body, stateName(v, out.mark))
+	if key.view != "" {
 		r.share(out)
 	}
-	return out, err
+	return out, nil
 }
 
 func (r *resource) shared(key renderingKey) (rendering, bool) {

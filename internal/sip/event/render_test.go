@@ -34,17 +34,17 @@ func TestRender(t *testing.T) {
 		{a, 0, 2, 3}, {a, 0, 2, 3}, {b, 0, 2, 2}, // the resource changed
 		{a, 0, 1, 3}, {b, 0, 1, 2}, // a sender that is late takes what is newer
 	} {
-		got, err := r.render(step.v, step.since, step.generation)
+		got, err := r.render(nil, step.v, step.since, step.generation)
 		if err != nil || got.body.Type != step.v.key || got.mark != step.since+1 || step.v.renders != step.renders {
 			t.Fatalf("%+v: %+v, %v, rendered %d times", step, got, err, step.v.renders)
 		}
 	}
 	a.err = errors.New("no")
-	if _, err := r.render(a, 7, 2); err == nil {
+	if _, err := r.render(nil, a, 7, 2); err == nil {
 		t.Fatal("no error")
 	}
 	a.err = nil
-	if got, err := r.render(a, 7, 2); err != nil || got.mark != 8 || a.renders != 5 {
+	if got, err := r.render(nil, a, 7, 2); err != nil || got.mark != 8 || a.renders != 5 {
 		t.Fatalf("after an error: %+v, %v, rendered %d times", got, err, a.renders)
 	}
 }

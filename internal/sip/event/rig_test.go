@@ -240,6 +240,7 @@ func want(t *testing.T, res *stack.Response, status int, fields ...string) {
 type rig struct {
 	*Notifier
 	t     *testing.T
+	cfg   NotifierConfig
 	wire  *wire
 	notes *notes
 	list  *listing
@@ -258,6 +259,7 @@ func runWith(t *testing.T, change func(*NotifierConfig, *notes), f func(*rig)) {
 		if change != nil {
 			change(&cfg, r.notes)
 		}
+		r.cfg = cfg
 		r.Notifier = NewNotifier(cfg, r.notes, r.list, r.meta)
 		r.meta.follow(r.Notifier)
 		r.notes.notifier, r.list.notifier = r.Notifier, r.Notifier
@@ -318,6 +320,7 @@ type notes struct {
 	opening  func() // called in Open
 	views    []*notesView
 	renders  int
+	late     int // renderings of closed views
 	closed   []string
 	defaults Defaults
 	types    []string
@@ -372,6 +375,7 @@ func (v *notesView) Key() string { return v.mediaType }
 func (v *notesView) Render(Mark) (Body, Mark, error) {
 	v.n.mu.Lock()
 	v.n.renders++
+	v.n.late += min(v.closed, 1)
 	body, mark, err := []byte("note: "+v.n.text[v.name]), v.n.version[v.name]+1, v.n.broken
 	v.n.mu.Unlock()
 	if v.n.during != nil {

@@ -15,7 +15,7 @@ type shard struct {
 	resources map[resourceKey]*resource
 	due       dueHeap
 	timer     *time.Timer
-	armed     time.Time // when timer fires; zero: not armed
+	armed     instant // when timer fires; zero: not armed
 	closed    bool
 }
 
@@ -92,7 +92,7 @@ func (sh *shard) remove(s *subscription) {
 }
 
 // wakeAt has the subscription looked at again at t.
-func (sh *shard) wakeAt(s *subscription, t time.Time) {
+func (sh *shard) wakeAt(s *subscription, t instant) {
 	s.due = t
 	if s.dueAt >= 0 {
 		heap.Fix(&sh.due, s.dueAt)
@@ -108,11 +108,11 @@ func (sh *shard) arm() {
 		return
 	}
 	first := sh.due[0].due
-	if !sh.armed.IsZero() && !first.Before(sh.armed) {
+	if sh.armed != 0 && first >= sh.armed {
 		return
 	}
 	sh.armed = first
-	wait := max(time.Until(first), 0)
+	wait := max(first.sub(sh.n.now()), 0)
 	if sh.timer == nil {
 		sh.timer = time.AfterFunc(wait, sh.tick)
 	} else {
@@ -124,9 +124,9 @@ func (sh *shard) arm() {
 func (sh *shard) tick() {
 	sh.lock()
 	defer sh.unlock()
-	sh.armed = time.Time{}
-	now := time.Now()
-	for len(sh.due) > 0 && !sh.due[0].due.After(now) {
+	sh.armed = 0
+	now := sh.n.now()
+	for len(sh.due) > 0 && sh.due[0].due <= now {
 		s := sh.due[0]
 		heap.Pop(&sh.due)
 		s.wake(now)
@@ -138,7 +138,7 @@ func (sh *shard) tick() {
 type dueHeap []*subscription
 
 func (h dueHeap) Len() int           { return len(h) }
-func (h dueHeap) Less(i, j int) bool { return h[i].due.Before(h[j].due) }
+func (h dueHeap) Less(i, j int) bool { return h[i].due < h[j].due }
 func (h dueHeap) Swap(i, j int) {
 	h[i], h[j] = h[j], h[i]
 	h[i].dueAt, h[j].dueAt = i, j

@@ -154,6 +154,10 @@ func (n *Notifier) create(ctx context.Context, r *stack.Request) *stack.Response
 	if refusal != nil {
 		return refusal
 	}
+	cond, refusal := readCondition(r, ev.ID)
+	if refusal != nil {
+		return refusal
+	}
 	if n.draining.Load() || int(n.live.Load()) >= n.cfg.MaxSubscriptions {
 		return unavailable()
 	}
@@ -172,8 +176,9 @@ func (n *Notifier) create(ctx context.Context, r *stack.Request) *stack.Response
 	}
 	contact := n.cfg.Contact(r, uri.User)
 	s := &subscription{shard: sh, dialog: d, watcher: watcher, id: strings.Clone(ev.ID), view: view,
-		fields: notifyFields(ev.Package, ev.ID, contact), state: decision.State, expires: time.Now().Add(duration), dueAt: -1}
-	return n.admit(s, pkg, name, contact, duration)
+		fields: notifyFields(ev.Package, ev.ID, contact), state: decision.State, expires: n.now().add(duration), dueAt: -1}
+	s.setCondition(cond)
+	return n.admit(s, pkg, name, contact, ev, duration)
 }
 
 // readTerms gives what a SUBSCRIBE asks of the package: for how long, and which
@@ -192,7 +197,7 @@ func readTerms(r *stack.Request, pkg Package) (time.Duration, header.Accept, *st
 }
 
 // admit enters a new subscription and answers 200; the NOTIFY follows it.
-func (n *Notifier) admit(s *subscription, pkg Package, name, contact string, duration time.Duration) *stack.Response {
+func (n *Notifier) admit(s *subscription, pkg Package, name, contact string, ev header.Event, duration time.Duration) *stack.Response {
 	sh := s.shard
 	sh.lock()
 	if !sh.add(s, pkg, name) {
@@ -203,28 +208,33 @@ func (n *Notifier) admit(s *subscription, pkg Package, name, contact string, dur
 	defer sh.unlock()
 	s.tell("subscribe")
 	if duration > 0 {
+		s.setRates(ReadRates(ev.Params))
 		sh.wakeAt(s, s.expires)
 	} else {
 		s.fetch = s.state == Active // a pending watcher gets no state
 		s.end("timeout", 0)
 	}
-	return n.accepted(s, contact, duration)
+	return n.accepted(s, contact, duration, wantReply)
 }
 
-// accepted is the 200 to a SUBSCRIBE, with the NOTIFY that must follow at once
+// accepted is the 2xx to a SUBSCRIBE, with the NOTIFY that must follow at once
 // (RFC 6665 section 4.2.1.2). Others wait for it too: many watchers know of
-// their subscription only from the 200. The shard is locked.
-func (n *Notifier) accepted(s *subscription, contact string, duration time.Duration) *stack.Response {
+// their subscription only from the 200. With nothing to tell for reply it is a
+// 204 (RFC 5839 section 6.3). The shard is locked.
+func (n *Notifier) accepted(s *subscription, contact string, duration time.Duration, reply uint8) *stack.Response {
 	res := stack.Answer(sip.StatusOK,
 		stack.Field{Name: "Expires", Value: strconv.FormatInt(seconds(duration), 10)},
 		stack.Field{Name: "Contact", Value: "<" + contact + ">"},
 		n.allowEvents())
 	res.ToTag, res.RecordRoute = s.tag(), true
+	if reply == 0 {
+		res.Status, res.Reason = 204, "No Notification"
+	}
 	s.answering++
 	res.Sent = func() {
 		s.shard.lock()
 		s.answering--
-		s.want |= wantReply
+		s.want |= reply
 		s.enqueue()
 		s.shard.unlock()
 	}

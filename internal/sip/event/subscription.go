@@ -17,6 +17,7 @@ const (
 	wantReply  uint8 = 1 << iota // a SUBSCRIBE was answered 2xx: full state, at once
 	wantState                    // the subscription state changed: at once
 	wantChange                   // the resource changed: as pacing allows
+	wantPulse                    // the watcher wants to hear of it again: RFC 6446 section 6.2
 )
 
 // subscription is one subscription at the notifier. All fields are guarded by
@@ -30,16 +31,21 @@ type subscription struct {
 	fields   string // rendered Event and Contact
 	view     View
 
-	expires    time.Time
-	lastSent   time.Time // when the last NOTIFY was started
-	due        time.Time // when wake is called
-	mark       Mark      // version the watcher has
-	reason     string    // of a terminated one, with retryAfter
+	expires    instant
+	lastSent   instant // when the last NOTIFY was started
+	due        instant // when wake is called
+	mark       Mark    // version the watcher has
+	reason     string  // of a terminated one, with retryAfter
 	retryAfter time.Duration
 	at         int    // index in resource.subs
 	dueAt      int    // index in the shard's heap, -1: not there
+	rates      *rates // nil: the last SUBSCRIBE had no rate control
 	number     uint32 // NOTIFYs sent, for bodies that are numbered
 	answering  int32  // 2xx on their way to the watcher: NOTIFYs come after them
+
+	etag        entityTag // version the watcher has: acknowledged, or claimed when conditional
+	conditional bool      // what the watcher has is not told again, as long as it is current
+	quenched    bool      // Suppress-If-Match: *
 
 	state     State
 	want      uint8
@@ -55,7 +61,7 @@ func (s *subscription) tag() string { return s.dialog.LocalTag }
 
 func (s *subscription) info() Info {
 	return Info{ID: s.tag(), Package: s.resource.key.pkg, Resource: s.resource.key.name,
-		Watcher: s.watcher, State: s.state, Reason: s.reason, Expires: s.expires}
+		Watcher: s.watcher, State: s.state, Reason: s.reason, Expires: s.shard.n.time(s.expires)}
 }
 
 // tell passes a lifecycle event on to the observers.
@@ -70,13 +76,13 @@ func (s *subscription) enqueue() {
 	if s.queued || s.busy || s.answering > 0 || s.want == 0 {
 		return
 	}
+	if s.want&^(wantChange|wantPulse) == 0 && (s.state == Pending || s.quenched) {
+		s.want = 0 // such a watcher is told nothing (RFC 6665 section 4.2.2, RFC 5839 section 5.2)
+		return
+	}
 	if s.want == wantChange {
-		if s.state == Pending {
-			s.want = 0 // a pending watcher is told nothing (RFC 6665 section 4.2.2)
-			return
-		}
-		if every := s.resource.interval; every > 0 {
-			if free := s.lastSent.Add(every); time.Now().Before(free) {
+		if every := s.interval(); every > 0 {
+			if free := s.lastSent.add(every); s.lastSent != 0 && s.shard.n.now() < free {
 				s.wakeBy(free)
 				return
 			}
@@ -86,23 +92,45 @@ func (s *subscription) enqueue() {
 	s.shard.n.ready.put(s)
 }
 
-// wakeBy has wake called at t, or at expiry when that comes first.
-func (s *subscription) wakeBy(t time.Time) {
-	if s.state != Terminated && s.expires.Before(t) {
-		t = s.expires
+// interval is the least time between two NOTIFYs that tell a change.
+func (s *subscription) interval() time.Duration {
+	if s.rates != nil {
+		return max(s.resource.interval, s.rates.least)
+	}
+	return s.resource.interval
+}
+
+// wakeBy has wake called at t, or at expiry or when the watcher wants to hear
+// of the state again, when that comes first.
+func (s *subscription) wakeBy(t instant) {
+	if s.state != Terminated {
+		t = min(t, s.expires)
+		if s.rates != nil {
+			t = min(t, s.pulseAt())
+		}
 	}
 	s.shard.wakeAt(s, t)
 }
 
+// has tells whether v is the view of the subscription.
+func (s *subscription) has(v View) bool {
+	s.shard.lock()
+	defer s.shard.unlock()
+	return s.view == v && !s.removed
+}
+
 // wake is the timer of the subscription.
-func (s *subscription) wake(now time.Time) {
+func (s *subscription) wake(now instant) {
 	if s.state == Terminated {
 		return
 	}
-	if !now.Before(s.expires) {
+	if now >= s.expires {
 		s.end("timeout", 0)
 	} else {
-		s.shard.wakeAt(s, s.expires)
+		if s.rates != nil && s.pulseAt() <= now {
+			s.want |= wantPulse
+		}
+		s.wakeBy(s.expires)
 	}
 	s.enqueue()
 }
@@ -138,6 +166,7 @@ func (s *subscription) shows() bool { return s.state == Active || s.state == Ter
 type notice struct {
 	view  View // nil when it shows nothing
 	mark  Mark // version it brings the watcher to
+	tag   entityTag
 	final bool // the subscription ends with it
 }
 
@@ -152,33 +181,64 @@ func (s *subscription) next() (*stack.Outgoing, notice) {
 		return nil, notice{}
 	}
 	want, state, view, since, generation := s.want, s.state, s.view, s.mark, s.resource.generation
-	if want&wantReply != 0 {
+	if want&(wantReply|wantPulse) != 0 {
 		since = 0
 	}
 	s.want, s.busy = 0, true
 	if !s.shows() {
 		defer sh.unlock()
-		return s.start(Body{}, notice{final: state == Terminated})
+		return s.start(Body{}, notice{tag: s.unshown(want), final: state == Terminated})
 	}
 	sh.unlock()
-	out, err := s.resource.render(view, since, generation)
+	out, err := s.resource.render(s, view, since, generation)
 	sh.lock()
 	defer sh.unlock()
 	switch {
 	case s.removed:
 		return nil, notice{}
 	case s.state != state || s.view != view: // this is not for the watcher any more; what changed is told instead
-		s.busy = false
-		s.enqueue()
-		return nil, notice{}
+		return s.nothing()
 	case err != nil:
 		return s.unrendered(err)
 	case want == wantChange && out.mark == since: // nothing in this view changed
-		s.busy = false
-		s.enqueue()
-		return nil, notice{}
+		return s.nothing()
 	}
-	return s.start(out.body, notice{view: view, mark: out.mark, final: state == Terminated})
+	n := notice{view: view, mark: out.mark, tag: out.tag, final: state == Terminated}
+	if s.suppresses(out.tag) {
+		if want&(wantReply|wantState) == 0 {
+			return s.nothing()
+		}
+		out.body, n.view = Body{}, nil
+	}
+	return s.start(out.body, n)
+}
+
+// nothing gives no NOTIFY after all.
+func (s *subscription) nothing() (*stack.Outgoing, notice) {
+	s.busy = false
+	s.enqueue()
+	return nil, notice{}
+}
+
+// suppresses tells whether the state with the given tag is not to be told (RFC
+// 5839 sections 6.2 and 6.3). A condition that was false once is void.
+func (s *subscription) suppresses(tag entityTag) bool {
+	if s.quenched {
+		return true
+	}
+	s.conditional = s.conditional && s.etag == tag
+	return s.conditional
+}
+
+// unshown is the tag of a NOTIFY that shows no state: when it is the last one,
+// that of the state the watcher has.
+func (s *subscription) unshown(want uint8) entityTag {
+	claimed := s.conditional && want&wantReply != 0 // and never compared
+	if s.state == Terminated && !claimed && s.etag != (entityTag{}) {
+		return s.etag
+	}
+	s.conditional = s.conditional && s.etag == noEntity
+	return noEntity
 }
 
 // unrendered ends a subscription whose state cannot be shown.
@@ -187,21 +247,25 @@ func (s *subscription) unrendered(err error) (*stack.Outgoing, notice) {
 	if s.state != Terminated {
 		s.end("giveup", 0)
 	}
-	return s.start(Body{}, notice{final: true})
+	return s.start(Body{}, notice{tag: s.unshown(wantState), final: true})
 }
 
 // start makes the request of a NOTIFY.
 func (s *subscription) start(body Body, n notice) (*stack.Outgoing, notice) {
-	now := time.Now()
+	now := s.shard.n.now()
 	s.lastSent = now
+	if s.rates != nil {
+		s.rates.sent(now)
+		s.wakeBy(s.expires)
+	}
 	var room [512]byte
-	fields, bytes := s.notify(room[:0], body, now)
+	fields, bytes := s.notify(room[:0], body, n.tag, now)
 	return s.dialog.Request("NOTIFY", fields, bytes), n
 }
 
 // notify appends the header fields that differ from NOTIFY to NOTIFY to b, and
 // numbers the body.
-func (s *subscription) notify(b []byte, body Body, now time.Time) (fields, bytes []byte) {
+func (s *subscription) notify(b []byte, body Body, tag entityTag, now instant) (fields, bytes []byte) {
 	b = append(b, s.fields...)
 	b = append(b, "Subscription-State: "...)
 	b = append(b, s.state.String()...)
@@ -213,9 +277,12 @@ func (s *subscription) notify(b []byte, body Body, now time.Time) (fields, bytes
 			b = strconv.AppendInt(append(b, ";retry-after="...), seconds(s.retryAfter), 10)
 		}
 	} else {
-		b = strconv.AppendInt(append(b, ";expires="...), seconds(s.expires.Sub(now)), 10)
+		b = strconv.AppendInt(append(b, ";expires="...), seconds(s.expires.sub(now)), 10)
 	}
-	b = append(b, "\r\n"...)
+	if s.rates != nil {
+		b = append(b, s.rates.told...)
+	}
+	b = append(appendTag(append(b, "\r\nSIP-ETag: "...), tag, s.id), "\r\n"...)
 	for _, f := range body.Fields {
 		b = append(append(append(append(b, f.Name...), ": "...), f.Value...), "\r\n"...)
 	}
@@ -256,6 +323,9 @@ func (s *subscription) answered(res *sip.Response, err error, n notice) {
 	if !n.final {
 		why = s.outcome(res, err, n)
 	}
+	if why != "" && (s.answering > 0 || s.want&wantReply != 0) {
+		why = "" // a SUBSCRIBE was accepted since: the refusal is of what was before
+	}
 	if !n.final && why == "" {
 		s.enqueue()
 		sh.unlock()
@@ -267,7 +337,7 @@ func (s *subscription) answered(res *sip.Response, err error, n notice) {
 	}
 	sh.remove(s)
 	sh.unlock()
-	s.view.Close(s.reason)
+	s.resource.closeView(s.view, s.reason)
 }
 
 // outcome takes over the end of a NOTIFY that was not the last. It gives the
@@ -288,6 +358,12 @@ func (s *subscription) outcome(res *sip.Response, err error, n notice) string {
 		s.dialog.Answered(res)
 		if s.view == n.view {
 			s.mark = n.mark
+		}
+		if !s.conditional {
+			s.etag = n.tag
+		}
+		if s.rates != nil {
+			s.updateRates(res)
 		}
 	}
 	return ""
