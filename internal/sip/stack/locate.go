@@ -37,7 +37,7 @@ func (s *Stack) unlocated(t *Target) bool {
 		return true
 	}
 	_, err = netip.ParseAddr(host)
-	return err != nil
+	return err != nil && !invalidHost(host)
 }
 
 // locate finds the targets of a request and sends it to the first that does not fail.
@@ -49,6 +49,11 @@ func (s *Stack) locate(o *Outgoing, done func(*sip.Response, error)) {
 		return
 	}
 	uri := nextHop(o)
+	if u, err := header.ParseURI(uri); err == nil && invalidHost(u.Host) {
+		s.locating.Add(-1)
+		go tell(fmt.Errorf("%w: %w", ErrTransport, errInvalid))
+		return
+	}
 	ok := s.spawn(func() {
 		ctx, cancel := context.WithTimeout(s.ctx, lookupTimeout)
 		targets, err := s.cfg.Locate(ctx, uri)
