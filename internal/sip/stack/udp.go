@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"sync/atomic"
+	"syscall"
 	"time"
 )
 
@@ -20,6 +21,7 @@ type socket struct {
 	s      *Stack
 	kind   *kind
 	pc     packetConn
+	raw    syscall.RawConn // gives the ICMP errors; nil = there are none
 	local  netip.AddrPort
 	seed   maphash.Seed
 	closed atomic.Bool
@@ -53,6 +55,7 @@ const (
 func (s *Stack) newSocket(pc packetConn) *socket {
 	u := &socket{s: s, kind: s.kinds["udp"], pc: pc, local: addrPort(pc.LocalAddr()), seed: maphash.MakeSeed()}
 	_ = pc.SetReadBuffer(readBuffer) // as much as the kernel allows
+	u.hearErrors()
 	u.requests = make([]chan packet, s.cfg.Workers)
 	for i := range u.requests {
 		u.requests[i] = make(chan packet, s.cfg.WorkerQueue)
@@ -85,6 +88,9 @@ func (u *socket) read() {
 		if err != nil {
 			if u.closed.Load() || errors.Is(err, net.ErrClosed) {
 				return
+			}
+			if u.belated(err) {
+				continue
 			}
 			// Such an error belongs to one datagram, or the kernel is short of memory.
 			select {
@@ -211,6 +217,9 @@ func (u *socket) write(b []byte, to netip.AddrPort) error {
 	u.s.count.out(u.kind)
 	u.s.trace(true, u.kind, u.local, to, b)
 	_, err := u.pc.WriteToUDPAddrPort(b, to)
+	for tries := 0; tries < 3 && u.belated(err); tries++ {
+		_, err = u.pc.WriteToUDPAddrPort(b, to) // the error was of another datagram, and this one has not been sent
+	}
 	return err
 }
 
