@@ -65,16 +65,17 @@ type Config struct {
 	IdleTimeout      time.Duration // a stream with no message either way is closed after it; 0 = 30 min
 	MessageTimeout   time.Duration // from the first byte of a message on a stream to its last; 0 = 30 s
 
-	MaxMessage     int // bytes of one message with its body; 0 = 1 MiB. A datagram is never more than 65,507
-	MaxInflated    int // bytes of one body whose Content-Encoding has been undone; 0 = 1 MiB
-	MaxConnections int // streams, both directions together; 0 = 10,000
-	MaxWSHeader    int // bytes of the header of a WebSocket handshake; 0 = 8 KiB
-	MaxHandshakes  int // accepted connections in the middle of a handshake, others wait for their turn; 0 = 256
-	MaxPending     int // client transactions without an answer; 0 = 100,000
-	MaxWriteQueue  int // bytes waiting to be written to one stream; 0 = 1 MiB
-	ReplayBytes    int // memory for answers kept for retransmissions; 0 = 64 MiB
-	Workers        int // handlers running at one time per UDP listener; 0 = 32
-	WorkerQueue    int // requests waiting for one worker; 0 = 256. Responses have the queues of all workers together
+	MaxMessage      int // bytes of one message with its body; 0 = 1 MiB. A datagram is never more than 65,507
+	MaxInflated     int // bytes of one body whose Content-Encoding has been undone; 0 = 1 MiB
+	MaxInflateRatio int // by how much such a body may grow beyond 64 KiB; 0 = 100
+	MaxConnections  int // streams, both directions together; 0 = 10,000
+	MaxWSHeader     int // bytes of the header of a WebSocket handshake; 0 = 8 KiB
+	MaxHandshakes   int // accepted connections in the middle of a handshake, others wait for their turn; 0 = 256
+	MaxPending      int // client transactions without an answer; 0 = 100,000
+	MaxWriteQueue   int // bytes waiting to be written to one stream; 0 = 1 MiB
+	ReplayBytes     int // memory for answers kept for retransmissions; 0 = 64 MiB
+	Workers         int // handlers running at one time per UDP listener; 0 = 32
+	WorkerQueue     int // requests waiting for one worker; 0 = 256. Responses have the queues of all workers together
 }
 
 func (c *Config) setDefaults() {
@@ -103,7 +104,7 @@ func (c *Config) setDefaults() {
 		value    *int
 		standard int
 	}{
-		{&c.MaxMessage, 1 << 20}, {&c.MaxInflated, 1 << 20}, {&c.MaxConnections, 10_000}, {&c.MaxHandshakes, 256},
+		{&c.MaxMessage, 1 << 20}, {&c.MaxInflated, 1 << 20}, {&c.MaxInflateRatio, 100}, {&c.MaxConnections, 10_000}, {&c.MaxHandshakes, 256},
 		{&c.MaxWSHeader, 8 << 10}, {&c.MaxPending, 100_000},
 		{&c.MaxWriteQueue, 1 << 20}, {&c.ReplayBytes, 64 << 20}, {&c.Workers, 32}, {&c.WorkerQueue, 256},
 	} {

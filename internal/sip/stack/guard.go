@@ -212,7 +212,7 @@ func (in *incoming) handle(h Handler) *Response {
 		}
 	}
 	if e.encoded && len(e.body) > 0 {
-		if answer := s.checkEncoding(m); answer != nil {
+		if answer := s.inflate(m); answer != nil {
 			return answer
 		}
 	}
@@ -236,17 +236,6 @@ func (s *Stack) checkRequire(m *sip.Request) *Response {
 	return Answer(420, Field{"Unsupported", strings.Join(unsupported, ", ")})
 }
 
-// checkEncoding refuses bodies in a coding that no handler undoes (RFC 3261 8.2.3).
-func (s *Stack) checkEncoding(m *sip.Request) *Response {
-	for _, coding := range header.List(m, "Content-Encoding") {
-		if !strings.EqualFold(coding, "identity") && !containsFold(s.encodings, coding) {
-			accept := strings.Join(append([]string{"identity"}, s.encodings...), ", ")
-			return Answer(415, Field{"Accept-Encoding", accept})
-		}
-	}
-	return nil
-}
-
 func containsFold(list []string, s string) bool {
 	for _, l := range list {
 		if strings.EqualFold(l, s) {
@@ -262,9 +251,7 @@ func (s *Stack) answerOptions(context.Context, *Request) *Response {
 	if len(s.extensions) > 0 {
 		fields = append(fields, Field{"Supported", strings.Join(s.extensions, ", ")})
 	}
-	if len(s.encodings) > 0 {
-		fields = append(fields, Field{"Accept-Encoding", strings.Join(s.encodings, ", ")})
-	}
+	fields = append(fields, Field{"Accept-Encoding", acceptEncoding})
 	if s.options != nil {
 		fields = append(fields, s.options()...)
 	}

@@ -46,3 +46,12 @@ func kinds() map[string]*kind {
 
 // named tells whether a connection is for one name only: it has proved it, or the peer's web server was told it.
 func (k *kind) named() bool { return k.secure || k.framed }
+
+// URITransport is the value of the parameter transport of a URI for one of our transports: ws stands for wss too
+// (RFC 7118 5.2).
+func URITransport(transport string) string {
+	if transport == "wss" {
+		return "ws"
+	}
+	return transport
+}

@@ -55,7 +55,6 @@ type Stack struct {
 	methods    []string // keys of handlers, in the order of Handle
 	allow      string
 	extensions []string
-	encodings  []string
 	options    func() []Field
 
 	ctx    context.Context // of the handlers and of dialling
@@ -120,10 +119,6 @@ func allow(methods []string) string {
 // Extensions adds option tags that are understood: they appear in Supported, and any other tag in Require is
 // answered 420 (RFC 3261 8.2.2.3). To be called before Listen.
 func (s *Stack) Extensions(tags ...string) { s.extensions = append(s.extensions, tags...) }
-
-// Encodings adds content codings that handlers decode themselves; a body in any other is answered 415
-// (RFC 3261 8.2.3). To be called before Listen.
-func (s *Stack) Encodings(codings ...string) { s.encodings = append(s.encodings, codings...) }
 
 // Options sets what OPTIONS is answered with beside Allow and Supported: Allow-Events, Accept and the like. To be
 // called before Listen.

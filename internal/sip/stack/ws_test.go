@@ -369,7 +369,7 @@ func TestWSClient(t *testing.T) {
 			t.Error("located")
 			return nil, nil
 		}})
-		o := outgoing("NOTIFY", Target{Transport: "ws", Addr: "abc.INVALID.", FromURI: true})
+		o := outgoing("NOTIFY", Target{Transport: "ws", Addr: "abc.INVALID.", URI: "sip:alice@abc.INVALID.;transport=ws"})
 		if _, err := ask(t, s, o); !errors.Is(err, ErrTransport) || !errors.Is(err, errInvalid) {
 			t.Errorf("ended with %v", err)
 		}
@@ -525,6 +525,16 @@ func TestWSForeignServer(t *testing.T) {
 	t.Run("MSG-035 no 101 fails the request", func(t *testing.T) {
 		if _, err := ask(t, s, outgoing("REGISTER", to)); !errors.Is(err, ErrTransport) || !strings.Contains(err.Error(), "200") {
 			t.Errorf("ended with %v", err)
+		}
+	})
+}
+
+func TestURITransport(t *testing.T) {
+	t.Run("MSG-041 transport=ws for both", func(t *testing.T) {
+		for in, want := range map[string]string{"ws": "ws", "wss": "ws", "tls": "tls", "udp": "udp"} {
+			if got := URITransport(in); got != want {
+				t.Errorf("%s: %s", in, got)
+			}
 		}
 	})
 }
