@@ -6,6 +6,7 @@ package dialog
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"strconv"
 	"strings"
 
@@ -109,7 +110,7 @@ func (d *Dialog) setRoutes(routes []string) error {
 			return fmt.Errorf("reading Record-Route: %w", err)
 		}
 		if i == 0 {
-			d.hop = hop(u)
+			d.hop = hop(u, requestURI(u, a.URI))
 			if !u.Params.Has("lr") {
 				d.strict = strings.Clone(requestURI(u, a.URI))
 				continue
@@ -141,7 +142,7 @@ func (d *Dialog) setTarget(contacts []string) error {
 	d.target = strings.Clone(requestURI(u, c.URI))
 	if !d.routed() {
 		flow := d.hop.Flow
-		d.hop = hop(u)
+		d.hop = hop(u, d.target)
 		d.hop.Flow = flow
 	}
 	return nil
@@ -247,13 +248,19 @@ func Hop(uri string) stack.Target {
 	if err != nil {
 		return stack.Target{}
 	}
-	return hop(u)
+	return hop(u, uri)
 }
 
-func hop(u header.URI) stack.Target {
+// hop is Hop for a URI that has been read. A host name is known to come from
+// the URI, so that the stack can look further than its addresses.
+func hop(u header.URI, raw string) stack.Target {
 	host := u.Host
 	if m, ok := u.Params.Get("maddr"); ok && m != "" {
 		host = m
+	}
+	_, err := netip.ParseAddr(strings.Trim(host, "[]"))
+	if err == nil {
+		raw = ""
 	}
 	if strings.Contains(host, ":") && !strings.HasPrefix(host, "[") {
 		host = "[" + host + "]" // a maddr parameter may come bare
@@ -262,7 +269,8 @@ func hop(u header.URI) stack.Target {
 		host += ":" + strconv.Itoa(u.Port)
 	}
 	tp, _ := u.Params.Get("transport")
-	return stack.Target{Addr: strings.Clone(host), Transport: transport(tp, u.Scheme == "sips")}
+	return stack.Target{Addr: strings.Clone(host), Transport: transport(tp, u.Scheme == "sips"),
+		URI: strings.Clone(raw)}
 }
 
 // transport is the name of a transport as the stack knows it. A sips URI is

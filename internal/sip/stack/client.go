@@ -43,7 +43,7 @@ type Target struct {
 	Transport string // "" = udp, or tcp for more than 1300 bytes (RFC 3261 18.1.1); tcp also where there is no UDP listener
 	Addr      string // host:port or host; without a port the transport's own
 	Domain    string // what the certificate of a TLS peer must be for (RFC 5922 7.3); "" = the host of Addr
-	FromURI   bool   // Addr was only read from the URI that decides where the request goes: Config.Locate knows better
+	URI       string // what Addr was only read from: Config.Locate knows better; "" = Addr is where the request goes
 }
 
 // Outgoing is a request to be sent. Head and Body are never changed and may be shared.

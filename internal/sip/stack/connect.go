@@ -16,7 +16,7 @@ func (s *Stack) Connect(ctx context.Context, uri string, t Target) (*Flow, error
 		return t.Flow, nil
 	}
 	targets, err := []Target{t}, error(nil)
-	if s.cfg.Locate != nil && (t.Addr == "" || t.FromURI) {
+	if s.cfg.Locate != nil && (t.Addr == "" || t.URI != "") {
 		if targets, err = s.cfg.Locate(ctx, uri); err != nil {
 			return nil, fmt.Errorf("%w: connecting for %s: %w", ErrTransport, uri, err)
 		}

@@ -29,7 +29,7 @@ func (s *Stack) unlocated(t *Target) bool {
 	if t.Addr == "" {
 		return true
 	}
-	if !t.FromURI {
+	if t.URI == "" {
 		return false
 	}
 	host, _, err := splitHostPort(t.Addr, 0)
@@ -112,11 +112,13 @@ func failedOver(res *sip.Response, err error) bool {
 	return errors.Is(err, ErrTransport) || errors.Is(err, ErrTimeout)
 }
 
-// nextHop is the URI that decides where a request goes: the first Route when that is a loose router, else the
-// Request-URI (RFC 3261 8.1.2). What is for a sips URI goes all the way as such (RFC 5630 5.1.1).
+// nextHop is the URI that decides where a request goes: that of its target, else the first Route when that is a loose
+// router, else the Request-URI (RFC 3261 8.1.2). What is for a sips URI goes all the way as such (RFC 5630 5.1.1).
 func nextHop(o *Outgoing) string {
 	uri := o.URI
-	if a, err := header.ParseAddress(firstRoute(o.Head)); err == nil {
+	if o.Target.URI != "" {
+		uri = o.Target.URI
+	} else if a, err := header.ParseAddress(firstRoute(o.Head)); err == nil {
 		if u, err := header.ParseURI(a.URI); err == nil && u.Params.Has("lr") {
 			uri = a.URI
 		}

@@ -170,9 +170,9 @@ func TestLocate(t *testing.T) {
 		{"the first Route in other spelling", located("route :  \"a, b\" <sip:p1.example.com;LR>;x=y"), "sip:p1.example.com;LR"},
 		{"the Request-URI of a strict router", located("Route: <sip:bob@example.net>"), "sip:bob@example.com"},
 		{"NAM-011 an outbound proxy", outgoing("SUBSCRIBE", Target{Addr: there.String()}), ""},
-		{"a name taken from a URI", outgoing("NOTIFY", Target{Addr: "host.example.com", FromURI: true}), "sip:bob@example.com"},
-		{"an address taken from a URI", outgoing("NOTIFY", Target{Addr: there.String(), FromURI: true}), ""},
-		{"an IPv6 address taken from a URI", outgoing("NOTIFY", Target{Addr: "[2001:db8::1]", FromURI: true}), ""},
+		{"a name taken from a URI", outgoing("NOTIFY", Target{Addr: "host.example.com", URI: "sip:host.example.com"}), "sip:host.example.com"},
+		{"an address taken from a URI", outgoing("NOTIFY", Target{Addr: there.String(), URI: "sip:" + there.String()}), ""},
+		{"an IPv6 address taken from a URI", outgoing("NOTIFY", Target{Addr: "[2001:db8::1]", URI: "sip:[2001:db8::1]"}), ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
