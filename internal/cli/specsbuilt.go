@@ -76,7 +76,7 @@ var built = map[string]implementation{
 	"RFC 3994": left(documentsOnly).in("doc/composing"),
 	"RFC 5438": by("imdn new", "imdn show", "cpim wrap").in("doc/imdn", "doc/cpim").but("documents and header fields are built, their use in SIP is not"),
 	"RFC 2026": left("describes the IETF's process, nothing to build"),
-	"RFC 4575": left(notYet),
+	"RFC 4575": left(documentsOnly).in("doc/conference"),
 	"RFC 4579": left(notYet),
 	"RFC 6501": left(notYet),
 	"RFC 8266": left(notYet),
