@@ -120,6 +120,11 @@ func (p *Publisher) set(tag string, doc *Doc, refreshAt time.Time) {
 	if doc != nil {
 		p.doc = *doc
 	}
+	p.tell()
+}
+
+// tell wakes Run; the publisher is locked.
+func (p *Publisher) tell() {
 	select {
 	case p.changed <- struct{}{}:
 	default:

@@ -44,6 +44,17 @@ func (p *Publisher) Run(ctx context.Context, report func(Published, error)) erro
 	}
 }
 
+// Awake tells that time went by unnoticed, as when the machine slept: Run
+// refreshes at once, which shows whether the publication still exists.
+func (p *Publisher) Awake() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.tag != "" {
+		p.refreshAt = time.Now()
+		p.tell()
+	}
+}
+
 // waitFor waits until a refresh is due, or until retryAt when that is not
 // zero. It is false when ctx is done first.
 func (p *Publisher) waitFor(ctx context.Context, retryAt time.Time) bool {

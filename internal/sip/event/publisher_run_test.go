@@ -216,3 +216,29 @@ func TestPublisherRunEnds(t *testing.T) {
 		})
 	})
 }
+
+func TestPublisherAwake(t *testing.T) {
+	t.Run("PUB-013 after a sleep that was too long it is published anew at once", func(t *testing.T) {
+		withPublisher(t, func(t *testing.T, r *publisherRig) {
+			run := r.run()
+			r.Awake() // nothing is published
+			pass(0)
+			r.wire.silent()
+			r.published()
+			pass(0)
+			at := time.Now()
+			r.Awake()
+			c := r.wire.next()
+			c.wants("SIP-If-Match", "a")
+			c.answer(412, "")
+			c = r.wire.next()
+			none(t, c.Request, "SIP-If-Match")
+			if !time.Now().Equal(at) {
+				t.Fatalf("after %v", time.Since(at))
+			}
+			c.answer(200, "", "SIP-ETag: b", "Expires: 3600")
+			run.reported("initial b")
+			run.stop()
+		})
+	})
+}

@@ -3,6 +3,8 @@ package event
 import (
 	"context"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -121,6 +123,21 @@ func (b *Subscriber) Fetch(ctx context.Context, o SubscribeOptions) (*Notificati
 	}
 }
 
+// Awake tells that time went by unnoticed, as when the machine slept: every
+// subscription is refreshed at once, which shows what is left of it.
+func (b *Subscriber) Awake() {
+	b.mu.Lock()
+	all := slices.Collect(maps.Values(b.attempts))
+	b.mu.Unlock()
+	for _, a := range all {
+		a.s.lock()
+		for _, u := range a.usages {
+			u.awake()
+		}
+		a.s.unlock()
+	}
+}
+
 // newSubscription checks the options; nothing is sent yet.
 func (b *Subscriber) newSubscription(o SubscribeOptions) (*Subscription, error) {
 	f, err := o.form()
@@ -133,7 +150,7 @@ func (b *Subscriber) newSubscription(o SubscribeOptions) (*Subscription, error) 
 	b.mu.Lock()
 	b.packages[o.Event.Package] = true
 	b.mu.Unlock()
-	return &Subscription{b: b, opts: o, form: f, some: make(chan struct{}, 1),
+	return &Subscription{b: b, opts: o, form: f, etag: o.ETag, some: make(chan struct{}, 1),
 		notified: make(chan struct{}), done: make(chan struct{})}, nil
 }
 

@@ -59,6 +59,9 @@ func (a *attempt) subscribe() {
 	s := a.s
 	fields := append([]byte(nil), s.form.fields...)
 	fields = appendExpires(fields, a.asked)
+	if s.etag != "" && !s.plain {
+		fields = uac.AppendField(fields, "Suppress-If-Match", s.etag)
+	}
 	fields = uac.AppendField(fields, "Contact", "<"+s.opts.Contact(a.chain.Hop)+">")
 	a.transmit(a.chain.Request(append(fields, s.form.initial...), s.opts.Body))
 }

@@ -32,7 +32,15 @@ type SubscribeOptions struct {
 	// Fields go into every SUBSCRIBE, refreshes included: Supported and the
 	// like, since the notifier goes by the most recent one.
 	Fields []stack.Field
-	Route  Route // of initial SUBSCRIBEs; dialogs have their own
+	// Conditional has refreshes and resubscriptions say which state is at hand
+	// (RFC 5839), as far as the notifier gives it a name: what was told is not
+	// told again then, so that a Notification without body means the state of
+	// before.
+	Conditional bool
+	// ETag is the entity-tag of the state that is at hand from earlier; it
+	// implies Conditional. "*" wants to hear of the subscription's state only.
+	ETag  string
+	Route Route // of initial SUBSCRIBEs; dialogs have their own
 	// Contact gives the sip or sips URI under which the peer at to reaches
 	// this subscriber; it is asked before each SUBSCRIBE.
 	Contact func(to stack.Target) string
@@ -74,6 +82,11 @@ func (o *SubscribeOptions) form() (form, error) {
 			return form{}, err
 		}
 		f.fields = uac.AppendField(f.fields, "Accept", strings.Join(o.Accept, ", "))
+	}
+	if o.ETag != "" {
+		if _, err := header.ParseETag(o.ETag); err != nil {
+			return form{}, err
+		}
 	}
 	more, err := uac.RenderFields(o.Fields)
 	if err != nil {

@@ -297,6 +297,7 @@ type notifier struct {
 	event   string
 	contact string
 	routes  []string // values of Record-Route
+	etag    string   // SIP-ETag, "" without
 }
 
 func (r *subscriberRig) notifier(sub *call, tag string) *notifier {
@@ -319,6 +320,9 @@ func (n *notifier) request(state, body string) *stack.Request {
 	}
 	if state != "" {
 		lines = append(lines, "Subscription-State: "+state)
+	}
+	if n.etag != "" {
+		lines = append(lines, "SIP-ETag: "+n.etag)
 	}
 	if body != "" {
 		lines = append(lines, "Content-Type: application/pidf+xml")

@@ -36,6 +36,8 @@ type Subscription struct {
 	ended       bool
 	last        ending // why it ended
 	seq         int    // NOTIFYs accepted
+	etag        string // of the state told last, at the beginning that of the options; "" is not known
+	plain       bool   // conditions did harm
 
 	queue    []SubscriptionEvent
 	some     chan struct{} // told when queue is not empty

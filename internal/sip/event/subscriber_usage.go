@@ -17,6 +17,7 @@ import (
 type usage struct {
 	a      *attempt
 	tag    string         // the notifier's
+	etag   string         // of the state told last, "" without
 	dialog *dialog.Dialog // nil when its first NOTIFY was its last
 
 	lasts     time.Duration // as told last
@@ -30,6 +31,7 @@ type usage struct {
 	told       bool          // a NOTIFY told the duration since the last SUBSCRIBE
 	raised     bool          // asked was raised to Min-Expires
 	challenges int
+	condition  string // Suppress-If-Match of the SUBSCRIBE in flight, "" without
 
 	leaving bool // ends with its next terminated NOTIFY
 	again   bool // the full state is wanted after the SUBSCRIBE in flight
@@ -48,6 +50,7 @@ func (u *usage) notified(r *stack.Request, st header.SubscriptionState) *stack.R
 	if !terminated {
 		u.prolong(st)
 	}
+	u.named(r)
 	s.seq++
 	s.put(SubscriptionEvent{Kind: OnNotify, Dialog: u.tag, Notification: &Notification{Seq: s.seq, Dialog: u.tag,
 		CSeq: r.CSeq().SeqNo, State: st, ContentType: contentType(r), Body: body(r), Request: r.Request}})
@@ -68,6 +71,43 @@ func (u *usage) notified(r *stack.Request, st header.SubscriptionState) *stack.R
 		u.leave()
 	}
 	return res
+}
+
+// named takes the entity-tag of a NOTIFY: byte for byte, whatever it means
+// (RFC 5839 section 5.3). A NOTIFY without tag and body leaves the state as it
+// is.
+func (u *usage) named(r *stack.Request) {
+	v, ok, err := header.Single(r.Request, "SIP-ETag")
+	if ok && err == nil {
+		v, err = header.ParseETag(v)
+	}
+	switch {
+	case err != nil:
+		u.etag = ""
+	case ok || body(r) != nil:
+		u.etag = v
+	}
+	s := u.a.s
+	if s.opts.ETag != "*" && (s.opts.Conditional || s.opts.ETag != "") {
+		s.etag = u.etag
+		if s.opts.MultipleDialogs {
+			s.etag = "" // each dialog may know its own
+		}
+	}
+}
+
+// known is the condition for a refresh, "" for none.
+func (u *usage) known() string {
+	s := u.a.s
+	switch {
+	case s.plain:
+		return ""
+	case s.opts.ETag == "*":
+		return "*"
+	case s.opts.Conditional || s.opts.ETag != "":
+		return u.etag
+	}
+	return ""
 }
 
 // refuse notes a NOTIFY that there is no room for. It has come, all the same.
@@ -116,9 +156,12 @@ func (u *usage) grant(d time.Duration) {
 	}
 }
 
-// refresh sends a SUBSCRIBE in the dialog that asks for d.
-func (u *usage) refresh(d time.Duration) {
-	u.raised, u.challenges = false, 0
+// refresh sends a SUBSCRIBE in the dialog that asks for d, and to be told only
+// what is not known.
+func (u *usage) refresh(d time.Duration) { u.ask(d, u.known()) }
+
+func (u *usage) ask(d time.Duration, condition string) {
+	u.raised, u.challenges, u.condition = false, 0, condition
 	u.subscribe(d)
 }
 
@@ -126,6 +169,9 @@ func (u *usage) subscribe(d time.Duration) {
 	s := u.a.s
 	u.asked = d
 	fields := appendExpires(append([]byte(nil), s.form.fields...), d)
+	if u.condition != "" {
+		fields = uac.AppendField(fields, "Suppress-If-Match", u.condition)
+	}
 	o := u.dialog.Request("SUBSCRIBE", fields, nil)
 	o.Head = uac.AppendField(o.Head, "Contact", "<"+s.opts.Contact(o.Target)+">")
 	u.transmit(o)
@@ -147,6 +193,13 @@ func (u *usage) leave() {
 	u.refresh(0)
 }
 
+// awake refreshes now, unless a SUBSCRIBE is in flight anyway.
+func (u *usage) awake() {
+	if !u.ended && !u.leaving && !u.inFlight && u.notifyBy.IsZero() {
+		u.refresh(u.a.asked)
+	}
+}
+
 // refetch asks for the full state, after the SUBSCRIBE in flight.
 func (u *usage) refetch() {
 	switch {
@@ -154,7 +207,7 @@ func (u *usage) refetch() {
 	case u.inFlight:
 		u.again = true
 	default:
-		u.refresh(max(time.Until(u.expires), time.Second))
+		u.ask(max(time.Until(u.expires), time.Second), "")
 	}
 }
 
@@ -257,6 +310,9 @@ func (u *usage) kept(err error) {
 		return
 	}
 	u.a.s.put(SubscriptionEvent{Kind: OnRefreshFailed, Dialog: u.tag, Err: err})
+	if u.unconditional(err) {
+		return
+	}
 	left := time.Until(u.expires)
 	pause := left / 2
 	var refused *ResponseError
@@ -267,6 +323,19 @@ func (u *usage) kept(err error) {
 	if uac.Transient(err) && pause >= time.Second && pause < left {
 		u.refreshAt = time.Now().Add(pause)
 	}
+}
+
+// unconditional asks again when it may have been the condition that was
+// refused, by somebody in between who does not know of it, and uses none from
+// then on (RFC 5839 section 5.8).
+func (u *usage) unconditional(err error) bool {
+	var refused *ResponseError
+	if u.condition == "" || !errors.As(err, &refused) || uac.Transient(err) || refused.Cause != nil {
+		return false
+	}
+	u.a.s.plain = true
+	u.refresh(u.asked)
+	return true
 }
 
 // deadline is when the usage must be looked at again.
