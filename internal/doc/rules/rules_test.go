@@ -167,7 +167,7 @@ func TestConditions(t *testing.T) {
 		{"AUT-006 any of them", identity(`<one id="sip:a@b"/><one id="sip:bob@example.com"/>`), bob, true},
 		{"AUT-007 canonical forms are compared", identity(`<one id="SIP:%62ob@EXAMPLE.com;user=ip"/>`), bob, true},
 		{"AUT-007 the user is case-sensitive", identity(`<one id="sip:Bob@example.com"/>`), bob, false},
-		{"AUT-008 schemes differ", identity(`<one id="pres:bob@example.com"/><one id="sips:bob@example.com"/>`), bob, false},
+		{"AUT-008 NAM-013 schemes differ", identity(`<one id="pres:bob@example.com"/><one id="sips:bob@example.com"/>`), bob, false},
 		{"AUT-008 tel is not sip", identity(`<one id="tel:+1"/>`), as("sip:+1@example.com"), false},
 		{"AUT-008 tel is tel", identity(`<one id="tel:+1"/>`), as("tel:+1"), true},
 		{"AUT-010 many is anybody authenticated", identity(`<many/>`), bob, true},

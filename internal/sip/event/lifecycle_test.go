@@ -50,7 +50,7 @@ func TestEnd(t *testing.T) {
 			r.wire.take().says("terminated;reason=timeout", "").answer(200)
 			empty(t, r.Notifier)
 		}},
-		{"EVT-094 a fetch gets the state and leaves nothing", func(t *testing.T, r *rig) {
+		{"EVT-094 NAM-014 a fetch gets the state and leaves nothing", func(t *testing.T, r *rig) {
 			r.notes.set("alice", "x")
 			_, res := r.watcher("Expires: 0")
 			want(t, res, 200, "Expires", "0")
