@@ -114,7 +114,7 @@ type flows struct {
 
 // keep notes that bindings of a record may depend on a connection.
 func (f *flows) keep(flow *stack.Flow, rec *record) {
-	if !flow.Stream() {
+	if flow == nil || !flow.Stream() {
 		return
 	}
 	f.mu.Lock()

@@ -39,6 +39,8 @@ type Config struct {
 	// FlowTimer is how often clients with a flow must send something over it (RFC 5626 section 4.4.1); 0: two minutes,
 	// negative: they are not told.
 	FlowTimer time.Duration
+	// Wait is that of proxy.Config.
+	Wait time.Duration
 	// Secret is what temporary GRUUs are encrypted with; servers that share a store share it. nil: made anew, so that
 	// those of before are invalid.
 	Secret []byte
@@ -118,7 +120,7 @@ func (r *Registrar) Mount(s *stack.Stack) {
 	s.Extensions("path", "outbound", "gruu")
 	s.OnFlowEnd(r.flowEnded)
 	s.Reroute(r.reroute)
-	cfg := proxy.Config{Stack: s, Location: r, Log: r.cfg.Log}
+	cfg := proxy.Config{Stack: s, Location: r, Wait: r.cfg.Wait, Log: r.cfg.Log}
 	if g := r.cfg.Guard; g != nil {
 		cfg.Identify, cfg.Realm = g.IdentifyForProxy, g.Realm()
 	}

@@ -22,6 +22,7 @@ type request struct {
 	all      bool // Contact: *
 	path     []string
 	agent    string
+	received string // transport:host:port that it came from
 	flow     *stack.Flow
 	direct   bool // nobody is between the client and this server
 	nat      bool // the client does not know the address it is seen at
@@ -78,6 +79,7 @@ func (r *Registrar) read(m *stack.Request) (*request, *stack.Response) {
 		return nil, refuse(404, "")
 	}
 	q := &request{aor: aor, domain: domain, flow: m.Flow, cseq: m.CSeq().SeqNo, callID: m.CallID().Value()}
+	q.received = fmt.Sprintf("%s:%s", m.Flow.Transport(), m.Flow.Remote())
 	q.path = header.List(m.Request, "Path")
 	q.readHops(m)
 	for _, tag := range header.List(m.Request, "Supported") {
@@ -317,8 +319,7 @@ func (q *request) edge() bool {
 // binding makes the binding of a contact.
 func (r *Registrar) binding(q *request, c contact) *binding {
 	b := &binding{URI: c.uri, Params: c.params, Q: c.q, Instance: c.instance, RegID: c.regID, CallID: q.callID, CSeq: q.cseq,
-		Path: q.path, Agent: q.agent, ID: stack.NewTag(),
-		Received: fmt.Sprintf("%s:%s", q.flow.Transport(), q.flow.Remote())}
+		Path: q.path, Agent: q.agent, ID: stack.NewTag(), Received: q.received}
 	if q.direct {
 		browser := q.flow.Transport() == "ws" || q.flow.Transport() == "wss"
 		b.Flow = r.stack.FlowID(q.flow)
