@@ -29,6 +29,10 @@ const (
 	LintTarget       = "filter-target"    // RFC 4661, section 3.4: uri and domain
 	LintSchema       = "not-in-schema"    // RFC 4480, section 3.2 has what its schema has not
 	LintTime         = "time-form"        // a time in an element that the schema has as text
+	LintKey          = "duplicate-key"    // RFC 4575, section 4.5
+	LintState        = "state-mismatch"   // RFC 4575, section 4.4
+	LintIncomplete   = "incomplete-full"  // RFC 4575, section 5.2
+	LintSource       = "not-rtp"          // RFC 4575, section 5.8.3
 )
 
 // lints are the checks of elements by name. They look at the tree alone, which may be invalid.

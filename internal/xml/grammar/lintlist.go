@@ -78,18 +78,17 @@ func lintIMDN(c *checker, n tree.Node) {
 
 func init() {
 	for name, lint := range map[expanded]func(*checker, tree.Node){
-		{spaceLists, "resource-lists"}:       lintResourceList,
-		{spaceLists, "list"}:                 lintResourceList,
-		{spaceServices, "list"}:              lintResourceList,
-		{spaceLists, "entry"}:                attributeAbsolute("uri"),
-		{spaceLists, "entry-ref"}:            lintEntryRef,
-		{spaceLists, "external"}:             lintExternal,
-		{spaceServices, "service"}:           attributeAbsolute("uri"),
-		{spaceFilter, "filter"}:              lintFilter,
-		{spaceIMDN, "imdn"}:                  lintIMDN,
-		{spaceConference, "conference-info"}: entity,
-		{spaceServices, "rls-services"}:      func(c *checker, n tree.Node) { c.unique(n, "service", "uri", LintService) },
-		{spaceFilter, "filter-set"}:          func(c *checker, n tree.Node) { c.unique(n, "filter", "id", LintFilter) },
+		{spaceLists, "resource-lists"}:  lintResourceList,
+		{spaceLists, "list"}:            lintResourceList,
+		{spaceServices, "list"}:         lintResourceList,
+		{spaceLists, "entry"}:           attributeAbsolute("uri"),
+		{spaceLists, "entry-ref"}:       lintEntryRef,
+		{spaceLists, "external"}:        lintExternal,
+		{spaceServices, "service"}:      attributeAbsolute("uri"),
+		{spaceFilter, "filter"}:         lintFilter,
+		{spaceIMDN, "imdn"}:             lintIMDN,
+		{spaceServices, "rls-services"}: func(c *checker, n tree.Node) { c.unique(n, "service", "uri", LintService) },
+		{spaceFilter, "filter-set"}:     func(c *checker, n tree.Node) { c.unique(n, "filter", "id", LintFilter) },
 	} {
 		lints[name] = lint
 	}
