@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -204,3 +205,13 @@ func counting(n *atomic.Int64) Handler {
 }
 
 func repeated(c byte, n int) string { return string(bytes.Repeat([]byte{c}, n)) }
+
+// waitUntil waits for what happens on another goroutine.
+func waitUntil(t testing.TB, done func() bool) {
+	t.Helper()
+	for end := time.Now().Add(patience); !done(); runtime.Gosched() {
+		if time.Now().After(end) {
+			t.Fatal("waited in vain")
+		}
+	}
+}

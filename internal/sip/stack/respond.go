@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 )
@@ -30,15 +31,13 @@ func (in *incoming) send(r rendered) {
 		s.count.unanswered.Add(1)
 		return
 	}
-	port := e.top.port
-	if port == 0 {
-		port = f.kind.port
-	}
 	answer := append([]byte(nil), *buf...)
-	host := string(e.top.host)
-	s.redeliver(f.kind, answer, []netip.AddrPort{netip.AddrPortFrom(f.remote.Addr(), port)}, host, func() {
-		s.toSentBy(f, host, port, answer)
-	})
+	host, port := string(e.top.host), e.top.port
+	received := netip.AddrPortFrom(f.remote.Addr(), port)
+	if port == 0 {
+		received = netip.AddrPortFrom(f.remote.Addr(), f.kind.port)
+	}
+	s.redeliver(f.kind, answer, []netip.AddrPort{received}, host, func() { s.toSentBy(f.kind, host, port, received, answer) })
 }
 
 // answerTo is the address of an answer over UDP.
@@ -64,8 +63,8 @@ func (s *Stack) redeliver(k *kind, answer []byte, to []netip.AddrPort, name stri
 	}
 }
 
-// toSentBy is the last resort for an answer (RFC 3263 5, as far as addresses go).
-func (s *Stack) toSentBy(f *Flow, host string, port uint16, answer []byte) {
+// toSentBy is the last resort for an answer: where sent-by leads (RFC 3263 5), but for failed, which has been tried.
+func (s *Stack) toSentBy(k *kind, host string, port uint16, failed netip.AddrPort, answer []byte) {
 	undelivered := func() { s.count.unanswered.Add(1) }
 	if s.seeking.Add(1) > maxSeeking {
 		s.seeking.Add(-1)
@@ -76,17 +75,36 @@ func (s *Stack) toSentBy(f *Flow, host string, port uint16, answer []byte) {
 		defer s.seeking.Add(-1)
 		ctx, cancel := context.WithTimeout(s.ctx, lookupTimeout)
 		defer cancel()
-		to, err := s.lookup(ctx, host, port)
-		if err != nil || to[0] == netip.AddrPortFrom(f.remote.Addr(), port) {
+		to, err := s.sentBy(ctx, k, host, port)
+		to = slices.DeleteFunc(to, func(a netip.AddrPort) bool { return a == failed })
+		if err != nil || len(to) == 0 {
 			undelivered()
 			return
 		}
-		s.redeliver(f.kind, answer, to, host, undelivered)
+		s.redeliver(k, answer, to, host, undelivered)
 	})
 	if !ok {
 		s.seeking.Add(-1)
 		undelivered()
 	}
+}
+
+// sentBy finds the addresses of a sent-by: with a port by A and AAAA, else by SRV where Config.Locate knows about that.
+func (s *Stack) sentBy(ctx context.Context, k *kind, host string, port uint16) (to []netip.AddrPort, err error) {
+	_, literal := netip.ParseAddr(host)
+	if port != 0 || s.cfg.Locate == nil || literal == nil || invalidHost(host) {
+		if port == 0 {
+			port = k.port
+		}
+		return s.lookup(ctx, host, port)
+	}
+	targets, err := s.cfg.Locate(ctx, "sip:"+host+";transport="+k.name)
+	for _, t := range targets {
+		if a, err := netip.ParseAddrPort(t.Addr); err == nil && t.Transport == k.name {
+			to = append(to, a)
+		}
+	}
+	return to, err
 }
 
 const (

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"io"
 	"net"
-	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -253,11 +252,7 @@ func TestSlowHandshakes(t *testing.T) {
 	if _, err := ask(t, c, outgoing("OPTIONS", srv.target(0, "example.com"))); err != nil {
 		t.Error(err)
 	}
-	for end := time.Now().Add(patience); srv.Stats().Connections != 1; runtime.Gosched() {
-		if time.Now().After(end) {
-			t.Fatalf("%d connections", srv.Stats().Connections)
-		}
-	}
+	waitUntil(t, func() bool { return srv.Stats().Connections == 1 })
 }
 
 // TestTLSNotReading: a peer that stops to read is disconnected, and nobody waits for the words of farewell.

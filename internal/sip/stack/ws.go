@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 
 	"imp/internal/transport/websocket"
 )
@@ -74,8 +75,11 @@ func (c *conn) webURL(port uint16) *url.URL {
 	if c.kind.secure {
 		u.Scheme = "https"
 	}
-	if port != c.kind.port {
+	switch {
+	case port != c.kind.port:
 		u.Host = net.JoinHostPort(c.name, strconv.Itoa(int(port)))
+	case strings.Contains(c.name, ":"):
+		u.Host = "[" + c.name + "]"
 	}
 	if u.Path == "" {
 		u.Path = "/"

@@ -538,3 +538,23 @@ func TestURITransport(t *testing.T) {
 		}
 	})
 }
+
+func TestWebURL(t *testing.T) {
+	s := New(Config{WSPath: "/sip"})
+	defer s.Close()
+	for _, tt := range []struct {
+		transport, name string
+		port            uint16
+		want            string
+	}{
+		{"ws", "example.com", 80, "http://example.com/sip"}, {"wss", "example.com", 443, "https://example.com/sip"},
+		{"wss", "example.com", 80, "https://example.com:80/sip"}, {"ws", "2001:db8::1", 80, "http://[2001:db8::1]/sip"},
+		{"ws", "2001:db8::1", 8080, "http://[2001:db8::1]:8080/sip"},
+	} {
+		c := s.newConn(s.kinds[tt.transport])
+		c.name = tt.name
+		if got := c.webURL(tt.port).String(); got != tt.want {
+			t.Errorf("got %s, want %s", got, tt.want)
+		}
+	}
+}
