@@ -1,0 +1,92 @@
+package pager
+
+import (
+	"strings"
+	"time"
+
+	"golang.org/x/text/encoding/ianaindex"
+
+	"imp/internal/doc/composing"
+	"imp/internal/doc/cpim"
+	"imp/internal/doc/imdn"
+	"imp/internal/sip/header"
+)
+
+// Content is what a message says, taken out of the formats it may be in.
+type Content struct {
+	Text         string         // what a person reads, in UTF-8
+	Subject      string         // that of the message/cpim, or else of the MESSAGE
+	Notification *imdn.Document // a disposition notification, of which there is no Text
+	Composing    string         // composing.Active or composing.Idle: a status message, which nobody reads
+	Binary       bool           // Text is not all of what the body holds
+}
+
+// Content reads the body. What cannot be read as what it says it is is taken
+// as text.
+func (m *Message) Content() Content {
+	c := Content{Subject: m.Subject}
+	c.read(m.ContentType, m.Body)
+	return c
+}
+
+func (c *Content) read(t header.ContentType, body []byte) {
+	switch t.MediaType {
+	case cpim.MediaType:
+		if in, err := cpim.Parse(body); err == nil {
+			c.unwrap(in)
+			return
+		}
+	case imdn.MediaType:
+		if d, err := imdn.Parse(body); err == nil {
+			c.Notification = d
+			return
+		}
+	case composing.MediaType:
+		if d, err := composing.Parse(body); err == nil {
+			c.Composing = d.State
+			return
+		}
+	}
+	charset, _ := t.Params.Get("charset")
+	c.Text, c.Binary = decode(body, charset)
+}
+
+// unwrap reads what is in a message/cpim.
+func (c *Content) unwrap(in *cpim.Message) {
+	for _, s := range in.Subjects() {
+		c.Subject = s.Text
+		break
+	}
+	inner, err := header.ParseContentType(in.Content.Get("Content-Type"))
+	if err != nil {
+		inner = header.ContentType{MediaType: "text/plain"}
+	}
+	if inner.MediaType == cpim.MediaType {
+		inner.MediaType = "text/plain" // once is enough
+	}
+	c.read(inner, in.Content.Body)
+}
+
+// decode makes UTF-8 of a text; lossy when there was something else in it.
+func decode(body []byte, charset string) (text string, lossy bool) {
+	switch strings.ToLower(charset) {
+	case "", "utf-8", "utf8", "us-ascii", "ascii":
+	default:
+		if e, err := ianaindex.IANA.Encoding(charset); err == nil && e != nil {
+			if out, err := e.NewDecoder().Bytes(body); err == nil {
+				body = out
+			}
+		}
+	}
+	text = strings.ToValidUTF8(string(body), "\uFFFD")
+	return text, text != string(body)
+}
+
+// Sent is the time of sending that the message tells, else the one when it
+// came.
+func (m *Message) Sent() time.Time {
+	if m.Date.IsZero() {
+		return m.Time
+	}
+	return m.Date
+}
