@@ -1,0 +1,56 @@
+package pidfdiff
+
+import (
+	"fmt"
+
+	"imp/internal/xml/lexical"
+	"imp/internal/xml/patch"
+	"imp/internal/xml/tree"
+)
+
+// Diff returns the pidf-diff that makes one full state, a presence document or a pidf-full, equal to another one, with the
+// entity of both and the version of the second; changed is false when they are equal. The names in its selectors do not
+// depend on which of the two the receiver has. The error is ErrEntity, or an *Error about one of the states.
+func Diff(from, to []byte, version uint32) (diff []byte, changed bool, err error) {
+	a, err := presenceTree(from)
+	if err != nil {
+		return nil, false, err
+	}
+	b, err := presenceTree(to)
+	if err != nil {
+		return nil, false, err
+	}
+	was, _ := a.Root().Attr("", "entity")
+	is, _ := b.Root().Attr("", "entity")
+	if lexical.Trim(was) != lexical.Trim(is) {
+		return nil, false, fmt.Errorf("changes from %s to %s: %w", lexical.Clip(was), lexical.Clip(is), ErrEntity)
+	}
+	edits, err := patch.Diff(a, b)
+	if err != nil {
+		return nil, false, err
+	}
+	frame := patch.Frame{Vocabulary: patch.PIDFDiff, Entity: lexical.Trim(is), Version: fmt.Sprint(version)}
+	return edits.Append(nil, frame), edits.Len() > 0, nil
+}
+
+func presenceTree(state []byte) (*tree.Tree, error) {
+	doc, err := Presence(state)
+	if err != nil {
+		return nil, err
+	}
+	return tree.Parse(doc, options)
+}
+
+// Update returns the document that tells a receiver of one full state the other one: the changes, or the full state where
+// that is not longer (RFC 5262 section 4). There is nothing to tell, nil, when they are equal.
+func Update(from, to []byte, version uint32) ([]byte, error) {
+	diff, changed, err := Diff(from, to, version)
+	if err != nil || !changed {
+		return nil, err
+	}
+	full, err := Full(to, version)
+	if err != nil || len(full) > len(diff) {
+		return diff, err
+	}
+	return full, nil
+}
