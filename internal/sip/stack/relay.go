@@ -61,7 +61,7 @@ func (r *relay) takes(in *incoming) bool {
 		return false
 	}
 	e := in.e
-	if len(e.routes) == 0 && in.s.handlers[string(e.method)] != nil && !bytes.Contains(e.uri, []byte(";gr=")) {
+	if len(e.routes) == 0 && in.s.handlers[string(e.method)] != nil && !bytes.Contains(e.uri, []byte(";gr")) {
 		return false
 	}
 	return r.proxy.Takes(&Passing{in: in})
