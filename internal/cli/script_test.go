@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -47,6 +48,7 @@ func TestMain(m *testing.M) {
 //	await FILE REGEXP               wait until FILE has a match
 //	examples COMMAND…               run the transcripts in the command's help and compare what they print: … stands for any text, alone on a line for any lines; a last line ^C
 //	                                interrupts what runs on when the lines before it have been printed; exported variables stay from one transcript to the next
+//	silent VAR                      set $VAR to host:port of a UDP socket that takes everything and says nothing
 //	sh LINE                         run a line of shell
 //
 // HOME is $WORK/home, and the XDG directories are in it.
@@ -67,6 +69,7 @@ func TestScripts(t *testing.T) {
 			"hangup":    scriptHangup,
 			"await":     scriptAwait,
 			"examples":  scriptExamples,
+			"silent":    scriptSilent,
 			"sh": func(ts *testscript.TestScript, neg bool, args []string) {
 				failed := ts.Exec("sh", "-c", strings.Join(args, " ")) != nil
 				if failed != neg {
@@ -281,6 +284,16 @@ func scriptStart(ts *testscript.TestScript, neg bool, args []string) {
 		said, _ := os.ReadFile(errs.Name())
 		ts.Fatalf("%s has printed no line; stderr: %s", name, said)
 	}
+}
+
+func scriptSilent(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: silent VAR")
+	}
+	c, err := net.ListenPacket("udp", "127.0.0.1:0")
+	ts.Check(err)
+	ts.Defer(func() { c.Close() })
+	ts.Setenv(args[0], c.LocalAddr().String())
 }
 
 // scriptEnv returns the environment as the script has set it, which testscript tells only to processes.

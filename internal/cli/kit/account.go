@@ -85,21 +85,21 @@ func (p Proxy) Addr() string {
 // AccountFlags adds the settings of an account as flags to a command that talks to a server. Extra names further ones: xcap-root, msrp-relay.
 func (k *Kit) AccountFlags(cmd *cobra.Command, extra ...string) {
 	fs, o := cmd.Flags(), &k.Overrides
-	fs.StringVar(&o.AOR, "from", "", "act as `URI`")
-	fs.StringVar(&o.Proxy, "proxy", "", "send to `[TRANSPORT:]HOST[:PORT]` (udp, tcp, tls, ws, wss)")
-	fs.StringVar(&o.User, "auth-user", "", "user `NAME` for authentication")
-	fs.StringVar(&o.Password, "password", "", "`SECRET` for authentication; other users can see it")
-	fs.StringVar(&o.PasswordFile, "password-file", "", "read the secret from `FILE`")
+	fs.Var(given{&o.AOR}, "from", "act as `URI`")
+	fs.Var(given{&o.Proxy}, "proxy", "send to `[TRANSPORT:]HOST[:PORT]` (udp, tcp, tls, ws, wss)")
+	fs.Var(given{&o.User}, "auth-user", "user `NAME` for authentication")
+	fs.Var(given{&o.Password}, "password", "`SECRET` for authentication; other users can see it")
+	fs.Var(given{&o.PasswordFile}, "password-file", "read the secret from `FILE`")
 	fs.BoolVar(&o.PasswordStdin, "password-stdin", false, "read the secret from the first line of stdin")
-	fs.StringVar(&o.CA, "ca", "", "trust the authorities in `FILE`")
-	fs.StringVar(&o.Cert, "cert", "", "client certificate in `FILE`")
-	fs.StringVar(&o.Key, "key", "", "key of the client certificate in `FILE`")
+	fs.Var(given{&o.CA}, "ca", "trust the authorities in `FILE`")
+	fs.Var(given{&o.Cert}, "cert", "client certificate in `FILE`")
+	fs.Var(given{&o.Key}, "key", "key of the client certificate in `FILE`")
 	fs.BoolVar(&o.Insecure, "insecure", false, "do not verify certificates")
 	if slices.Contains(extra, "xcap-root") {
-		fs.StringVar(&o.XCAPRoot, "xcap-root", "", "XCAP root `URI`")
+		fs.Var(given{&o.XCAPRoot}, "xcap-root", "XCAP root `URI`")
 	}
 	if slices.Contains(extra, "msrp-relay") {
-		fs.StringVar(&o.MSRPRelay, "msrp-relay", "", "MSRP relay `URI`")
+		fs.Var(given{&o.MSRPRelay}, "msrp-relay", "MSRP relay `URI`")
 	}
 	cmd.MarkFlagsMutuallyExclusive("password", "password-file", "password-stdin")
 	for _, name := range []string{"ca", "cert", "key", "password-file"} {
@@ -193,10 +193,10 @@ func CheckFields(f Fields) error {
 		}
 	}
 	if f.Transport != "" && !slices.Contains(Transports, f.Transport) {
-		return Fail(ExitUsage, fmt.Sprintf("transport %q", f.Transport), "must be "+or(Transports), "")
+		return Fail(ExitUsage, fmt.Sprintf("transport %q", f.Transport), "must be "+or(Transports), "without it the transport follows from the proxy and from DNS")
 	}
 	if (f.Cert == "") != (f.Key == "") {
-		return Fail(ExitUsage, "client certificate", "cert and key go together", "")
+		return Fail(ExitUsage, "client certificate", "cert and key go together", "give --cert FILE and --key FILE, or set both in the account")
 	}
 	return nil
 }
@@ -222,14 +222,14 @@ func ParseAOR(s string) (aor, user, domain string, err error) {
 		scheme, rest = name, r
 	}
 	at := strings.LastIndexByte(rest, '@')
-	if at <= 0 || at == len(rest)-1 || strings.ContainsAny(rest, " \t\r\n<>\"") || strings.ContainsAny(rest[at:], ";?") {
-		return "", "", "", Fail(ExitUsage, fmt.Sprintf("address of record %q", s), "it is not sip:USER@DOMAIN", "")
+	if at <= 0 || at == len(rest)-1 || scheme == "tel" || strings.ContainsAny(rest, " \t\r\n<>\"") || strings.ContainsAny(rest[at:], ";?") {
+		return "", "", "", Fail(ExitUsage, fmt.Sprintf("address of record %q", s), "it is not sip:USER@DOMAIN", "write it like sip:alice@example.com")
 	}
 	user, domain = rest[:at], strings.ToLower(rest[at+1:])
 	return scheme + ":" + user + "@" + domain, user, domain, nil
 }
 
-// targetSchemes are those that a target may have; all others would be a user and a port.
+// targetSchemes are those that are seen as such in a target; all others would be a user and a port.
 var targetSchemes = []string{"sip", "sips", "pres", "im", "tel"}
 
 // cutScheme splits a URI behind its scheme if that is one of targetSchemes.
@@ -247,7 +247,7 @@ func (a *Account) Self() (string, error) {
 	return a.AOR, nil
 }
 
-// Target completes what the user typed as a target: "bob" gets the account's domain, "bob@example.com" gets sip:, a URI with sip:, sips:, pres:, im: or tel: is kept, "" is the account
+// Target completes what the user typed as a target: "bob" gets the account's domain, "bob@example.com" gets sip:, a URI with sip:, sips:, pres: or im: is kept, "" is the account
 // itself. Errors have status 2 and a hint.
 func (a *Account) Target(s string) (string, error) {
 	if s == "" {
@@ -257,8 +257,11 @@ func (a *Account) Target(s string) (string, error) {
 		return "", Fail(ExitUsage, fmt.Sprintf("target %q", s), "it has characters that no URI has", "write blanks as %20")
 	}
 	if scheme, rest, ok := cutScheme(s); ok {
+		if scheme == "tel" {
+			return "", Fail(ExitUsage, fmt.Sprintf("target %q", s), "a telephone number alone does not say which server knows it", "write it like sip:"+rest+"@example.com;user=phone")
+		}
 		if rest == "" {
-			return "", Fail(ExitUsage, fmt.Sprintf("target %q", s), "nothing follows the scheme", "")
+			return "", Fail(ExitUsage, fmt.Sprintf("target %q", s), "nothing follows the scheme", "write it like "+scheme+":alice@example.com")
 		}
 		return scheme + ":" + rest, nil
 	}
@@ -268,7 +271,7 @@ func (a *Account) Target(s string) (string, error) {
 	}
 	switch at := strings.LastIndexByte(s, '@'); {
 	case at == 0 || at == len(s)-1:
-		return "", Fail(ExitUsage, fmt.Sprintf("target %q", s), "user or domain is missing", "")
+		return "", Fail(ExitUsage, fmt.Sprintf("target %q", s), "user or domain is missing", "write it like alice@example.com, or alice for a user of the account's domain")
 	case at > 0:
 		return scheme + ":" + s, nil
 	case a.Domain == "":
@@ -277,23 +280,25 @@ func (a *Account) Target(s string) (string, error) {
 	return scheme + ":" + s + "@" + a.Domain, nil
 }
 
+const caHint = "ca is a PEM file with the certificates of the authorities to trust; without it those of the system are"
+
 // TLS returns the configuration for connections to servers: verified against the account's authorities or the system's, with its client certificate. Errors have status 2.
 func (a *Account) TLS() (*tls.Config, error) {
 	cfg := &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: a.Insecure}
 	if a.CA != "" {
 		pem, err := os.ReadFile(a.CA)
 		if err != nil {
-			return nil, Fail(ExitUsage, "reading ca "+a.CA, plainCause(err), "")
+			return nil, Fail(ExitUsage, "reading ca "+a.CA, plainCause(err), caHint)
 		}
 		cfg.RootCAs = x509.NewCertPool()
 		if !cfg.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, Fail(ExitUsage, "reading ca "+a.CA, "it has no certificate in PEM form", "")
+			return nil, Fail(ExitUsage, "reading ca "+a.CA, "it has no certificate in PEM form", caHint)
 		}
 	}
 	if a.Cert != "" {
 		pair, err := tls.LoadX509KeyPair(a.Cert, a.Key)
 		if err != nil {
-			return nil, Fail(ExitUsage, fmt.Sprintf("reading cert %s and key %s", a.Cert, a.Key), plainCause(err), "")
+			return nil, Fail(ExitUsage, fmt.Sprintf("reading cert %s and key %s", a.Cert, a.Key), plainCause(err), "cert is a PEM file with the certificate and its chain, key one with its key and without a passphrase")
 		}
 		cfg.Certificates = []tls.Certificate{pair}
 	}

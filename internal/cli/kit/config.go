@@ -110,7 +110,7 @@ func (k *Kit) LoadConfig() (*Config, error) {
 	case errors.Is(err, fs.ErrNotExist):
 		return &Config{Path: path, Accounts: map[string]Fields{}}, nil
 	case err != nil:
-		return nil, Fail(ExitUsage, "reading "+path, plainCause(err), "")
+		return nil, Fail(ExitUsage, "reading "+path, plainCause(err), "it is the file of the accounts, named by IMP_CONFIG; see imp-accounts(5)")
 	}
 	c, err := parseConfig(path, src)
 	if err != nil {

@@ -128,7 +128,7 @@ func (k *Kit) writeOut(b []byte) error {
 		}
 		return Quiet(ExitOK)
 	}
-	return Fail(ExitUsage, "writing to stdout", err, "")
+	return Fail(ExitUsage, "writing to stdout", err, "is there room where it goes? what was printed so far is not all")
 }
 
 func (k *Kit) writeErr(b []byte) {

@@ -1,6 +1,7 @@
 package kit
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -26,6 +27,26 @@ func (c *choice) Set(s string) error {
 		return fmt.Errorf("must be %s", or(c.of))
 	}
 	*c.value = s
+	return nil
+}
+
+// given is a flag value that is not empty: an empty one, as of a variable that is not set, would silently mean the default.
+type given struct{ value *string }
+
+func (g given) String() string {
+	if g.value == nil {
+		return ""
+	}
+	return *g.value
+}
+
+func (g given) Type() string { return "string" }
+
+func (g given) Set(s string) error {
+	if s == "" {
+		return errors.New("is empty: leave the flag out to have what the account says")
+	}
+	*g.value = s
 	return nil
 }
 

@@ -55,7 +55,7 @@ func (k *Kit) Help(root *cobra.Command) {
 			k.noHelp = unknownCommand(cmd, words[0])
 			return
 		}
-		k.Print([]byte(k.helpText(cmd)))
+		k.noHelp = k.Print([]byte(k.helpText(cmd)))
 	})
 	root.SetUsageFunc(func(*cobra.Command) error { return nil })
 	root.SetHelpCommand(&cobra.Command{

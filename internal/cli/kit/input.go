@@ -39,11 +39,11 @@ func (k *Kit) ReadDocument(arg string) ([]byte, error) {
 func checkDocument(name string, data []byte, err error) ([]byte, error) {
 	switch {
 	case err != nil:
-		return nil, Fail(ExitUsage, "reading "+name, err, "")
+		return nil, Fail(ExitUsage, "reading "+name, err, "it must be a file, or - for stdin")
 	case len(data) > maxDocument:
-		return nil, Fail(ExitUsage, "reading "+name, fmt.Sprintf("more than %d MiB", maxDocument>>20), "")
+		return nil, Fail(ExitUsage, "reading "+name, fmt.Sprintf("more than %d MiB", maxDocument>>20), "no document that large is taken")
 	case len(bytes.TrimSpace(data)) == 0:
-		return nil, Fail(ExitUsage, "reading "+name, "it is empty, a document is wanted", "")
+		return nil, Fail(ExitUsage, "reading "+name, "it is empty, a document is wanted", "did the command before it fail? set -o pipefail tells")
 	}
 	return data, nil
 }
@@ -53,7 +53,7 @@ func (k *Kit) OpenInput(arg string) (in io.ReadCloser, name string, err error) {
 	if arg != "-" {
 		f, err := os.Open(k.Path(arg))
 		if err != nil {
-			return nil, arg, Fail(ExitUsage, "reading "+arg, plainCause(err), "")
+			return nil, arg, Fail(ExitUsage, "reading "+arg, plainCause(err), "give a file that can be read, or - for stdin")
 		}
 		return f, arg, nil
 	}

@@ -61,7 +61,7 @@ type Kit struct {
 	stdin   sync.Once
 	tracing tracing
 	told    sync.Map
-	noHelp  error // why the help that was asked for does not exist
+	noHelp  error // why the help that was asked for was not printed
 }
 
 // New returns a Kit over the streams with the defaults of the global flags.

@@ -13,9 +13,10 @@ import (
 )
 
 const (
-	maxSecret   = 4096             // bytes of a secret
-	secretWait  = 30 * time.Second // for password_command
-	noSecretTip = "set IMP_PASSWORD, give --password-file or --password-stdin, or imp account set NAME password_file=FILE"
+	maxSecret     = 4096             // bytes of a secret
+	secretWait    = 30 * time.Second // for password_command
+	secretFileTip = "the password is the first line, of at most 4096 bytes"
+	noSecretTip   = "set IMP_PASSWORD, give --password-file or --password-stdin, or imp account set NAME password_file=FILE"
 )
 
 // secret is where an account's password comes from. It is fetched when it is first asked for, since many a server does not ask.
@@ -86,7 +87,7 @@ func (k *Kit) SecretFromStdin() (string, error) {
 func (k *Kit) secretFromFile(name string) (string, error) {
 	f, err := os.Open(name)
 	if err != nil {
-		return "", Fail(ExitUsage, "reading password file "+name, plainCause(err), "")
+		return "", Fail(ExitUsage, "reading password file "+name, plainCause(err), secretFileTip)
 	}
 	defer f.Close()
 	k.warnReadable(name)
@@ -97,15 +98,15 @@ func (k *Kit) secretFromFile(name string) (string, error) {
 func firstLine(r io.Reader, doing string) (string, error) {
 	data, err := io.ReadAll(io.LimitReader(r, maxSecret+1))
 	if err != nil {
-		return "", Fail(ExitUsage, doing, plainCause(err), "")
+		return "", Fail(ExitUsage, doing, plainCause(err), secretFileTip)
 	}
 	line, _, _ := bytes.Cut(data, []byte("\n"))
 	line = bytes.TrimSuffix(line, []byte("\r"))
 	switch {
 	case len(line) == 0:
-		return "", Fail(ExitUsage, doing, "the first line is empty", "")
+		return "", Fail(ExitUsage, doing, "the first line is empty", secretFileTip)
 	case len(line) > maxSecret:
-		return "", Fail(ExitUsage, doing, "the first line is too long", "")
+		return "", Fail(ExitUsage, doing, "the first line is too long", secretFileTip)
 	}
 	return string(line), nil
 }
@@ -123,7 +124,7 @@ func (k *Kit) secretFromCommand(ctx context.Context, command string) (string, er
 		if said := strings.TrimSpace(stderr.String()); said != "" {
 			cause = errors.New(said)
 		}
-		return "", Fail(ExitUsage, "running password_command", cause, "")
+		return "", Fail(ExitUsage, "running password_command", cause, "sh -c runs it; it prints the password as its first line and ends with status 0")
 	}
 	return firstLine(bytes.NewReader(out), "running password_command")
 }

@@ -13,6 +13,9 @@ import (
 	"time"
 )
 
+// stateTip says where the state is, when it cannot be used.
+const stateTip = "IMP_STATE, else XDG_STATE_HOME, says where state is kept; it must be writable"
+
 // State keeps small JSON values between runs, such as the entity-tags of publications, one file a key under $IMP_STATE, else $XDG_STATE_HOME/imp. Only the user can read them.
 type State struct{ dir string }
 
@@ -56,7 +59,7 @@ func (s *State) Get(key string, v any) (bool, error) {
 	case errors.Is(err, fs.ErrNotExist):
 		return false, nil
 	case err != nil:
-		return false, Fail(ExitUsage, "reading state "+name, plainCause(err), "")
+		return false, Fail(ExitUsage, "reading state "+name, plainCause(err), stateTip)
 	}
 	if err := json.Unmarshal(data, v); err != nil {
 		return false, Fail(ExitUsage, "reading state "+name, err, "delete the file if it is damaged")
@@ -77,7 +80,7 @@ func (s *State) Put(key string, v any) error {
 func (s *State) Delete(key string) error {
 	name := s.file(key)
 	if err := os.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return Fail(ExitUsage, "deleting state "+name, plainCause(err), "")
+		return Fail(ExitUsage, "deleting state "+name, plainCause(err), stateTip)
 	}
 	return nil
 }
@@ -90,11 +93,11 @@ const lockPoll = 50 * time.Millisecond
 func (s *State) Lock(ctx context.Context, key string) (unlock func(), err error) {
 	name := strings.TrimSuffix(s.file(key), ".json") + ".lock"
 	if err := os.MkdirAll(filepath.Dir(name), 0o700); err != nil {
-		return nil, Fail(ExitUsage, "locking state "+name, plainCause(err), "")
+		return nil, Fail(ExitUsage, "locking state "+name, plainCause(err), stateTip)
 	}
 	f, err := os.OpenFile(name, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
-		return nil, Fail(ExitUsage, "locking state "+name, plainCause(err), "")
+		return nil, Fail(ExitUsage, "locking state "+name, plainCause(err), stateTip)
 	}
 	for {
 		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
@@ -103,7 +106,7 @@ func (s *State) Lock(ctx context.Context, key string) (unlock func(), err error)
 			return func() { f.Close() }, nil
 		case !errors.Is(err, syscall.EWOULDBLOCK) && !errors.Is(err, syscall.EINTR):
 			f.Close()
-			return nil, Fail(ExitUsage, "locking state "+name, err, "")
+			return nil, Fail(ExitUsage, "locking state "+name, err, stateTip)
 		}
 		select {
 		case <-ctx.Done():
@@ -118,11 +121,11 @@ func (s *State) Lock(ctx context.Context, key string) (unlock func(), err error)
 func WriteFile(name string, data []byte) error {
 	dir := filepath.Dir(name)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return Fail(ExitUsage, "writing "+name, plainCause(err), "")
+		return Fail(ExitUsage, "writing "+name, plainCause(err), "the directory must be writable and have room")
 	}
 	f, err := os.CreateTemp(dir, "."+filepath.Base(name)+".*") // mode 0600
 	if err != nil {
-		return Fail(ExitUsage, "writing "+name, plainCause(err), "")
+		return Fail(ExitUsage, "writing "+name, plainCause(err), "the directory must be writable and have room")
 	}
 	_, err = f.Write(data)
 	if err == nil {
@@ -136,7 +139,7 @@ func WriteFile(name string, data []byte) error {
 	}
 	if err != nil {
 		os.Remove(f.Name())
-		return Fail(ExitUsage, "writing "+name, plainCause(err), "")
+		return Fail(ExitUsage, "writing "+name, plainCause(err), "the directory must be writable and have room")
 	}
 	return nil
 }

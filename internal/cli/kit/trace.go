@@ -57,7 +57,7 @@ func (k *Kit) openTrace() error {
 	}
 	f, err := os.OpenFile(k.Path(k.traceFile), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
 	if err != nil {
-		return Fail(ExitUsage, "opening --trace-file "+k.traceFile, plainCause(err), "")
+		return Fail(ExitUsage, "opening --trace-file "+k.traceFile, plainCause(err), "the file is made where there is none, its directory is not")
 	}
 	k.tracing.file = f
 	return nil

@@ -16,6 +16,7 @@ import (
 
 // Prefixes are the namespace prefixes that XPath knows without --ns.
 var Prefixes = map[string]string{
+	"xml":   "http://www.w3.org/XML/1998/namespace",
 	"p":     "urn:ietf:params:xml:ns:pidf",
 	"pd":    "urn:ietf:params:xml:ns:pidf-diff",
 	"dm":    "urn:ietf:params:xml:ns:pidf:data-model",
@@ -130,7 +131,7 @@ func bindings(ns []string) (map[string]string, error) {
 	for _, b := range ns {
 		prefix, uri, ok := strings.Cut(b, "=")
 		if !ok || prefix == "" || uri == "" {
-			return nil, Fail(ExitUsage, fmt.Sprintf("reading --ns %q", b), "it is not PREFIX=URI", "")
+			return nil, Fail(ExitUsage, fmt.Sprintf("reading --ns %q", b), "it is not PREFIX=URI", "write it like x=urn:example:x")
 		}
 		bound[prefix] = uri
 	}

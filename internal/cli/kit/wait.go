@@ -74,7 +74,7 @@ type Watch struct {
 //	}
 func (k *Kit) Watch(ctx context.Context, w Wait) (*Watch, error) {
 	if w.Count < 0 {
-		return nil, Fail(ExitUsage, "--count", fmt.Sprintf("%d is negative", w.Count), "")
+		return nil, Fail(ExitUsage, "--count", fmt.Sprintf("%d is negative", w.Count), "0 counts nothing")
 	}
 	if w.Timeout == 0 && k.TimeoutSet {
 		w.Timeout = k.Timeout.Std()
@@ -134,7 +134,7 @@ func (w *Watch) Err() error {
 		return nil
 	case errTimeout:
 		if w.unmet {
-			return Fail(ExitTimeout, "waiting", w.state(), "")
+			return Fail(ExitTimeout, "waiting", w.state(), "--timeout gives it more time")
 		}
 		return Fail(ExitTimeout, "watching", "the time of --timeout is over", "--for ends a watch with status 0")
 	}
@@ -152,7 +152,7 @@ func (w *Watch) Unmet(reason string) error {
 	if !w.unmet || context.Cause(w.ctx) == errMet {
 		return nil
 	}
-	return Fail(ExitTimeout, "waiting", reason+", "+w.state(), "")
+	return Fail(ExitTimeout, "waiting", reason+", "+w.state(), "look with -s what the server said")
 }
 
 // state says what is missing.

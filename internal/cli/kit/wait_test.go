@@ -145,7 +145,7 @@ const presence = `<?xml version="1.0"?>
 <presence xmlns="urn:ietf:params:xml:ns:pidf" xmlns:d="urn:ietf:params:xml:ns:pidf:data-model" xmlns:r="urn:ietf:params:xml:ns:pidf:rpid" entity="pres:a@b">
 <tuple id="t1"><status><basic>open</basic></status><contact priority="0.8">sip:a@b</contact></tuple>
 <tuple id="t2"><status><basic>closed</basic></status></tuple>
-<d:person id="p"><r:activities><r:away/></r:activities></d:person><x xmlns="urn:own">1</x></presence>`
+<d:person id="p" xml:lang="de"><r:activities><r:away/></r:activities></d:person><x xmlns="urn:own">1</x></presence>`
 
 func TestUntil(t *testing.T) {
 	two := facts{values: map[string][]string{"basic": {"open", "closed"}, "note": {"a=b"}, "empty": {""}}, xml: presence}
@@ -166,6 +166,7 @@ func TestUntil(t *testing.T) {
 		"//p:basic[.='away']":       false,
 		"//rpid:away":               true,
 		"//rpid:busy":               false,
+		"//*[@xml:lang='de']":       true,
 		"//dm:person/@id":           true,
 		"//o:x":                     true,
 		"//p:basic = 'open'":        true,
