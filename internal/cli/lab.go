@@ -32,6 +32,11 @@ an accounts file with their passwords, made anew each time, all on loopback and 
 one temporary directory that goes away at the end. --user adds users with accounts
 of their own; with --no-auth there are no passwords.
 
+It listens for udp, tcp, tls, ws and wss. The certificate is that of an authority made
+for this lab alone, which the accounts trust: ca.pem in the lab's directory. The
+accounts alice-tls, alice-ws, alice-wss and so on are the same users over one
+transport.
+
 With -- COMMAND run the command with the lab's environment, end the lab when it
 ends, and return its status. In the environment are IMP_CONFIG, so that every
 imp command finds the accounts, IMP_STATE, so that what commands keep goes with the
@@ -45,7 +50,7 @@ the line it prints into another shell, or type: eval "$(imp lab env)"`,
   …
 
   $ imp lab
-  export IMP_CONFIG=… IMP_STATE=… IMP_ADMIN=… # lab ready at udp:127.0.0.1:… tcp:127.0.0.1:…
+  export IMP_CONFIG=… IMP_STATE=… IMP_ADMIN=… # lab ready at udp:127.0.0.1:… tcp:127.0.0.1:… tls:…
   ^C`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if cmd.ArgsLenAtDash() != 0 && len(args) > 0 {
@@ -55,8 +60,9 @@ the line it prints into another shell, or type: eval "$(imp lab env)"`,
 		},
 		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), args) },
 	}
-	o.flags(cmd, "127.0.0.1:0")
+	o.flags(cmd, "127.0.0.1:0", "tls:127.0.0.1:0", "ws:127.0.0.1:0", "wss:127.0.0.1:0")
 	fs := cmd.Flags()
+	o.tls.own = true
 	o.admin.addr = "127.0.0.1:0"
 	fs.Lookup("admin").DefValue = o.admin.addr
 	fs.StringVar(&o.dir, "dir", "", "keep all files in `DIR`")
@@ -86,12 +92,16 @@ func (o *labOptions) run(ctx context.Context, command []string) error {
 	if err != nil {
 		return err
 	}
+	stackConfig, secrets, err := o.stackConfig(log, endpoints)
+	if err != nil {
+		return err
+	}
 	cfg := lab.Config{Dir: o.dir, Listen: endpoints, Policy: presence.Policy(o.policy),
-		MinInterval: o.minInterval.Std(), Stack: o.stackConfig(log), Log: log}
+		MinInterval: o.minInterval.Std(), Stack: stackConfig, Log: log}
 	if auth != nil {
 		cfg.Accounts, cfg.Auth, cfg.Known = accounts, auth, known(source, auth.Realm)
 	}
-	o.reloadOnHangup(log, source)
+	o.onHangup(log, o.reloaders(log, source, secrets)...)
 	l, err := lab.Start(ctx, cfg)
 	if err != nil {
 		return startFailure(o.name, err)

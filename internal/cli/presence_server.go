@@ -39,12 +39,20 @@ somebody else, and each publishes for himself unless --publish-for all. Who fail
 more often than ten times gets short answers for a while. With --no-auth everybody
 on this machine is who he says.
 
-State is in memory, at most 1 GiB of it; beyond that publications are answered
-503. SIGTERM and Ctrl-C tell the watchers to come back later and
-end the server.
+Listeners for tls and wss need --cert and --key; --client-ca asks clients for a
+certificate too. SIGHUP reads users and certificates again. --admin opens a door for
+"imp ctl", Prometheus (/metrics) and health checks (/healthz).
 
---admin opens a door for "imp ctl", Prometheus (/metrics) and health checks
-(/healthz).`,
+State is in memory. SIGTERM and Ctrl-C tell the watchers to come back later and end
+the server.
+
+Limits, beyond which publications and subscriptions are answered 503 and connections
+are closed: 1 GiB of publications; 100 publications and 384 KiB a user; 1000000
+subscriptions, 100000 of one user; --max-connections, 256 of them in a handshake,
+which takes 5 seconds at most; 30 seconds for a message, of at most 1 MiB, and as much
+again when its body is inflated; 5 seconds and 1 MiB of waiting messages for a peer
+that does not read; 64 MiB of answers kept for retransmissions; 30 minutes without a
+message on a connection.`,
 		Example: `  $ imp presence-server --listen 127.0.0.1:5070 --no-auth
   imp: warning: everybody on this machine can publish and watch as anybody
   presence-server ready at udp:127.0.0.1:5070 tcp:127.0.0.1:5070
@@ -91,10 +99,14 @@ func (o *presenceServerOptions) run(ctx context.Context) error {
 	if auth != nil {
 		exists = known(source, auth.Realm)
 	}
-	o.reloadOnHangup(log, source)
+	stackConfig, secrets, err := o.stackConfig(log, endpoints)
+	if err != nil {
+		return err
+	}
+	o.onHangup(log, o.reloaders(log, source, secrets)...)
 	store := memory.New()
 	defer store.Close()
-	server, err := presence.Serve(ctx, presence.ServerConfig{Stack: o.stackConfig(log), Listen: endpoints, Store: store,
+	server, err := presence.Serve(ctx, presence.ServerConfig{Stack: stackConfig, Listen: endpoints, Store: store,
 		Domains: o.domains, Auth: auth, Known: exists, Policy: presence.Policy(o.policy), MinInterval: o.minInterval.Std(),
 		MinExpires: o.minExpires.Std(), MaxExpires: o.maxExpires.Std(), Log: log})
 	if err != nil {

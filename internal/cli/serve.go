@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"imp/internal/auth/certs"
 	"imp/internal/cli/kit"
 	"imp/internal/sip/header"
 	"imp/internal/sip/stack"
@@ -20,22 +21,28 @@ import (
 
 // serverOptions are the flags that all servers share.
 type serverOptions struct {
-	kit       *kit.Kit
-	name      string // of the command
-	listen    []string
-	advertise string
-	auth      authOptions
-	admin     adminOptions
-	logForm   string
-	logLevel  string
-	level     slog.LevelVar // what logLevel says, until imp ctl changes it
+	kit            *kit.Kit
+	name           string // of the command
+	listen         []string
+	advertise      string
+	routes         []string
+	maxConnections int
+	auth           authOptions
+	tls            tlsOptions
+	admin          adminOptions
+	logForm        string
+	logLevel       string
+	level          slog.LevelVar // what logLevel says, until imp ctl changes it
 }
 
-func (o *serverOptions) flags(cmd *cobra.Command, listen string) {
+func (o *serverOptions) flags(cmd *cobra.Command, listen ...string) {
 	o.name = cmd.Name()
 	fs := cmd.Flags()
-	fs.StringArrayVar(&o.listen, "listen", []string{listen}, "serve at `[TRANSPORT:]HOST:PORT`, repeatable; no transport: udp and tcp; port 0: any")
+	fs.StringArrayVar(&o.listen, "listen", listen, "serve at `[TRANSPORT:]HOST:PORT`, repeatable; udp, tcp, tls, ws or wss, none: udp and tcp; port 0: any")
 	fs.StringVar(&o.advertise, "advertise", "", "tell peers `HOST[:PORT]` as the server's address")
+	fs.StringArrayVar(&o.routes, "route", nil, "send what is for a domain to `DOMAIN=[TRANSPORT:]HOST:PORT` instead of asking DNS, repeatable")
+	fs.IntVar(&o.maxConnections, "max-connections", 10000, "have at most `N` connections")
+	o.tls.flags(cmd)
 	o.auth.flags(cmd)
 	o.admin.flags(cmd, "")
 	o.logForm, o.logLevel = "text", "warn"
@@ -112,9 +119,21 @@ func (o *serverOptions) logger() *slog.Logger {
 	return slog.New(slog.NewTextHandler(o.kit.Err, opts))
 }
 
-// stackConfig is the SIP stack's configuration that follows from the flags.
-func (o *serverOptions) stackConfig(log *slog.Logger) stack.Config {
-	return stack.Config{Log: log, Product: product, Advertise: o.advertise, Trace: sipTracer(o.kit)}
+// stackConfig is the SIP stack's configuration that follows from the flags, with the certificates that are read again
+// on SIGHUP, nil without any.
+func (o *serverOptions) stackConfig(log *slog.Logger, endpoints []stack.Endpoint) (stack.Config, *certs.Server, error) {
+	cfg := stack.Config{Log: log, Product: product, Advertise: o.advertise, Trace: sipTracer(o.kit), MaxConnections: o.maxConnections}
+	if o.maxConnections < 1 {
+		return cfg, nil, kit.Fail(kit.ExitUsage, "reading --max-connections", fmt.Sprintf("%d is less than 1", o.maxConnections), "without the flag it is 10000")
+	}
+	secrets, err := o.readTLS(endpoints)
+	if err != nil {
+		return cfg, nil, err
+	}
+	if err := o.useTLS(&cfg, secrets); err != nil {
+		return cfg, nil, err
+	}
+	return cfg, secrets, o.readRoutes(&cfg)
 }
 
 // product is what Server and User-Agent say.

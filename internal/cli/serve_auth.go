@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"imp/internal/auth/certs"
 	"imp/internal/auth/digest"
 	"imp/internal/auth/users"
 	"imp/internal/cli/kit"
@@ -111,17 +112,19 @@ func known(source *users.Source, realm string) func(user, domain string) bool {
 	return identity.Known(func(name string) bool { return source.Has(realm, name) })
 }
 
-// reloadOnHangup has SIGHUP read the file of users again. Without one it ends the
-// server, as the end of a terminal should.
-func (o *serverOptions) reloadOnHangup(log *slog.Logger, source *users.Source) {
-	if source == nil || o.auth.file == "" {
-		return
+// reloaders are the files that SIGHUP has read again.
+func (o *serverOptions) reloaders(log *slog.Logger, source *users.Source, secrets *certs.Server) (list []reloader) {
+	if source != nil && o.auth.file != "" {
+		list = append(list, reloader{"users", func() error {
+			err := source.Reload()
+			if err == nil {
+				logUsers(log, source)
+			}
+			return err
+		}})
 	}
-	o.kit.OnHangup(func() {
-		if err := source.Reload(); err != nil {
-			log.Error("reading users again; those from before stay", "error", err)
-			return
-		}
-		logUsers(log, source)
-	})
+	if secrets != nil {
+		list = append(list, reloader{"certificates", secrets.Reload})
+	}
+	return list
 }

@@ -2,16 +2,21 @@ package cli
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
+	"strings"
 
 	"imp/internal/agent/presence"
+	"imp/internal/auth/certs"
 	"imp/internal/auth/digest"
 	"imp/internal/cli/kit"
 	"imp/internal/sip/event"
 	"imp/internal/sip/header"
 	"imp/internal/sip/stack"
 	"imp/internal/sip/useragent"
+	"imp/internal/transport/resolve"
 )
 
 // startAgent starts the watcher and publisher of an account.
@@ -33,23 +38,52 @@ func userAgentConfig(ctx context.Context, k *kit.Kit, acct *kit.Account) (userag
 	if err != nil {
 		return useragent.Config{}, err
 	}
-	for _, transport := range []string{acct.Proxy.Transport, acct.Transport} {
-		switch transport {
-		case "", "udp", "tcp":
-		default:
-			return useragent.Config{}, kit.Fail(kit.ExitUsage, "reaching "+acct.Proxy.Addr(), "transport "+transport+" is not built yet", "use udp or tcp")
-		}
+	proxy := stack.Target{}
+	if !acct.Proxy.IsZero() {
+		proxy = stack.Target{Addr: acct.Proxy.Addr(), Transport: acct.Transport}
 	}
-	proxy := stack.Target{Addr: acct.Proxy.Addr(), Transport: acct.Proxy.Transport}
-	if proxy.Transport == "" {
-		proxy.Transport = acct.Transport
-	}
-	if acct.Proxy.IsZero() {
-		proxy = stack.Target{}
+	secrets, err := clientTLS(acct)
+	if err != nil {
+		return useragent.Config{}, err
 	}
 	return useragent.Config{AOR: header.Address{URI: self}, Proxy: proxy, Product: product,
 		Credentials: credentials(ctx, acct), Unproven: func(err error) { k.Warn("%v", err) },
+		ClientTLS: secrets, Locate: locate(resolve.New(resolve.Config{Transports: preferred(acct.Transport)})),
 		Trace: sipTracer(k), Log: k.Log()}, nil
+}
+
+// preferred are the transports for a domain that offers several: that of the account before the others, which a
+// resolver has in its own order (nil).
+func preferred(transport string) []string {
+	if transport == "" {
+		return nil
+	}
+	list := []string{transport}
+	for _, t := range []string{"tls", "tcp", "udp", "wss", "ws"} {
+		if t != transport {
+			list = append(list, t)
+		}
+	}
+	return list
+}
+
+// clientTLS gives how servers are verified, and what is shown to those that ask.
+func clientTLS(acct *kit.Account) (func(domain string) *tls.Config, error) {
+	own, err := acct.TLS() // reads the files
+	if err != nil {
+		return nil, err
+	}
+	var shown *tls.Certificate
+	if len(own.Certificates) > 0 {
+		shown = &own.Certificates[0]
+	}
+	return func(domain string) *tls.Config {
+		cfg := certs.Client(domain, own.RootCAs, shown)
+		if acct.Insecure {
+			cfg.VerifyConnection = nil
+		}
+		return cfg
+	}, nil
 }
 
 // credentials gives user name and password of the account to whoever asks for
@@ -76,9 +110,34 @@ func sipFailure(doing string, err error) error {
 	case errors.Is(err, stack.ErrTimeout), errors.Is(err, context.DeadlineExceeded):
 		return kit.Fail(kit.ExitTimeout, doing, "no answer", "is the server running, and is the proxy right? It is that of --proxy, else of the account (imp account show)")
 	case errors.Is(err, stack.ErrTransport):
-		return kit.Fail(kit.ExitNetwork, doing, err, "is the server running, and is the proxy right? It is that of --proxy, else of the account (imp account show)")
+		return kit.Fail(kit.ExitNetwork, doing, err, transportHint(err))
 	}
 	return kit.Fail(0, doing, err, "")
+}
+
+// transportHint says what to do when a server could not be reached, as far as the error tells.
+func transportHint(err error) string {
+	var (
+		authority x509.UnknownAuthorityError
+		name      x509.HostnameError
+		invalid   x509.CertificateInvalidError
+	)
+	text := err.Error()
+	switch {
+	case errors.As(err, &authority):
+		return "trust the server's authority with --ca FILE or ca in the account; --insecure asks no authority"
+	case errors.As(err, &name), strings.Contains(text, "and not for"):
+		return "the proxy must be one of the names that its certificate is for; --insecure does not look at them"
+	case errors.As(err, &invalid):
+		return "the server needs another certificate; --insecure takes this one"
+	case strings.Contains(text, "remote error: tls: certificate required"):
+		return "the server asks for a certificate: give --cert FILE and --key FILE, or cert and key in the account"
+	case strings.Contains(text, "remote error: tls:"):
+		return "the server does not take this client's TLS or the certificate of --cert"
+	case errors.Is(err, resolve.ErrNotFound):
+		return "give --proxy, or set proxy in the account; without it DNS must know the domain"
+	}
+	return "is the server running, and are address and transport of the proxy right? It is that of --proxy, else of the account (imp account show)"
 }
 
 // challengeFailure tells why a challenge was not answered, or not well.

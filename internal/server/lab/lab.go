@@ -6,15 +6,10 @@ package lab
 import (
 	"context"
 	"crypto/rand"
-	"errors"
-	"fmt"
-	"io/fs"
 	"log/slog"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -55,11 +50,13 @@ type Config struct {
 	// Known tells who exists; nil: who has an account.
 	Known       func(user, domain string) bool
 	Dir         string           // kept at the end; "" makes a temporary one, which goes
-	Listen      []stack.Endpoint // nil: udp and tcp on one port of 127.0.0.1
+	Listen      []stack.Endpoint // nil: Everywhere
 	Policy      presence.Policy
 	MinInterval time.Duration // between NOTIFYs of one subscription; 0 is none
-	Stack       stack.Config
-	Log         *slog.Logger
+	// Stack without ServerTLS gets a certificate of the lab's own authority when it
+	// listens for TLS.
+	Stack stack.Config
+	Log   *slog.Logger
 }
 
 // Lab is a running lab.
@@ -67,6 +64,7 @@ type Lab struct {
 	Dir        string
 	ConfigFile string // accounts of all users, alice the default
 	StateDir   string // for IMP_STATE of commands run in the lab
+	CAFile     string // certificate of the lab's authority, "" without one
 	temporary  bool
 	accounts   []Account
 	store      *memory.Store
@@ -88,7 +86,11 @@ func Start(ctx context.Context, cfg Config) (*Lab, error) {
 		return nil, err
 	}
 	if cfg.Listen == nil {
-		cfg.Listen, _ = stack.ParseEndpoint("127.0.0.1:0")
+		cfg.Listen = Everywhere()
+	}
+	if err := l.secure(&cfg); err != nil {
+		l.Close(ctx)
+		return nil, err
 	}
 	l.store = memory.New()
 	var err error
@@ -129,50 +131,6 @@ func (l *Lab) Servers() map[string][]string {
 		addrs = append(addrs, e.String())
 	}
 	return map[string][]string{"presence-server": addrs}
-}
-
-// writeAccounts writes the accounts file, readable by its owner only.
-func (l *Lab) writeAccounts() error {
-	proxy := reachable(l.presence.Addrs()[0].Addr)
-	var b strings.Builder
-	for i, a := range l.accounts {
-		aor := identity.AOR(a.Name, Domain)
-		if i == 0 {
-			fmt.Fprintf(&b, "default = %q\n", a.Name)
-		}
-		fmt.Fprintf(&b, "\n[accounts.%s]\naor = %q\nproxy = %q\n", tomlKey(a.Name), aor, proxy)
-		if aor != "sip:"+a.Name+"@"+Domain {
-			fmt.Fprintf(&b, "user = %q\n", a.Name)
-		}
-		if a.Password != "" {
-			fmt.Fprintf(&b, "password = %q\n", a.Password)
-		}
-	}
-	// A file that is there already may be readable by others.
-	if err := os.Remove(l.ConfigFile); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	return os.WriteFile(l.ConfigFile, []byte(b.String()), 0o600)
-}
-
-// reachable is the address at which this machine reaches a listener.
-func reachable(addr string) string {
-	at, err := netip.ParseAddrPort(addr)
-	switch {
-	case err != nil || !at.Addr().IsUnspecified():
-		return addr
-	case at.Addr().Is4():
-		return netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), at.Port()).String()
-	}
-	return netip.AddrPortFrom(netip.IPv6Loopback(), at.Port()).String()
-}
-
-// tomlKey writes a key, in quotes where it needs them.
-func tomlKey(s string) string {
-	if strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-") == "" {
-		return s
-	}
-	return strconv.Quote(s)
 }
 
 // Close tells the watchers, ends the servers and removes the directory if it

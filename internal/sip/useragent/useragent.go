@@ -5,6 +5,7 @@ package useragent
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"log/slog"
 	"net"
@@ -21,8 +22,12 @@ type Config struct {
 	Proxy   stack.Target   // first hop; zero: found from each target
 	Product string         // User-Agent
 	// Listen are the endpoints to be reached at; none: UDP and TCP at one free
-	// port of the interface towards the proxy.
+	// port of the interface towards the proxy, and none towards one that is
+	// reached over TLS or WebSocket, which uses the connection to it.
 	Listen []stack.Endpoint
+	// ClientTLS and Locate are as in stack.Config.
+	ClientTLS func(domain string) *tls.Config
+	Locate    func(ctx context.Context, uri string) ([]stack.Target, error)
 	// Credentials gives user name and password for a realm, when a challenge asks
 	// for them; nil takes challenges as refusals.
 	Credentials func(realm string) (user, password string, err error)
@@ -51,7 +56,7 @@ func New(cfg Config) (*UserAgent, error) {
 		return nil, fmt.Errorf("identity %q: %w", cfg.AOR.URI, err)
 	}
 	u := &UserAgent{AOR: cfg.AOR, Proxy: cfg.Proxy, cfg: cfg, user: uri.User}
-	u.Stack = stack.New(stack.Config{Log: cfg.Log, Product: cfg.Product, Trace: cfg.Trace})
+	u.Stack = stack.New(stack.Config{Log: cfg.Log, Product: cfg.Product, Trace: cfg.Trace, ClientTLS: cfg.ClientTLS, Locate: cfg.Locate})
 	u.Wire = u.Stack
 	if cfg.Credentials != nil {
 		c := identity.NewClient(identity.ClientConfig{Wire: u.Stack, Credentials: cfg.Credentials, Unproven: cfg.Unproven})
@@ -63,6 +68,12 @@ func New(cfg Config) (*UserAgent, error) {
 // Listen makes the user agent reachable. After an error it is closed.
 func (u *UserAgent) Listen(ctx context.Context) error {
 	endpoints := u.cfg.Listen
+	switch u.Proxy.Transport {
+	case "tls", "ws", "wss":
+		if len(endpoints) == 0 {
+			return nil
+		}
+	}
 	if len(endpoints) == 0 {
 		host := localHost(ctx, u.Proxy.Addr)
 		endpoints = []stack.Endpoint{{Transport: "udp", Addr: host}, {Transport: "tcp", Addr: host}}
