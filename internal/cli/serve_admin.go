@@ -43,15 +43,7 @@ type served interface {
 
 // serveAdmin opens the door to a server, nil without --admin.
 func (o *serverOptions) serveAdmin(s served, log *slog.Logger) (*admin.Server, error) {
-	if o.admin.addr == "" {
-		return nil, nil
-	}
-	doing := "opening --admin " + o.admin.addr
-	token, err := o.adminToken()
-	if err != nil {
-		return nil, err
-	}
-	cfg := admin.Config{Server: o.name, Version: Version, Token: token, Level: &o.level, Log: log, Stack: s.Stats,
+	return o.openAdmin(admin.Config{Server: o.name, Version: Version, Level: &o.level, Log: log, Stack: s.Stats,
 		Listen:            func() []string { return addresses(s.Addrs()) },
 		Subscriptions:     subscriptionRows(s),
 		SubscriptionCount: s.SubscriptionCount,
@@ -63,7 +55,19 @@ func (o *serverOptions) serveAdmin(s served, log *slog.Logger) (*admin.Server, e
 			}
 			return n
 		},
-		Drain: s.Drain}
+		Drain: s.Drain})
+}
+
+// openAdmin is serveAdmin for any server; the token is added to what it is told.
+func (o *serverOptions) openAdmin(cfg admin.Config) (*admin.Server, error) {
+	if o.admin.addr == "" {
+		return nil, nil
+	}
+	doing := "opening --admin " + o.admin.addr
+	var err error
+	if cfg.Token, err = o.adminToken(); err != nil {
+		return nil, err
+	}
 	a, err := admin.Listen(o.admin.addr, cfg)
 	switch {
 	case errors.Is(err, admin.ErrPublic):
