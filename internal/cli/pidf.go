@@ -14,16 +14,16 @@ import (
 func newPIDF(k *kit.Kit) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "pidf",
-		Short: "Make and read presence documents",
+		Short: "Make, read, compose and compare presence documents",
 		Long: `Work on presence documents (PIDF, RFC 3863, with the extensions of RFC 4479,
-4480, 4481, 4482 and 5196) without any server.`,
+4480, 4481, 4482 and 5196) and partial ones (RFC 5262) without any server.`,
 		Example: `  $ imp pidf new --entity sip:alice@example.com --basic open | imp pidf show -
   …
 
   $ imp pidf show alice.xml -o json
   {"event":"document",…`,
 	}
-	return k.Group(cmd, newPIDFNew(k), newPIDFShow(k))
+	return k.Group(cmd, newPIDFNew(k), newPIDFShow(k), newPIDFCompose(k), newPIDFDiff(k), newPIDFPatch(k))
 }
 
 type pidfNewOptions struct {

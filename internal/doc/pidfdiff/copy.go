@@ -3,6 +3,8 @@ package pidfdiff
 import (
 	"errors"
 	"fmt"
+
+	"imp/internal/xml/patch"
 )
 
 // Outcome tells what became of a document (RFC 5263 section 4.5).
@@ -24,9 +26,29 @@ const (
 // Copy is what a watcher knows of a presentity in one subscription, or a compositor of one publication: the full state and its
 // version. The zero Copy knows nothing. It must not be used by several goroutines at once.
 type Copy struct {
+	// Explain, when it is not nil, is told of every operation what it did.
+	Explain func(patch.Applied)
+
 	state   []byte
 	version uint32
 	counted bool // version is one
+}
+
+// NewCopy returns a copy that knows a full state, a presence document or a pidf-full with its version.
+func NewCopy(state []byte) (*Copy, error) {
+	t, err := parseState(state)
+	if err != nil {
+		return nil, err
+	}
+	c := &Copy{state: state}
+	if t.Root().Space() != Space {
+		return c, nil
+	}
+	d, err := Parse(state)
+	if err == nil {
+		c.count(d)
+	}
+	return c, err
 }
 
 // State returns the full state as it came with its changes, a pidf-full or a presence document; nil when nothing is known.
@@ -55,7 +77,7 @@ func (c *Copy) Take(d *Document) (Outcome, error) {
 	case numbered && d.Version != c.version+1:
 		return Lost, fmt.Errorf("version %d after %d: %w", d.Version, c.version, ErrVersion)
 	}
-	state, err := d.Apply(c.state, nil)
+	state, err := d.Apply(c.state, c.Explain)
 	if err != nil {
 		return Lost, err
 	}

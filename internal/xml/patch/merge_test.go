@@ -59,7 +59,7 @@ func TestMerge(t *testing.T) {
 			if got != test.want {
 				t.Errorf("got      %s%s\nexpected %s", got, conflicts, test.want)
 			}
-			if got, conflicts = merge(t, test.base, test.b, test.a, MergeOptions{}); conflicts != "" {
+			if _, conflicts = merge(t, test.base, test.b, test.a, MergeOptions{}); conflicts != "" {
 				t.Errorf("the other way round there are conflicts: %s", conflicts)
 			}
 		})
