@@ -377,6 +377,8 @@ func (e *envelope) take(f int, value []byte) {
 		n, isNumber := number(value)
 		e.length, ok = int(n), isNumber && n < 1<<31
 		e.lengthBad = !ok
+	case fieldContact:
+		ok = contactList(value)
 	case fieldRecordRoute:
 		e.recordRoutes = append(e.recordRoutes, value)
 	case fieldRoute:

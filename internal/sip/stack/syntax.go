@@ -282,6 +282,50 @@ func addressTag(b []byte) (tag []byte, ok bool) {
 	return tag, true
 }
 
+// contactList checks a Contact value: "*", or addresses with parameters.
+func contactList(b []byte) bool {
+	if len(b) == 1 && b[0] == '*' {
+		return true
+	}
+	for {
+		end := elementEnd(b)
+		if _, ok := addressTag(trimSpace(b[:end])); !ok {
+			return false
+		}
+		if end == len(b) {
+			return true
+		}
+		b = b[end+1:]
+	}
+}
+
+// elementEnd is where the comma behind the first element of a list is, or the end.
+func elementEnd(b []byte) int {
+	bracket := false
+	for i := 0; i < len(b); i++ {
+		switch b[i] {
+		case '"':
+			if bracket {
+				continue
+			}
+			n := quoted(b[i:])
+			if n == 0 {
+				return len(b)
+			}
+			i += n - 1
+		case '<':
+			bracket = true
+		case '>':
+			bracket = false
+		case ',':
+			if !bracket {
+				return i
+			}
+		}
+	}
+	return len(b)
+}
+
 // displayName skips what stands before "<"; without brackets it skips nothing.
 func displayName(b []byte) ([]byte, bool) {
 	if len(b) > 0 && b[0] == '"' {
