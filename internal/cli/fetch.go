@@ -24,7 +24,11 @@ func newFetch(k *kit.Kit) *cobra.Command {
 		Long: `Ask once for the state of each TARGET (yourself without one), print it and end.
 
 With --until the status of the command tells whether the state is as asked: 0
-when it holds for every TARGET, 1 when it does not.`,
+when it holds for every TARGET, 1 when it does not.
+
+With --etag the status tells whether there is something new: 0 when the state is
+another than the one with that entity-tag, 1 when it is unchanged; then it is
+not sent again (RFC 5839). --timeout 0 waits without limit.`,
 		Example: `  $ imp fetch alice
   sip:alice@lab.test  open
   …
@@ -55,6 +59,9 @@ func (o *fetchOptions) run(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
+	if err := checkUntil(o.until); err != nil {
+		return err
+	}
 	form.Fetch = true
 	o.wait.NS = append(o.wait.NS, o.ns...)
 	var conditions []kit.Matcher
@@ -70,7 +77,7 @@ func (o *fetchOptions) run(ctx context.Context, args []string) error {
 		return err
 	}
 	show.once = true
-	ctx, cancel := context.WithTimeout(ctx, o.kit.Timeout.Std())
+	ctx, cancel := limited(ctx, o.kit)
 	defer cancel()
 	agent, err := startAgent(ctx, o.kit, acct)
 	if err != nil {
@@ -83,6 +90,7 @@ func (o *fetchOptions) run(ctx context.Context, args []string) error {
 		if err != nil {
 			return err
 		}
+		holds = holds && !e.Unchanged
 		for _, c := range conditions {
 			holds = holds && c.Match(e)
 		}

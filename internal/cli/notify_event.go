@@ -4,6 +4,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math"
+	"slices"
+	"strings"
 	"time"
 
 	"imp/internal/cli/kit"
@@ -15,16 +18,20 @@ import (
 // notifyEvent is one NOTIFY as commands print it.
 type notifyEvent struct {
 	kit.Head
-	Resource string   `json:"resource" doc:"the URI subscribed to"`
-	Package  string   `json:"package" doc:"the event package"`
-	State    string   `json:"state" doc:"the subscription's state: active, pending or terminated"`
-	Reason   string   `json:"reason,omitempty" doc:"why it is terminated"`
-	Expires  *int     `json:"expires,omitempty" doc:"seconds the subscription has left, when told"`
-	ETag     string   `json:"etag,omitempty" doc:"the entity-tag of the state, when told"`
-	BodyType string   `json:"body_type,omitempty" doc:"the media type of the body; absent without one"`
-	Document any      `json:"document,omitempty" doc:"the body: the object of the event document for a presence document, else its text"`
-	Selected []string `json:"selected,omitempty" doc:"what --select found in the body"`
-	Seq      int      `json:"seq" doc:"counts the notifications of a subscription from 1"`
+	Resource string `json:"resource" doc:"the URI subscribed to"`
+	Package  string `json:"package" doc:"the event package"`
+	State    string `json:"state" doc:"the subscription's state: active, pending or terminated"`
+	Reason   string `json:"reason,omitempty" doc:"why it is terminated"`
+	Expires  *int   `json:"expires,omitempty" doc:"seconds the subscription has left, when told"`
+	ETag     string `json:"etag,omitempty" doc:"the entity-tag of the state, when told"`
+	// Unchanged is RFC 5839, the intervals are RFC 6446.
+	Unchanged   bool     `json:"unchanged,omitempty" doc:"true when the state still is the one with this etag, so that no body came"`
+	MinInterval float64  `json:"min_interval,omitempty" doc:"seconds between two notifications at least, as the server grants"`
+	MaxInterval float64  `json:"max_interval,omitempty" doc:"seconds until the next notification at most, as the server grants"`
+	BodyType    string   `json:"body_type,omitempty" doc:"the media type of the body; absent without one"`
+	Document    any      `json:"document,omitempty" doc:"the body: the object of the event document for a presence document, else its text"`
+	Selected    []string `json:"selected,omitempty" doc:"what --select found in the body"`
+	Seq         int      `json:"seq" doc:"counts the notifications of a subscription from 1"`
 
 	body     []byte
 	presence *pidf.Document
@@ -44,6 +51,8 @@ func newNotifyEvent(k *kit.Kit, resource, pkg string, n *event.Notification) (*n
 	if v, ok, err := header.Single(n.Request, "SIP-ETag"); ok && err == nil {
 		e.ETag = v
 	}
+	rates, _ := event.ReadRates(n.State.Params)
+	e.MinInterval, e.MaxInterval = interval(rates.Max), interval(rates.Min)
 	if n.Body == nil {
 		e.BodyType = ""
 		return e, nil
@@ -58,6 +67,37 @@ func newNotifyEvent(k *kit.Kit, resource, pkg string, n *event.Notification) (*n
 	}
 	e.Document = e.presence
 	return e, nil
+}
+
+// interval is the time between two of what comes at a rate, to the
+// millisecond; 0 for none.
+func interval(rate float64) float64 {
+	if rate <= 0 {
+		return 0
+	}
+	return math.Round(1000/rate) / 1000
+}
+
+// untilValues are the keys of --until that have few values.
+var untilValues = map[string][]string{
+	"basic":      {"open", "closed"},
+	"state":      {"active", "pending", "terminated"},
+	"user_input": {"active", "idle"},
+}
+
+// checkUntil refuses a value that never comes: a watch would wait for ever.
+func checkUntil(exprs []string) error {
+	for _, expr := range exprs {
+		key, value, _ := strings.Cut(strings.TrimSpace(expr), "=")
+		key = strings.TrimSuffix(key, "!")
+		values := untilValues[key]
+		if values == nil || slices.Contains(values, value) {
+			continue
+		}
+		return kit.Fail(kit.ExitUsage, fmt.Sprintf("reading --until %q", expr), fmt.Sprintf("there is no value %q", value),
+			key+" is "+strings.Join(values, " or "))
+	}
+	return nil
 }
 
 // notifyKeys are the keys of --until for notifications.
@@ -112,8 +152,12 @@ func (e *notifyEvent) Text(w io.Writer, s *kit.Style) error {
 		}
 		return nil
 	}
-	if e.once && e.presence != nil {
+	switch {
+	case e.once && e.presence != nil:
 		return e.presence.WriteText(w, e.wall, s.Zone)
+	case e.once && e.Unchanged:
+		_, err := fmt.Fprintf(w, "%s  %s\n", s.Name(kit.CleanLine(e.Resource)), s.Dim("unchanged"))
+		return err
 	}
 	state := s.Good(e.State)
 	switch {
@@ -124,6 +168,9 @@ func (e *notifyEvent) Text(w io.Writer, s *kit.Style) error {
 	}
 	if e.Reason != "" {
 		state += s.Dim(" (" + kit.CleanLine(e.Reason) + ")")
+	}
+	if e.Unchanged {
+		state += s.Dim(" (unchanged)")
 	}
 	fmt.Fprintf(w, "%s %s %s\n", s.Dim(s.Time(e.wall, e.wall)), s.Name(kit.CleanLine(e.Resource)), state)
 	switch {

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -21,6 +22,7 @@ import (
 // what is kept of it between commands, and the publisher that changes it.
 type publication struct {
 	*publishOptions
+
 	target string
 	event  header.Event
 	key    string // in the state; "" keeps nothing
@@ -47,8 +49,8 @@ func (o *publishOptions) open(ctx context.Context, acct *kit.Account, target str
 	if err != nil {
 		return nil, err
 	}
-	if !o.another && o.modify == "" {
-		p.key = strings.Join([]string{"publish", self, target, ev.Package, o.name}, "/")
+	if !o.another && (o.modify == "" || p.ours(self)) {
+		p.key = p.stateKey(self)
 		if err := p.load(ctx); err != nil {
 			return nil, err
 		}
@@ -56,10 +58,8 @@ func (o *publishOptions) open(ctx context.Context, acct *kit.Account, target str
 	if p.saved.TupleID == "" {
 		p.saved.TupleID = "t" + strings.ToLower(rand.Text()[:8])
 	}
-	tag := o.modify
-	if tag == "" && p.saved.Expires.After(time.Now()) {
-		tag = p.saved.ETag
-	}
+	// Whether it has expired the server knows better than our clock.
+	tag := cmp.Or(o.modify, p.saved.ETag)
 	if p.agent, err = startAgent(ctx, o.kit, acct); err != nil {
 		p.close()
 		return nil, err
@@ -74,7 +74,7 @@ func (o *publishOptions) open(ctx context.Context, acct *kit.Account, target str
 
 // load reads the state under its lock.
 func (p *publication) load(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, p.kit.Timeout.Std())
+	ctx, cancel := limited(ctx, p.kit)
 	defer cancel()
 	unlock, err := p.kit.State().Lock(ctx, p.key)
 	switch {
@@ -92,6 +92,14 @@ func (p *publication) load(ctx context.Context) error {
 	return nil
 }
 
+// limited is ctx with the time of --timeout; 0 is no limit.
+func limited(ctx context.Context, k *kit.Kit) (context.Context, context.CancelFunc) {
+	if k.Timeout <= 0 {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeout(ctx, k.Timeout.Std())
+}
+
 func (p *publication) close() {
 	if p.agent != nil {
 		p.agent.Close()
@@ -101,13 +109,38 @@ func (p *publication) close() {
 
 // publish sends the document once.
 func (p *publication) publish(ctx context.Context, d document) error {
-	ctx, cancel := context.WithTimeout(ctx, p.kit.Timeout.Std())
+	ctx, cancel := limited(ctx, p.kit)
 	defer cancel()
-	got, err := p.Publish(ctx, event.Doc{Type: d.mediaType, Body: d.body})
+	publish := p.Publish
+	if p.modify != "" && p.key == "" {
+		publish = p.Modify // what somebody else made is not made anew
+	}
+	got, err := publish(ctx, event.Doc{Type: d.mediaType, Body: d.body})
+	var refused *event.ResponseError
+	if errors.As(err, &refused) && refused.Status == 412 {
+		return kit.Fail(kit.ExitRefused, "publishing for "+p.target, answerOf(refused),
+			"the server has no publication with the entity-tag "+p.modify+"; without --modify a new one is made")
+	}
 	if err != nil {
 		return p.failure("publishing", err)
 	}
+	if asked := p.expires.Std(); asked > 0 && got.Expires > asked {
+		p.kit.Note("the server grants no less than %v", got.Expires)
+	}
 	return p.accepted(got)
+}
+
+// ours tells whether the entity-tag of --modify is that of the publication
+// under our name, whose document may be made anew.
+func (p *publication) ours(self string) bool {
+	var saved savedPublication
+	known, err := p.kit.State().Get(p.stateKey(self), &saved)
+	return err == nil && known && saved.ETag == p.modify
+}
+
+// stateKey is where a publication of self is kept.
+func (p *publication) stateKey(self string) string {
+	return strings.Join([]string{"publish", self, p.target, p.event.Package, p.name}, "/")
 }
 
 // accepted keeps and prints what the server granted.
@@ -134,7 +167,7 @@ func (p *publication) remove(ctx context.Context) error {
 	if p.Tag() == "" {
 		return kit.Fail(kit.ExitNo, doing, "nothing is published under the name "+p.name, "another --name, or --modify ETAG --remove")
 	}
-	ctx, cancel := context.WithTimeout(ctx, p.kit.Timeout.Std())
+	ctx, cancel := limited(ctx, p.kit)
 	defer cancel()
 	err := p.Remove(ctx)
 	var refused *event.ResponseError

@@ -46,7 +46,10 @@ it, it is made anew.
 
 A publication lasts as long as the server grants. --refresh stays and renews it
 until Ctrl-C, then takes it back; so does -- COMMAND while the command runs,
-with whose status it ends. --keep leaves the publication to expire.`,
+with whose status it ends. --keep leaves the publication to expire.
+
+--modify changes the publication with that entity-tag, whoever made it, and
+fails when there is none. --timeout 0 waits without limit.`,
 		Example: `  $ imp publish --basic open --note "at my desk"
   …
 

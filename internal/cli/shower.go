@@ -15,13 +15,15 @@ import (
 type shower struct {
 	kit   *kit.Kit
 	pkg   string
-	once  bool        // a fetch
-	query *xpath.Expr // of --select
+	once  bool              // a fetch
+	query *xpath.Expr       // of --select
+	etag  string            // of the state that is known from before
+	known map[string]string // and of the one told last, by resource
 }
 
 func newShower(o *watchOptions) (*shower, error) {
 	pkg, _, _ := strings.Cut(o.event, ";")
-	s := &shower{kit: o.kit, pkg: strings.TrimSpace(pkg)}
+	s := &shower{kit: o.kit, etag: o.etag, pkg: strings.TrimSpace(pkg)}
 	if o.choose == "" {
 		return s, nil
 	}
@@ -37,6 +39,7 @@ func (s *shower) show(target string, n *event.Notification) (*notifyEvent, error
 		return nil, err
 	}
 	e.once = s.once
+	s.compare(e)
 	if s.query != nil {
 		e.only = true
 		if body := e.XML(); body != nil {
@@ -46,6 +49,19 @@ func (s *shower) show(target string, n *event.Notification) (*notifyEvent, error
 		}
 	}
 	return e, s.kit.Emit(e)
+}
+
+// compare tells by its entity-tag a state that is what it was.
+func (s *shower) compare(e *notifyEvent) {
+	known, ok := s.known[e.Resource]
+	if !ok {
+		known = s.etag
+	}
+	e.Unchanged = (s.once || e.State == "active") && e.body == nil && e.ETag != "" && e.ETag == known
+	if s.known == nil {
+		s.known = map[string]string{}
+	}
+	s.known[e.Resource] = e.ETag
 }
 
 // selectXPath gives what an expression finds in a document: elements as they

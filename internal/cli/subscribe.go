@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"slices"
 	"strings"
@@ -22,6 +23,7 @@ type watchOptions struct {
 	kit    *kit.Kit
 	event  string
 	accept []string
+	etag   string
 	choose string // --select
 	wait   kit.Wait
 }
@@ -29,8 +31,11 @@ type watchOptions struct {
 type subscribeOptions struct {
 	watchOptions
 	expires kit.Duration
+	least   kit.Duration // --min-interval
+	most    kit.Duration // --max-interval
 	fetch   bool
 	once    bool
+	unpaced map[string]bool // targets whose server was said not to keep to them
 }
 
 func newSubscribe(k *kit.Kit) *cobra.Command {
@@ -47,7 +52,16 @@ imp does not know the bodies are printed as they are.
 
 --until waits for a state: key=value or key!=value with a key of imp-json(7),
 or XPath. The subscription is renewed as long as the command runs, made again
-when the server asks for it, and ended when the command ends.`,
+when the server asks for it, and ended when the command ends. --count 0 and
+--timeout 0 set no limit.
+
+--min-interval and --max-interval ask the server for the pace of notifications
+(RFC 6446); min_interval and max_interval of the notify event tell what it
+grants. Other rates go into --event, as in 'presence;adaptive-min-rate=0.1'.
+
+--etag goes on from the state that an earlier notification told: when that is
+still the state, the first notification has no document (RFC 5839). With '*'
+there are no documents at all, only the state of the subscription.`,
 		Example: `  $ imp subscribe alice -a bob --count 1
   … sip:alice@lab.test active
   …
@@ -67,6 +81,8 @@ when the server asks for it, and ended when the command ends.`,
 	o.flags(cmd)
 	fs := cmd.Flags()
 	fs.Var(&o.expires, "expires", "ask for subscriptions of `DURATION`; the server chooses without it")
+	fs.Var(&o.least, "min-interval", "ask for at least `DURATION` between notifications")
+	fs.Var(&o.most, "max-interval", "ask for a notification at least every `DURATION`, changes or not")
 	fs.BoolVar(&o.fetch, "fetch", false, "ask once and end, like imp fetch")
 	fs.BoolVar(&o.once, "no-resubscribe", false, "end when the server ends the subscription, whatever the reason")
 	k.WaitFlags(cmd, &o.wait, notifyKeys()...)
@@ -79,6 +95,7 @@ func (o *watchOptions) flags(cmd *cobra.Command) {
 	fs := cmd.Flags()
 	fs.StringVar(&o.event, "event", "presence", "the event package, with parameters if need be, as in Event")
 	fs.StringArrayVar(&o.accept, "accept", nil, "take bodies of `TYPE`, repeatable; none: the package's default")
+	fs.StringVar(&o.etag, "etag", "", "do not tell the state with this entity-`TAG` again, that of an earlier notification")
 	fs.StringVar(&o.choose, "select", "", "print only what this `XPATH` finds in each body")
 	o.kit.AccountFlags(cmd)
 	o.kit.Emits(cmd, "notify", "a notification came", notifyEvent{})
@@ -107,6 +124,9 @@ func (o *watchOptions) targets(acct *kit.Account, args []string) ([]string, erro
 		}
 		targets[i] = t
 	}
+	if len(targets) > 1 && o.etag != "" && o.etag != "*" {
+		return nil, kit.Fail(kit.ExitUsage, "reading --etag", "an entity-tag is that of one TARGET", "call imp once for each")
+	}
 	return targets, nil
 }
 
@@ -119,7 +139,12 @@ func (o *watchOptions) form() (event.SubscribeOptions, error) {
 	if _, err := header.ParseAccept(o.accept); len(o.accept) > 0 && err != nil {
 		return event.SubscribeOptions{}, kit.Fail(kit.ExitUsage, "reading --accept", err, "write it like application/pidf+xml")
 	}
-	return event.SubscribeOptions{Event: ev, Accept: o.accept, MultipleDialogs: strings.HasSuffix(ev.Package, ".winfo")}, nil
+	if o.etag != "" {
+		if _, err := header.ParseETag(o.etag); err != nil {
+			return event.SubscribeOptions{}, kit.Fail(kit.ExitUsage, "reading --etag", err, "it is the etag of a notify event, as imp fetch -o json prints it")
+		}
+	}
+	return event.SubscribeOptions{Event: ev, Accept: o.accept, ETag: o.etag, Conditional: true, MultipleDialogs: strings.HasSuffix(ev.Package, ".winfo")}, nil
 }
 
 func (o *subscribeOptions) run(ctx context.Context, args []string) error {
@@ -140,6 +165,12 @@ func (o *subscribeOptions) run(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
+	if err := o.pace(&form.Event); err != nil {
+		return err
+	}
+	if err := checkUntil(o.wait.Until); err != nil {
+		return err
+	}
 	form.Expires, form.Resubscribe = o.expires.Std(), !o.once
 	show, err := newShower(&o.watchOptions)
 	if err != nil {
@@ -156,6 +187,27 @@ func (o *subscribeOptions) run(ctx context.Context, args []string) error {
 	}
 	defer agent.Close()
 	return o.follow(ctx, watch, agent, targets, form, show)
+}
+
+// pace puts the intervals into Event as the rates of RFC 6446.
+func (o *subscribeOptions) pace(ev *header.Event) error {
+	if o.least > 0 && o.most > 0 && o.least > o.most {
+		return kit.Fail(kit.ExitUsage, "reading --min-interval", fmt.Sprintf("%v is longer than the --max-interval of %v", o.least.Std(), o.most.Std()),
+			"the longest interval is at least as long as the shortest")
+	}
+	for _, rate := range []struct {
+		name string
+		d    kit.Duration
+	}{{"max-rate", o.least}, {"min-rate", o.most}} {
+		if rate.d <= 0 {
+			continue
+		}
+		if ev.Params.Has(rate.name) {
+			return kit.Fail(kit.ExitUsage, "reading --event", rate.name+" stands there and an interval is given too", "one of both says it")
+		}
+		ev.Params = append(ev.Params, header.Param{Name: rate.name, Value: event.FormatRate(1 / rate.d.Std().Seconds())})
+	}
+	return nil
 }
 
 // heard is one thing that happened to the subscription to a target.
@@ -232,7 +284,10 @@ func (o *subscribeOptions) tell(h heard, watch *kit.Watch, show *shower) error {
 		if err != nil {
 			return err
 		}
+		o.notePace(h.target, e)
 		watch.Seen(e)
+	case h.event.Kind == event.OnSubscribed && o.expires > 0 && h.event.Expires > o.expires.Std():
+		o.kit.Note("the server grants no less than %v for %s", h.event.Expires, h.target)
 	case h.event.Kind == event.OnResubscribe:
 		reason := h.event.Reason
 		if reason == "" && h.event.Err != nil {
@@ -244,6 +299,28 @@ func (o *subscribeOptions) tell(h heard, watch *kit.Watch, show *shower) error {
 		return o.ended(doing, h.event, watch)
 	}
 	return nil
+}
+
+// notePace says once when the server does not keep to the intervals: it would
+// tell what it has granted (RFC 6446 section 5.2).
+func (o *subscribeOptions) notePace(target string, e *notifyEvent) {
+	if e.State == "terminated" || o.unpaced[target] {
+		return
+	}
+	flag := ""
+	switch {
+	case o.least > 0 && e.MinInterval == 0:
+		flag = "--min-interval"
+	case o.most > 0 && e.MaxInterval == 0:
+		flag = "--max-interval"
+	default:
+		return
+	}
+	if o.unpaced == nil {
+		o.unpaced = map[string]bool{}
+	}
+	o.unpaced[target] = true
+	o.kit.Note("the server of %s does not keep to %s", target, flag)
 }
 
 // ended is how the command ends when a subscription did.

@@ -145,13 +145,34 @@ func (e *RetryLaterError) Unwrap() error { return e.Response }
 // of a 415 say what would do), *RetryLaterError, ErrNoETag, those of the
 // stack, and that of ctx.
 func (p *Publisher) Publish(ctx context.Context, d Doc) (Published, error) {
-	if len(d.Body) == 0 {
-		return Published{}, errors.New("a publication needs a body")
-	}
-	if _, err := header.ParseContentType(d.Type); err != nil {
+	if err := d.fit(); err != nil {
 		return Published{}, err
 	}
 	return p.inTurn(ctx, func() (Published, error) { return p.put(OpModify, d) })
+}
+
+// Modify changes the publication, and makes no new one: when it is gone the
+// error is the 412, and ErrNotPublished without an entity-tag. Other errors
+// are those of Publish.
+func (p *Publisher) Modify(ctx context.Context, d Doc) (Published, error) {
+	if err := d.fit(); err != nil {
+		return Published{}, err
+	}
+	return p.inTurn(ctx, func() (Published, error) {
+		if p.Tag() == "" {
+			return Published{}, ErrNotPublished
+		}
+		return p.exchange(OpModify, d)
+	})
+}
+
+// fit is the error of a document that cannot be published.
+func (d *Doc) fit() error {
+	if len(d.Body) == 0 {
+		return errors.New("a publication needs a body")
+	}
+	_, err := header.ParseContentType(d.Type)
+	return err
 }
 
 // Refresh prolongs the publication. When it is gone (412), or there never was

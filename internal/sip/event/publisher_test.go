@@ -145,6 +145,45 @@ func TestPublisherChanges(t *testing.T) {
 	})
 }
 
+func TestPublisherModify(t *testing.T) {
+	modify := func(r *publisherRig) chan error {
+		done := make(chan error, 1)
+		go func() {
+			_, err := r.Modify(r.t.Context(), event.Doc{Type: "application/pidf+xml", Body: []byte("<two/>")})
+			done <- err
+		}()
+		return done
+	}
+	t.Run("PUB-013 what must not be made anew ends with the 412", func(t *testing.T) {
+		withPublisher(t, func(t *testing.T, r *publisherRig) {
+			r.published()
+			err := modify(r)
+			c := r.wire.next()
+			c.wants("SIP-If-Match", "a")
+			c.answer(412, "")
+			expectStatus(t, <-err, 412)
+			r.wire.silent()
+			if err := <-modify(r); !errors.Is(err, event.ErrNotPublished) {
+				t.Fatal(err)
+			}
+		})
+	})
+	t.Run("PUB-007 what is there is replaced", func(t *testing.T) {
+		withPublisher(t, func(t *testing.T, r *publisherRig) {
+			r.published()
+			err := modify(r)
+			c := r.wire.next()
+			if string(c.Body()) != "<two/>" {
+				t.Fatalf("body %q", c.Body())
+			}
+			c.answer(200, "", "SIP-ETag: b", "Expires: 60")
+			if err := <-err; err != nil || r.Tag() != "b" {
+				t.Fatal(err, r.Tag())
+			}
+		})
+	})
+}
+
 func TestPublisherHeaders(t *testing.T) {
 	t.Run("PUB-018 Record-Route makes no route set, a preset one is used", func(t *testing.T) {
 		cfg := publishing()
