@@ -14,11 +14,12 @@ import (
 )
 
 // publicGRUU is the address of record with the device in gr (RFC 5627 section 5.1).
-func publicGRUU(aor, instance string) string {
+func publicGRUU(scheme, aor, instance string) string {
 	u, err := header.ParseURI(aor)
 	if err != nil {
 		return aor
 	}
+	u.Scheme = scheme
 	u.Params = header.Params{{Name: "gr", Value: strings.ReplaceAll(instance, "%", "%25")}}
 	return u.String()
 }
@@ -53,7 +54,7 @@ func newEpoch() string {
 }
 
 // temporary makes a temporary GRUU, another one at each call.
-func (g gruus) temporary(aor, epoch string) string {
+func (g gruus) temporary(scheme, aor, epoch string) string {
 	u, err := header.ParseURI(aor)
 	raw, bad := hex.DecodeString(epoch)
 	if err != nil || bad != nil {
@@ -67,7 +68,7 @@ func (g gruus) temporary(aor, epoch string) string {
 	_, _ = rand.Read(nonce)
 	sealed := g.seal.Seal(nonce, nonce, text, []byte(u.Host))
 	user := temporaryPrefix + base64.RawURLEncoding.EncodeToString(sealed)
-	return header.URI{Scheme: "sip", User: user, Host: u.Host, Params: header.Params{{Name: "gr"}}}.String()
+	return header.URI{Scheme: scheme, User: user, Host: u.Host, Params: header.Params{{Name: "gr"}}}.String()
 }
 
 // open reads a temporary GRUU. It is not ok for a URI that is none, or that somebody else made.

@@ -95,6 +95,9 @@ func (r *Registrar) contact(b *binding) proxy.Contact {
 	c := proxy.Contact{URI: b.URI, Path: b.Path, Bound: b.Bound || b.Prefer || len(b.Path) > 0 && b.Instance != ""}
 	if b.Prefer {
 		c.Target.Flow = r.stack.FlowOf(b.Flow)
+		if c.Target.Flow != nil && !c.Target.Flow.Secure() && strings.HasPrefix(strings.ToLower(b.URI), "sips:") {
+			c.Target.Flow = nil
+		}
 	}
 	if !b.Bound {
 		next := b.URI

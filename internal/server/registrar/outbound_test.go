@@ -318,7 +318,7 @@ func TestPublicGRUUIsForgottenInTheEnd(t *testing.T) {
 func FuzzTemporaryGRUU(f *testing.F) {
 	g := newGRUUs([32]byte{1})
 	f.Add("tgruu.AAAA")
-	if u, err := header.ParseURI(g.temporary("sip:alice@example.com", newEpoch())); err == nil {
+	if u, err := header.ParseURI(g.temporary("sip", "sip:alice@example.com", newEpoch())); err == nil {
 		f.Add(u.User)
 	}
 	f.Fuzz(func(t *testing.T, user string) {

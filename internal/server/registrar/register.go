@@ -210,9 +210,11 @@ func (r *Registrar) contactValue(q *request, rec *record, b *binding) string {
 		fmt.Fprintf(&s, ";reg-id=%d", b.RegID)
 	}
 	if b.Instance != "" && q.gruu {
-		s.WriteString(";pub-gruu=" + header.QuoteString(publicGRUU(rec.AOR, b.Instance)))
+		scheme, _, _ := strings.Cut(b.URI, ":") // a GRUU has that of the contact (RFC 5630 section 5.2.1)
+		scheme = strings.ToLower(scheme)
+		s.WriteString(";pub-gruu=" + header.QuoteString(publicGRUU(scheme, rec.AOR, b.Instance)))
 		if epoch := rec.epoch(b.Instance); epoch != "" {
-			s.WriteString(";temp-gruu=" + header.QuoteString(r.gruus.temporary(rec.AOR, epoch)))
+			s.WriteString(";temp-gruu=" + header.QuoteString(r.gruus.temporary(scheme, rec.AOR, epoch)))
 		}
 	}
 	left := (r.left(b) + time.Second - 1) / time.Second

@@ -171,7 +171,26 @@ func (r *Registrar) readContacts(m *stack.Request, q *request) *stack.Response {
 		}
 		q.contacts = append(q.contacts, c)
 	}
+	if refusal := q.checkSIPS(m); refusal != nil {
+		return refusal
+	}
 	return q.decideOutbound()
+}
+
+// checkSIPS takes a sips contact only where all that leads to it is secure too (RFC 5630 section 5.2).
+func (q *request) checkSIPS(m *stack.Request) *stack.Response {
+	if !slices.ContainsFunc(q.contacts, func(c contact) bool { return c.parsed.Scheme == "sips" && c.life > 0 }) {
+		return nil
+	}
+	secure := strings.EqualFold(m.Recipient.Scheme, "sips")
+	for _, v := range q.path {
+		a, err := header.ParseAddress(v)
+		secure = secure && err == nil && strings.HasPrefix(strings.ToLower(a.URI), "sips:")
+	}
+	if !secure {
+		return refuse(400, "A SIPS Contact Needs SIPS URIs")
+	}
+	return nil
 }
 
 // seconds reads a time; malformed ones count as one hour (RFC 3261 section 20.10).

@@ -33,7 +33,12 @@ type site struct {
 
 func newSite(t *testing.T, change func(*Config)) *site {
 	t.Helper()
-	s := &site{t: t, store: memory.New(), stack: stack.New(stack.Config{})}
+	return newSiteAt(t, change, stack.Config{}, "127.0.0.1:0")
+}
+
+func newSiteAt(t *testing.T, change func(*Config), sc stack.Config, at ...string) *site {
+	t.Helper()
+	s := &site{t: t, store: memory.New(), stack: stack.New(sc)}
 	cfg := Config{Store: s.store, Domains: []string{"Example.com", "example.org"},
 		Known: func(user, _ string) bool { return user != "nobody" }}
 	if change != nil {
@@ -42,9 +47,13 @@ func newSite(t *testing.T, change func(*Config)) *site {
 	s.registrar = New(cfg)
 	s.registrar.Mount(s.stack)
 	s.stack.Handle("SUBSCRIBE", func(context.Context, *stack.Request) *stack.Response { return stack.Answer(489) })
-	eps, err := stack.ParseEndpoint("127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	var eps []stack.Endpoint
+	for _, a := range at {
+		e, err := stack.ParseEndpoint(a)
+		if err != nil {
+			t.Fatal(err)
+		}
+		eps = append(eps, e...)
 	}
 	if err := s.stack.Listen(t.Context(), eps...); err != nil {
 		t.Fatal(err)

@@ -10,6 +10,7 @@ import (
 	"context"
 	"crypto/rand"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -197,11 +198,11 @@ func (p *Proxy) targets(ctx context.Context, r *stack.Passing, w *way) ([][]Cont
 	case w.failed != nil:
 		return nil, w.failed
 	case w.target != nil && !gruu:
-		return [][]Contact{{{URI: w.raw, Target: *w.target, Bound: true}}}, nil
+		return w.secured([][]Contact{{{URI: w.raw, Target: *w.target, Bound: true}}})
 	}
 	if c, ok := l.Contact(ctx, w.uri); ok {
 		c.URI = w.raw
-		return [][]Contact{{c}}, nil
+		return w.secured([][]Contact{{c}})
 	}
 	if !serves || w.uri.User == "" || len(w.routes) > 0 && !w.token {
 		p.cfg.Log.Info("refusing to forward a request", "method", r.Name(), "uri", w.raw, "source", r.From().Remote())
@@ -218,5 +219,38 @@ func (p *Proxy) targets(ctx context.Context, r *stack.Passing, w *way) ([][]Cont
 			}
 		}
 	}
-	return devices, nil
+	return w.secured(devices)
 }
+
+// secured leaves to a sips URI the contacts that are sips URIs themselves, and gives a sip URI contacts of its own scheme,
+// though TLS leads to them all the same (RFC 5630 section 5.3).
+func (w *way) secured(devices [][]Contact) ([][]Contact, *stack.Response) {
+	if w.uri.Scheme != "sips" {
+		for _, device := range devices {
+			for i, c := range device {
+				if isSIPS(c.URI) {
+					device[i].URI = "sip" + c.URI[len("sips"):]
+				}
+			}
+		}
+		return devices, nil
+	}
+	var secure [][]Contact
+	for _, device := range devices {
+		device = slices.DeleteFunc(slices.Clone(device), func(c Contact) bool {
+			return !isSIPS(c.URI) || c.Target.Flow != nil && !c.Target.Flow.Secure() || c.Target.Flow == nil && !isSecure(c.Target.Transport)
+		})
+		if len(device) > 0 {
+			secure = append(secure, device)
+		}
+	}
+	if secure == nil {
+		warning := header.Warning{Code: 380, Agent: "imp", Text: "SIPS Not Allowed"}
+		return nil, stack.Answer(480, stack.Field{Name: "Warning", Value: warning.String()})
+	}
+	return secure, nil
+}
+
+func isSIPS(uri string) bool { return len(uri) > 5 && strings.EqualFold(uri[:5], "sips:") }
+
+func isSecure(transport string) bool { return transport == "tls" || transport == "wss" }

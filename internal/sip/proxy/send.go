@@ -47,7 +47,7 @@ func (p *Proxy) recordRoutes(r *stack.Passing, w *way, c Contact, target stack.T
 		return nil
 	}
 	scheme := "sip"
-	if strings.HasPrefix(strings.ToLower(c.URI), "sips:") {
+	if isSIPS(c.URI) {
 		scheme = "sips"
 	}
 	return []string{p.recordRoute(scheme, target), p.recordRoute(scheme, stack.Target{Flow: r.From()})}
