@@ -26,6 +26,7 @@ type envelope struct {
 	cseqNumber   uint32
 	cseqMethod   []byte
 	recordRoutes [][]byte
+	void         [][]byte // names of fields that count for nothing, see handle
 	routes       [][]byte
 	length       int  // Content-Length, -1 = absent
 	lengthBad    bool // Content-Length is there and no single number: the end of the message is unknown
@@ -234,7 +235,7 @@ func (e *envelope) blame(fault string) {
 // scan reads a head. It reports whether this is a SIP message at all; everything else that is wrong goes to fault,
 // and scanning goes on behind it so that the message can be answered.
 func (e *envelope) scan(head []byte) bool {
-	*e = envelope{head: head, vias: e.vias[:0], recordRoutes: e.recordRoutes[:0], routes: e.routes[:0], length: -1}
+	*e = envelope{head: head, vias: e.vias[:0], recordRoutes: e.recordRoutes[:0], routes: e.routes[:0], void: e.void[:0], length: -1}
 	b := head
 	e.start, b = e.line(b)
 	if !e.startLine() {
@@ -343,6 +344,10 @@ func (e *envelope) field(line []byte) {
 		return
 	}
 	value := trimSpace(line[colon+1:])
+	if f == fieldContact && string(e.method) == "PUBLISH" {
+		e.void = append(e.void, name)
+		return
+	}
 	if e.seen&(1<<f) != 0 && f < lastSingle {
 		e.blame("Repeated " + fieldName[f])
 		if f == fieldContentLength {

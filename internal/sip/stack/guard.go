@@ -199,6 +199,11 @@ func (in *incoming) again(initial bool) *Response {
 // handle parses the request for its handler and runs that.
 func (in *incoming) handle(h Handler) *Response {
 	s, e := in.s, in.e
+	for _, name := range e.void { // or the parser would judge what counts for nothing
+		for i := range name {
+			name[i] = '-'
+		}
+	}
 	msg, _, err := s.parser.Parse(e.message(), false)
 	m, ok := msg.(*sip.Request)
 	if err != nil || !ok {
