@@ -181,8 +181,6 @@ type ctlRegistrationEvent struct {
 
 func newCtlRegistrations(o *ctlOptions) *cobra.Command {
 	cmd := ctlList(o, "registrations [AOR]", "List the live registrations", `  $ imp ctl registrations
-  imp: listing registrations: 404 this server has no such list
-  hint: …
 
   $ imp ctl registrations bob -o json
   …`,

@@ -113,7 +113,7 @@ func (o *labOptions) run(ctx context.Context, command []string) error {
 		l.Close(ctx)
 		unregister() // last, because imp lab stop waits for it
 	}()
-	door, err := o.serveAdmin(l.Presence(), log)
+	door, err := o.serveAdmin(l.Presence(), l.Registrar(), log)
 	if err != nil {
 		return err
 	}
@@ -159,9 +159,7 @@ func (o *labOptions) people() (accounts []lab.Account, entries []string) {
 // serve tells where the lab is and waits for its end.
 func (o *labOptions) serve(ctx context.Context, l *lab.Lab, admin string) error {
 	ready := readyEvent{Head: o.kit.Head("ready"), Server: o.name, Admin: admin, Config: l.ConfigFile, State: l.StateDir, Dir: l.Dir, Servers: l.Servers()}
-	for _, addrs := range ready.Servers {
-		ready.Listen = append(ready.Listen, addrs...)
-	}
+	ready.Listen = addresses(l.Presence().Addrs())
 	if err := o.kit.Emit(ready); err != nil {
 		return err
 	}

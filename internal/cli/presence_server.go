@@ -8,6 +8,9 @@ import (
 
 	"imp/internal/cli/kit"
 	"imp/internal/server/presence"
+	"imp/internal/server/registrar"
+	"imp/internal/sip/identity"
+	"imp/internal/sip/stack"
 	"imp/internal/store/memory"
 )
 
@@ -27,10 +30,11 @@ func newPresenceServer(k *kit.Kit) *cobra.Command {
 	o.maxExpires.Set("3600")
 	cmd := &cobra.Command{
 		Use:   "presence-server",
-		Short: "Serve presence: PUBLISH, SUBSCRIBE and NOTIFY",
+		Short: "Serve presence and registration: PUBLISH, SUBSCRIBE, REGISTER",
 		Long: `Serve the event package "presence" (RFC 3856): take publications (RFC 3903),
 compose what all devices of a user say into one document, and notify watchers
-(RFC 6665).
+(RFC 6665). Users register where they are too (RFC 3261 section 10, RFC 5626), and
+what is for them, such as messages, is forwarded to their devices.
 
 Users authenticate by digest (RFC 8760): --user or --users says who may come in,
 under which address of record follows from the name: NAME is sip:NAME@DOMAIN of
@@ -46,8 +50,8 @@ certificate too. SIGHUP reads users and certificates again. --admin opens a door
 State is in memory. SIGTERM and Ctrl-C tell the watchers to come back later and end
 the server.
 
-Limits, beyond which publications and subscriptions are answered 503 and connections
-are closed: 1 GiB of publications; 100 publications and 384 KiB a user; 1000000
+Limits, beyond which requests are answered 503 and connections are closed: 1 GiB of
+publications and registrations; 20 contacts, 100 publications and 384 KiB a user; 1000000
 subscriptions, 100000 of one user; --max-connections, 256 of them in a handshake,
 which takes 5 seconds at most; 30 seconds for a message, of at most 1 MiB, and as much
 again when its body is inflated; 5 seconds and 1 MiB of waiting messages for a peer
@@ -70,8 +74,8 @@ message on a connection.`,
 	fs.StringArrayVar(&o.domains, "domain", nil, "serve the users of `DOMAIN`, repeatable; none: of every domain")
 	fs.Var(kit.Choice(&o.policy, string(presence.Allow), string(presence.Confirm), string(presence.Block)), "policy", "what watchers get that no rule names")
 	fs.Var(&o.minInterval, "min-notify-interval", "least time between two NOTIFYs of one subscription, `DURATION`; the first, refreshes and the last are never held")
-	fs.Var(&o.minExpires, "min-expires", "refuse publications and subscriptions shorter than `DURATION`")
-	fs.Var(&o.maxExpires, "max-expires", "shorten publications and subscriptions to `DURATION`")
+	fs.Var(&o.minExpires, "min-expires", "refuse publications, subscriptions and registrations shorter than `DURATION`")
+	fs.Var(&o.maxExpires, "max-expires", "shorten publications, subscriptions and registrations to `DURATION`")
 	k.Emits(cmd, "ready", "the server serves", readyEvent{})
 	return cmd
 }
@@ -106,14 +110,23 @@ func (o *presenceServerOptions) run(ctx context.Context) error {
 	o.onHangup(log, o.reloaders(log, source, secrets)...)
 	store := memory.New()
 	defer store.Close()
+	var bindings *registrar.Registrar
+	mount := func(s *stack.Stack, guard *identity.Guard) {
+		bindings = registrar.New(registrar.Config{Store: store, Domains: o.domains, Known: exists, Guard: guard,
+			MinExpires: o.minExpires.Std(), MaxExpires: o.maxExpires.Std(), Log: log})
+		bindings.Mount(s)
+	}
 	server, err := presence.Serve(ctx, presence.ServerConfig{Stack: stackConfig, Listen: endpoints, Store: store,
 		Domains: o.domains, Auth: auth, Known: exists, Policy: presence.Policy(o.policy), MinInterval: o.minInterval.Std(),
-		MinExpires: o.minExpires.Std(), MaxExpires: o.maxExpires.Std(), Log: log})
+		MinExpires: o.minExpires.Std(), MaxExpires: o.maxExpires.Std(), Mount: mount, Log: log})
+	if bindings != nil {
+		defer bindings.Close()
+	}
 	if err != nil {
 		return startFailure(o.name, err)
 	}
 	defer server.Close()
-	door, err := o.serveAdmin(server, log)
+	door, err := o.serveAdmin(server, bindings, log)
 	if err != nil {
 		return err
 	}

@@ -50,9 +50,9 @@ not registered: they are answered 480.
 
 State is in memory: at most 1 GiB, --max-contacts for one user, 1024 bytes for a
 contact and 2048 for its path.`,
-		Example: `  $ imp registrar --listen 127.0.0.1:5070 --no-auth
+		Example: `  $ imp registrar --listen 127.0.0.1:5071 --no-auth
   imp: warning: everybody on this machine can publish and watch as anybody
-  registrar ready at udp:127.0.0.1:5070 tcp:127.0.0.1:5070
+  registrar ready at udp:127.0.0.1:5071 tcp:127.0.0.1:5071
   ^C
 
   $ imp registrar --listen 127.0.0.1:0 --domain example.com --user alice:secret -o json

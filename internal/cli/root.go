@@ -20,10 +20,10 @@ type group struct {
 
 // groups are the commands in the order of the help. A new command is one entry here.
 var groups = []group{
-	{"servers", "Servers", []func(*kit.Kit) *cobra.Command{newLab, newPresenceServer}},
-	{"presence", "Presence", []func(*kit.Kit) *cobra.Command{newPublish, newFetch, newSubscribe}},
+	{"servers", "Servers", []func(*kit.Kit) *cobra.Command{newLab, newPresenceServer, newRegistrar}},
+	{"presence", "Presence", []func(*kit.Kit) *cobra.Command{newRegister, newPublish, newFetch, newSubscribe}},
 	{"xcap", "XCAP", nil},
-	{"messages", "Messages", nil},
+	{"messages", "Messages", []func(*kit.Kit) *cobra.Command{newMessage, newListen}},
 	{"documents", "Documents", []func(*kit.Kit) *cobra.Command{newXML, newPIDF, newFilter, newCPIM, newIMDN}},
 	{"debugging", "Debugging and the tool itself", []func(*kit.Kit) *cobra.Command{newCtl, newBench, newSpecs, newAccount, newCompletion, newVersion}},
 }

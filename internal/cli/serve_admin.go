@@ -13,6 +13,7 @@ import (
 
 	"imp/internal/cli/kit"
 	"imp/internal/server/admin"
+	"imp/internal/server/registrar"
 	"imp/internal/sip/event"
 	"imp/internal/sip/stack"
 )
@@ -41,8 +42,8 @@ type served interface {
 	Drain(ctx context.Context) error
 }
 
-// serveAdmin opens the door to a server, nil without --admin.
-func (o *serverOptions) serveAdmin(s served, log *slog.Logger) (*admin.Server, error) {
+// serveAdmin opens the door to a presence server with its registrar, nil without --admin.
+func (o *serverOptions) serveAdmin(s served, bindings *registrar.Registrar, log *slog.Logger) (*admin.Server, error) {
 	return o.openAdmin(admin.Config{Server: o.name, Version: Version, Level: &o.level, Log: log, Stack: s.Stats,
 		Listen:            func() []string { return addresses(s.Addrs()) },
 		Subscriptions:     subscriptionRows(s),
@@ -55,7 +56,9 @@ func (o *serverOptions) serveAdmin(s served, log *slog.Logger) (*admin.Server, e
 			}
 			return n
 		},
-		Drain: s.Drain})
+		Registrations:     registrationRows(bindings),
+		RegistrationCount: bindings.Count,
+		Drain:             s.Drain})
 }
 
 // openAdmin is serveAdmin for any server; the token is added to what it is told.

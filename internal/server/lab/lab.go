@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"imp/internal/server/presence"
+	"imp/internal/server/registrar"
 	"imp/internal/sip/identity"
 	"imp/internal/sip/stack"
 	"imp/internal/store/memory"
@@ -69,6 +70,7 @@ type Lab struct {
 	accounts   []Account
 	store      *memory.Store
 	presence   *presence.Server
+	registrar  *registrar.Registrar
 }
 
 // Start brings a lab up; all servers serve when it returns.
@@ -95,7 +97,11 @@ func Start(ctx context.Context, cfg Config) (*Lab, error) {
 	l.store = memory.New()
 	var err error
 	l.presence, err = presence.Serve(ctx, presence.ServerConfig{Stack: cfg.Stack, Listen: cfg.Listen, Store: l.store,
-		Domains: []string{Domain}, Known: cfg.Known, Auth: cfg.Auth, Policy: cfg.Policy, MinInterval: cfg.MinInterval, Log: cfg.Log})
+		Domains: []string{Domain}, Known: cfg.Known, Auth: cfg.Auth, Policy: cfg.Policy, MinInterval: cfg.MinInterval,
+		Mount: func(s *stack.Stack, guard *identity.Guard) {
+			l.registrar = registrar.New(registrar.Config{Store: l.store, Domains: []string{Domain}, Known: cfg.Known, Guard: guard, Log: cfg.Log})
+			l.registrar.Mount(s)
+		}, Log: cfg.Log})
 	if err == nil {
 		err = l.writeAccounts()
 	}
@@ -124,13 +130,17 @@ func (l *Lab) makeDir() (err error) {
 // Presence is the lab's presence server.
 func (l *Lab) Presence() *presence.Server { return l.presence }
 
-// Servers lists the addresses of each server by its command's name.
+// Registrar is the lab's registrar.
+func (l *Lab) Registrar() *registrar.Registrar { return l.registrar }
+
+// Servers lists the addresses of each server by its command's name. The registrar
+// is at those of the presence server.
 func (l *Lab) Servers() map[string][]string {
 	var addrs []string
 	for _, e := range l.presence.Addrs() {
 		addrs = append(addrs, e.String())
 	}
-	return map[string][]string{"presence-server": addrs}
+	return map[string][]string{"presence-server": addrs, "registrar": addrs}
 }
 
 // Close tells the watchers, ends the servers and removes the directory if it
@@ -139,6 +149,9 @@ func (l *Lab) Close(ctx context.Context) error {
 	if l.presence != nil {
 		l.presence.Drain(ctx)
 		l.presence.Close()
+	}
+	if l.registrar != nil {
+		l.registrar.Close()
 	}
 	if l.store != nil {
 		l.store.Close()

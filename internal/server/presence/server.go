@@ -28,7 +28,10 @@ type ServerConfig struct {
 	Policy                 Policy
 	MinInterval            time.Duration // as in Config
 	MinExpires, MaxExpires time.Duration // as in Config
-	Log                    *slog.Logger
+	// Mount, unless nil, puts further services on the server's stack before that
+	// listens. guard knows who sends, nil: everybody is who he says.
+	Mount func(s *stack.Stack, guard *identity.Guard)
+	Log   *slog.Logger
 }
 
 // Auth is whom a server lets in: users who authenticate by digest, and who act
@@ -61,11 +64,15 @@ func Serve(ctx context.Context, cfg ServerConfig) (*Server, error) {
 	agent := Config{Stack: s.stack, Store: cfg.Store, Policy: cfg.Policy, MinInterval: cfg.MinInterval,
 		MinExpires: cfg.MinExpires, MaxExpires: cfg.MaxExpires, Log: cfg.Log,
 		Directory: &Directory{Domains: domains, Known: cfg.Known, Own: s.own}}
-	if err := cfg.Auth.apply(&agent); err != nil {
+	guard, err := cfg.Auth.apply(&agent)
+	if err != nil {
 		s.stack.Close()
 		return nil, err
 	}
 	s.agent = New(agent)
+	if cfg.Mount != nil {
+		cfg.Mount(s.stack, guard)
+	}
 	running, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	s.cancel = cancel
 	ready := make(chan struct{})
@@ -87,21 +94,21 @@ func Serve(ctx context.Context, cfg ServerConfig) (*Server, error) {
 	return s, nil
 }
 
-// apply puts a guard before the agent.
-func (a *Auth) apply(cfg *Config) error {
+// apply puts a guard before the agent and gives it, nil without authentication.
+func (a *Auth) apply(cfg *Config) (*identity.Guard, error) {
 	if a == nil {
-		return nil
+		return nil, nil
 	}
 	guard, err := identity.NewGuard(identity.GuardConfig{Realm: a.Realm, Users: a.Users, Algorithms: a.Algorithms,
 		NoLegacy: a.NoLegacy, AOR: cfg.Directory.AOR, Log: cfg.Log})
 	if err != nil {
-		return err
+		return nil, err
 	}
 	cfg.Identify = guard.Identify
 	if !a.PublishForAll {
 		cfg.Authorize = func(publisher, presentity string) bool { return publisher == presentity }
 	}
-	return nil
+	return guard, nil
 }
 
 // Addrs are the endpoints with their real ports.
