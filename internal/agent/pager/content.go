@@ -82,6 +82,15 @@ func decode(body []byte, charset string) (text string, lossy bool) {
 	return text, text != string(body)
 }
 
+// BodyIsText tells whether the text is all of the body.
+func (m *Message) BodyIsText() bool {
+	switch m.ContentType.MediaType {
+	case cpim.MediaType, imdn.MediaType, composing.MediaType:
+		return false
+	}
+	return !m.Content().Binary
+}
+
 // Sent is the time of sending that the message tells, else the one when it
 // came.
 func (m *Message) Sent() time.Time {

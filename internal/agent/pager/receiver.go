@@ -34,17 +34,17 @@ type ReceiverConfig struct {
 
 // Message is a message that was received.
 type Message struct {
-	Time      time.Time      // when it came
-	From      header.Address // what its sender says of himself
-	To        string         // URI of To
-	CallID    string
-	Subject   string
-	InReplyTo string
-	ReplyTo   string
-	Priority  string // lower case, "" = normal
-	Sender    string // Organization
-	Date      time.Time
-	Expired   bool // it was of use only until some time before it came
+	Time         time.Time      // when it came
+	From         header.Address // what its sender says of himself
+	To           string         // URI of To
+	CallID       string
+	Subject      string
+	InReplyTo    string
+	ReplyTo      string
+	Priority     string // lower case, "" = normal
+	Organization string
+	Date         time.Time
+	Expired      bool // it was of use only until some time before it came
 	// ContentType of Body, without media type when there is no body.
 	ContentType header.ContentType
 	Disposition string // type in lower case, "" = render
@@ -170,7 +170,7 @@ func (r *Receiver) read(req *stack.Request, to header.Address) (*Message, *stack
 	m := &Message{Time: r.cfg.Now(), From: header.Address{Display: strings.Clone(from.Display), URI: strings.Clone(from.URI)},
 		To: strings.Clone(to.URI), CallID: strings.Clone(text(req, "Call-ID")), Subject: strings.Clone(text(req, "Subject")),
 		InReplyTo: strings.Clone(text(req, "In-Reply-To")), ReplyTo: strings.Clone(text(req, "Reply-To")),
-		Priority: strings.ToLower(strings.Clone(text(req, "Priority"))), Sender: strings.Clone(text(req, "Organization"))}
+		Priority: strings.ToLower(strings.Clone(text(req, "Priority"))), Organization: strings.Clone(text(req, "Organization"))}
 	if m.Priority == "normal" {
 		m.Priority = ""
 	}

@@ -109,7 +109,7 @@ func TestReceive(t *testing.T) {
 	t.Run("MSG-031 what goes with a message is given", func(t *testing.T) {
 		m := received(t, pager.ReceiverConfig{}, "hi", plainType, "Subject: lunch", "In-Reply-To: c0", "Priority: Urgent",
 			"Organization: ACME", "Reply-To: <sip:desk@example.com>", "Date: Sun, 22 Nov 2026 09:20:30 GMT")
-		if m.Subject != "lunch" || m.InReplyTo != "c0" || m.Priority != "urgent" || m.Sender != "ACME" || m.ReplyTo != "<sip:desk@example.com>" ||
+		if m.Subject != "lunch" || m.InReplyTo != "c0" || m.Priority != "urgent" || m.Organization != "ACME" || m.ReplyTo != "<sip:desk@example.com>" ||
 			!m.Date.Equal(time.Date(2026, 11, 22, 9, 20, 30, 0, time.UTC)) || m.Sent() != m.Date {
 			t.Errorf("%+v", m)
 		}

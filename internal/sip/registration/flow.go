@@ -149,7 +149,7 @@ func (f *flow) instance() string {
 }
 
 func (f *flow) regID() int {
-	if f.plain || f.instance() == "" {
+	if f.plain || f.r.cfg.NoOutbound || f.instance() == "" {
 		return 0
 	}
 	return f.id

@@ -62,6 +62,9 @@ type Config struct {
 	// Instance is the URN of this user agent instance, which must stay the same
 	// over restarts (RFC 5626 section 4.1); "" registers neither flows nor GRUUs.
 	Instance string
+	// NoOutbound registers without flows, for bindings that are to outlive the
+	// connection.
+	NoOutbound bool
 	// Foreign is registered in place of a Contact of our own: neither instance
 	// nor flow goes with it (RFC 5626 section 4.2.3).
 	Foreign string

@@ -41,6 +41,17 @@ func TestRegister(t *testing.T) {
 			}
 		})
 	})
+	t.Run("without outbound there is an instance and no reg-id", func(t *testing.T) {
+		cfg := config()
+		cfg.NoOutbound = true
+		with(t, cfg, func(t *testing.T, r *rig) {
+			r.register()
+			c := r.wire.Next()
+			c.Wants("Supported", "path, gruu")
+			has(t, c, "reg-id", "")
+			has(t, c, "+sip.instance", "<"+instance+">")
+		})
+	})
 	t.Run("NAM-063 the instance is the same after a restart", func(t *testing.T) {
 		var seen []string
 		for range 2 {

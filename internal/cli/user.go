@@ -1,0 +1,31 @@
+package cli
+
+import (
+	"context"
+
+	"imp/internal/cli/kit"
+	"imp/internal/sip/stack"
+	"imp/internal/sip/useragent"
+)
+
+// startUser starts the user agent of an account that neither watches nor
+// publishes. prepare, which may be nil, sets its handlers; listen are the
+// endpoints to be reached at, none for those that suit the proxy.
+func startUser(ctx context.Context, k *kit.Kit, acct *kit.Account, prepare func(*useragent.UserAgent), listen ...stack.Endpoint) (*useragent.UserAgent, error) {
+	cfg, err := userAgentConfig(ctx, k, acct)
+	if err != nil {
+		return nil, err
+	}
+	cfg.Listen = listen
+	ua, err := useragent.New(cfg)
+	if err != nil {
+		return nil, kit.Fail(kit.ExitUsage, "starting a user agent for "+cfg.AOR.URI, err, "")
+	}
+	if prepare != nil {
+		prepare(ua)
+	}
+	if err := ua.Listen(ctx); err != nil {
+		return nil, kit.Fail(kit.ExitNetwork, "starting a user agent for "+cfg.AOR.URI, err, "")
+	}
+	return ua, nil
+}
