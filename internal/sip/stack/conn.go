@@ -1,14 +1,11 @@
 package stack
 
 import (
-	"context"
 	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
 	"net"
-	"net/netip"
-	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -425,124 +422,4 @@ func hangUp(nc net.Conn) {
 		defer timer.Stop()
 	}
 	_ = nc.Close()
-}
-
-// dial establishes an outgoing connection, to the first address that answers.
-func (c *conn) dial(to []netip.AddrPort) (nc net.Conn, err error) {
-	ctx, cancel := context.WithTimeout(c.s.ctx, c.s.cfg.DialTimeout)
-	defer cancel()
-	for _, a := range to {
-		if nc, err = c.dialOne(ctx, a, nil); err == nil {
-			return nc, nil
-		}
-	}
-	return nil, err
-}
-
-// dialOne connects to one address; a web server that asks for credentials is asked once more.
-func (c *conn) dialOne(ctx context.Context, a netip.AddrPort, refused *websocket.Refused) (net.Conn, error) {
-	nc, err := c.kind.dial(ctx, a, c.name)
-	if err != nil || !c.kind.named() {
-		return nc, err
-	}
-	nc, err = c.introduce(nc, refused)
-	if r := c.challenged(err); r != nil && refused == nil {
-		return c.dialOne(ctx, a, r)
-	}
-	return nc, err
-}
-
-// intake takes messages out of what a connection brings. held is how many bytes it has kept of an incomplete one, and
-// within tells whether there is one.
-type intake interface {
-	take([]byte) (used int, err error)
-	held() int
-	within() bool
-}
-
-func (c *conn) intake() intake {
-	if c.kind.framed {
-		return newFrames(c)
-	}
-	return &framer{c: c, e: new(envelope)}
-}
-
-// read handles message after message until the connection ends.
-func (c *conn) read() error {
-	var (
-		in    = c.intake()
-		buf   = make([]byte, 0, smallBuffer)
-		since time.Time // when the first byte of an incomplete message came
-		kept  int64     // counted in Stack.partial
-	)
-	count := func() int64 {
-		now := grown(buf) + int64(in.held())
-		more := now - kept
-		kept = now
-		return c.s.partial.Add(more)
-	}
-	defer func() { c.s.partial.Add(-kept) }()
-	for {
-		now := time.Now()
-		deadline := now.Add(c.s.cfg.IdleTimeout)
-		if len(buf) > 0 || in.within() {
-			if since.IsZero() {
-				since = now
-			}
-			deadline = since.Add(c.s.cfg.MessageTimeout)
-		}
-		_ = c.nc.SetReadDeadline(deadline)
-		n, err := c.nc.Read(buf[len(buf):cap(buf)])
-		buf = buf[:len(buf)+n]
-		if n > 0 {
-			used, bad := in.take(buf)
-			if bad != nil {
-				c.finish()
-				return bad
-			}
-			if used > 0 {
-				if !in.within() {
-					since = time.Time{}
-				}
-				buf = compact(buf, used)
-			}
-			if len(buf) == cap(buf) {
-				buf = append(make([]byte, 0, 2*cap(buf)), buf...)
-			}
-			if count() > maxPartial && kept > 0 {
-				return errRoom
-			}
-		}
-		if err != nil {
-			if err = c.readError(err, len(buf) > 0 || in.within()); err != nil {
-				return err
-			}
-		}
-	}
-}
-
-// readError decides whether the connection ends.
-func (c *conn) readError(err error, partial bool) error {
-	if !errors.Is(err, os.ErrDeadlineExceeded) {
-		return err
-	}
-	if partial {
-		return errSlow
-	}
-	if time.Since(time.Unix(0, c.lastOut.Load())) < c.s.cfg.IdleTimeout {
-		return nil
-	}
-	return errIdle
-}
-
-// grown is by how much a buffer is larger than the small one that every connection has.
-func grown(buf []byte) int64 { return int64(cap(buf) - smallBuffer) }
-
-// compact moves the unused rest to the front, and gives up a buffer that one large message had made grow.
-func compact(buf []byte, used int) []byte {
-	rest := buf[used:]
-	if cap(buf) > 4*smallBuffer && len(rest) < smallBuffer {
-		return append(make([]byte, 0, smallBuffer), rest...)
-	}
-	return append(buf[:0], rest...)
 }

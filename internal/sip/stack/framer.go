@@ -1,17 +1,23 @@
 package stack
 
-import "bytes"
+import (
+	"bytes"
+	"sync"
+)
 
 // framer finds the messages in what a stream brings (RFC 3261 18.3) and hands them on, in order. It frames on the
 // received bytes instead of with the parser's own stream reader, so that a message the parser rejects can be answered
 // and the next one found.
 type framer struct {
 	c        *conn
-	e        *envelope
-	searched int // bytes of the current message known not to end its head
-	need     int // length of the current message once its head is complete, else 0
-	ends     int // line ends since the last message
+	e        *envelope // during take
+	searched int       // bytes of the current message known not to end its head
+	need     int       // length of the current message once its head is complete, else 0
+	ends     int       // line ends since the last message
 }
+
+// envelopes are lent while something is taken: idle connections need none.
+var envelopes = sync.Pool{New: func() any { return new(envelope) }}
 
 func (*framer) held() int { return 0 }
 
@@ -22,6 +28,8 @@ var lineEnd = []byte("\r\n")
 // take handles all complete messages in buf and returns how many bytes they had. An error means that the connection
 // cannot be used any further.
 func (r *framer) take(buf []byte) (used int, err error) {
+	r.e = envelopes.Get().(*envelope)
+	defer func() { envelopes.Put(r.e); r.e = nil }()
 	for {
 		used += r.lineEnds(buf[used:])
 		b := buf[used:]

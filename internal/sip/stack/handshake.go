@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 
 	"imp/internal/auth/certs"
 	"imp/internal/transport/websocket"
@@ -82,6 +83,31 @@ func (s *Stack) serverTLS() *tls.Config {
 		return nil
 	}
 	return s.cfg.ServerTLS()
+}
+
+// dial establishes an outgoing connection, to the first address that answers.
+func (c *conn) dial(to []netip.AddrPort) (nc net.Conn, err error) {
+	ctx, cancel := context.WithTimeout(c.s.ctx, c.s.cfg.DialTimeout)
+	defer cancel()
+	for _, a := range to {
+		if nc, err = c.dialOne(ctx, a, nil); err == nil {
+			return nc, nil
+		}
+	}
+	return nil, err
+}
+
+// dialOne connects to one address; a web server that asks for credentials is asked once more.
+func (c *conn) dialOne(ctx context.Context, a netip.AddrPort, refused *websocket.Refused) (net.Conn, error) {
+	nc, err := c.kind.dial(ctx, a, c.name)
+	if err != nil || !c.kind.named() {
+		return nc, err
+	}
+	nc, err = c.introduce(nc, refused)
+	if r := c.challenged(err); r != nil && refused == nil {
+		return c.dialOne(ctx, a, r)
+	}
+	return nc, err
 }
 
 // introduce does the handshakes of a connection that was dialled. refused is what a web server has answered before.

@@ -99,12 +99,12 @@ func (c *conn) challenged(err error) *websocket.Refused {
 // frames finds SIP messages in what a WebSocket brings: one in each of its messages (RFC 7118 5).
 type frames struct {
 	c *conn
-	e *envelope
+	e *envelope // during take
 	r websocket.Reader
 }
 
 func newFrames(c *conn) *frames {
-	return &frames{c: c, e: new(envelope), r: websocket.Reader{Server: !c.dialled, Max: c.s.cfg.MaxMessage}}
+	return &frames{c: c, r: websocket.Reader{Server: !c.dialled, Max: c.s.cfg.MaxMessage}}
 }
 
 func (f *frames) held() int { return f.r.Pending() }
@@ -113,6 +113,8 @@ func (f *frames) within() bool { return f.r.Fragmented() }
 
 // take handles all complete frames in buf, as framer.take does.
 func (f *frames) take(buf []byte) (used int, err error) {
+	f.e = envelopes.Get().(*envelope)
+	defer func() { envelopes.Put(f.e); f.e = nil }()
 	for {
 		frame, n, err := f.r.Next(buf[used:])
 		if err != nil {
