@@ -255,8 +255,12 @@ func TestGRUU(t *testing.T) {
 		if !ok || target.Addr != a.host() {
 			t.Errorf("the server's own way: %+v", target)
 		}
+		other := "x"
+		if temporary[20:21] == other {
+			other = "y"
+		}
 		for _, wrong := range []string{"sip:bob@example.com;gr=urn:uuid:none", "sip:alice@example.com;gr=urn:uuid:00000000-0000-1000-8000-00000000000a",
-			strings.Replace(temporary, "tgruu.", "tgruu.A", 1), "sip:tgruu.AAAA@example.com;gr", temporary[:20] + "x" + temporary[21:]} {
+			strings.Replace(temporary, "tgruu.", "tgruu.A", 1), "sip:tgruu.AAAA@example.com;gr", temporary[:20] + other + temporary[21:]} {
 			wants(t, alice.ask("MESSAGE", wrong), 404)
 		}
 	})

@@ -64,6 +64,9 @@ func (r *Registrar) read(m *stack.Request) (*request, *stack.Response) {
 	if err != nil {
 		return nil, refuse(400, "Malformed To")
 	}
+	if to.Scheme != "sip" && to.Scheme != "sips" {
+		return nil, refuse(400, "To Is No SIP URI")
+	}
 	aor, domain, ok := r.address(to)
 	if !ok {
 		return nil, refuse(404, "")
