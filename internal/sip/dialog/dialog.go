@@ -139,7 +139,11 @@ func (d *Dialog) setTarget(contacts []string) error {
 	if u.Scheme != "sip" && u.Scheme != "sips" {
 		return fmt.Errorf("a sip or sips URI is needed in Contact, found %q", u.Scheme)
 	}
-	d.target = strings.Clone(requestURI(u, c.URI))
+	target := requestURI(u, c.URI)
+	if target == d.target {
+		return nil // and so is the way there
+	}
+	d.target = strings.Clone(target)
 	if !d.routed() {
 		flow := d.hop.Flow
 		d.hop = hop(u, d.target)
@@ -150,12 +154,29 @@ func (d *Dialog) setTarget(contacts []string) error {
 
 // setFlow takes the connection that a request came over for those that go
 // back, when what is at its other end is the next hop: the peer himself, or the
-// proxy that he is reached by.
+// proxy that he is reached by. A datagram leaves no connection; where it came
+// from counts when the target names no host.
 func (d *Dialog) setFlow(r *stack.Request) {
 	d.hop.Flow = nil
-	if r.Flow != nil && r.Flow.Stream() && (d.routed() || len(header.List(r.Request, "Via")) == 1) {
-		d.hop.Flow = r.Flow
+	if r.Flow == nil || !d.routed() && len(header.List(r.Request, "Via")) != 1 {
+		return
 	}
+	switch {
+	case r.Flow.Stream():
+		d.hop.Flow = r.Flow
+	case !d.routed() && hostless(d.target):
+		d.hop = stack.Target{Addr: r.Flow.Remote().String(), Transport: r.Flow.Transport()}
+	}
+}
+
+// hostless tells a target whose host is not where its user agent is: a GRUU
+// (RFC 5627) names a domain, and what is in the domain invalid nothing.
+func hostless(target string) bool {
+	if !strings.Contains(target, ";gr") && !strings.Contains(target, ".invalid") {
+		return false // which nearly all are
+	}
+	u, err := header.ParseURI(target)
+	return err == nil && (u.Params.Has("gr") || strings.HasSuffix(strings.ToLower(u.Host), ".invalid"))
 }
 
 func (d *Dialog) routed() bool { return d.routes != "" || d.strict != "" }

@@ -306,6 +306,57 @@ func TestFlow(t *testing.T) {
 	}
 }
 
+// TestDatagram: a target that tells no place is reached where its datagrams
+// come from.
+func TestDatagram(t *testing.T) {
+	s := stack.New(stack.Config{})
+	got := make(chan *stack.Request, 1)
+	s.Handle("SUBSCRIBE", func(_ context.Context, r *stack.Request) *stack.Response {
+		got <- r
+		return stack.Answer(200)
+	})
+	eps, _ := stack.ParseEndpoint("udp:127.0.0.1:0")
+	if err := s.Listen(context.Background(), eps...); err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	conn, err := net.Dial("udp", s.Addrs()[0].Addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	second := "Via: SIP/2.0/UDP 192.0.2.2:5060;branch=z9hG4bKb"
+	for i, tt := range []struct {
+		name, target string
+		more         []string
+		want         string
+	}{
+		{"a GRUU", "sip:bob@example.com;gr=urn:uuid:1", nil, conn.LocalAddr().String()},
+		{"no host", "sip:x@df7jal23ls0d.INVALID.invalid", nil, conn.LocalAddr().String()},
+		{"a host", "sip:bob@192.0.2.1:5070", nil, "192.0.2.1:5070"},
+		{"a host that looks like a GRUU", "sip:bob@192.0.2.1:5070;grade=a", nil, "192.0.2.1:5070"},
+		{"a GRUU behind a proxy", "sip:bob@example.com;gr=1", []string{second}, "example.com"},
+		{"a GRUU behind a proxy that stays", "sip:bob@example.com;gr=1", []string{second, "Record-Route: <sip:192.0.2.2;lr>"}, "192.0.2.2"},
+	} {
+		r := request(t, uint32(i+1), append(tt.more, "Contact: <"+tt.target+">", "Max-Forwards: 70")...)
+		if _, err := conn.Write([]byte(strings.ReplaceAll(r.Request.String(), "z9hG4bKa", fmt.Sprint("z9hG4bK", i)))); err != nil {
+			t.Fatal(err)
+		}
+		d, err := FromRequest(<-got, "local", 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res := sip.NewResponse(200, "")
+		res.AppendHeader(sip.NewHeader("Contact", "<"+tt.target+">"))
+		for range 2 {
+			if o := d.Request("NOTIFY", nil, nil); o.Target.Addr != tt.want || o.URI != tt.target {
+				t.Errorf("%s: %s goes to %+v, want %s", tt.name, o.URI, o.Target, tt.want)
+			}
+			d.Answered(res)
+		}
+	}
+}
+
 func BenchmarkRequest(b *testing.B) {
 	d := dialog(b, contact)
 	fields := []byte("Event: presence\r\nContact: <sip:alice@192.0.2.9:5060;gr>\r\nSubscription-State: active;expires=3600\r\n")
