@@ -124,7 +124,7 @@ func (a *Agent) contact(r *stack.Request, user string) string {
 	}
 	b.WriteString(host)
 	if transport != "udp" {
-		b.WriteString(";transport=" + transport)
+		b.WriteString(";transport=" + stack.URITransport(transport))
 	}
 	b.WriteString(";gr")
 	return b.String()

@@ -127,7 +127,7 @@ func (u *UserAgent) Contact(to stack.Target) string {
 	}
 	uri += u.Stack.ContactHost(transport, to.Addr)
 	if transport != "udp" {
-		uri += ";transport=" + transport
+		uri += ";transport=" + stack.URITransport(transport)
 	}
 	return uri
 }
