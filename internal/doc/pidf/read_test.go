@@ -36,6 +36,24 @@ func TestRead(t *testing.T) {
 			t.Errorf("got %s", got)
 		}
 	})
+	t.Run("PDF-017 extensions do not change basic", func(t *testing.T) {
+		for _, basic := range []string{"open", "closed"} {
+			for _, extension := range []string{
+				`<x:basic>other</x:basic>`, `<x:status><basic xmlns="` + Space + `">other</basic></x:status>`,
+				`<x:a xmlns:p="` + Space + `" p:mustUnderstand="1"><x:b p:mustUnderstand="true"/></x:a>`, `<ts:timed-status xmlns:ts="` + TimedSpace + `" from="2020-01-01T00:00:00Z"><ts:basic>other</ts:basic></ts:timed-status>`,
+			} {
+				extension = strings.ReplaceAll(extension, "other", map[string]string{"open": "closed", "closed": "open"}[basic])
+				inside := `<tuple id="t"><status>` + extension + `<basic>` + basic + `</basic>` + extension + `</status>` + extension + `</tuple>` + extension
+				if d := mustRead(t, strings.Replace(inside, extension, "", 2)); d.Tuples[0].Basic != basic || d.Basic() != basic {
+					t.Errorf("read %s: %+v", inside, d)
+				}
+				doc, _ := Compose(alice, []Input{{Key: "a", Doc: []byte(in(inside)), Published: noon}}, noon, Policy{})
+				if d, err := Read(doc); err != nil || d.Tuples[0].Basic != basic || d.Basic() != basic {
+					t.Errorf("composed %s: %s, %v", inside, doc, err)
+				}
+			}
+		}
+	})
 	t.Run("PDF-016 an element with an unknown one that must be understood is unknown", func(t *testing.T) {
 		must := func(value string) *Document {
 			return mustRead(t, `<dm:person id="p"><rpid:activities><rpid:busy/><x:gaming xmlns:p="`+Space+`" p:mustUnderstand="`+value+`"/></rpid:activities></dm:person>`)

@@ -386,6 +386,28 @@ func TestCopy(t *testing.T) {
 	})
 }
 
+func TestCharacterSets(t *testing.T) {
+	t.Run("PAR-048 the character set of the full state is taken in changes", func(t *testing.T) {
+		for _, set := range []string{"", `<?xml version="1.0" encoding="UTF-8"?>`, `<?xml version="1.0" encoding="us-ascii"?>`} {
+			c, err := NewCopy([]byte(set + full(` version="1"`, tuple)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			d, err := Parse([]byte(set + diff(` version="2"`, `<p:add sel="*"><note>&#xe9;</note></p:add>`)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if outcome, err := c.Take(d); outcome != Patched {
+				t.Errorf("%s: %v", set, err)
+			}
+		}
+		var e *patch.Error
+		if _, err := Parse([]byte(`<?xml version="1.0" encoding="ISO-8859-1"?>` + diff("", ""))); err == nil || errors.As(err, &e) && e.Condition != patch.InvalidCharacterSet {
+			t.Errorf("got %v", err)
+		}
+	})
+}
+
 func TestView(t *testing.T) {
 	d := parse(t, diff(` version="3" entity="`+alice+`"`, `<p:add sel="*/tuple" pos="before"><note>x</note></p:add><p:remove sel="*/note" ws="both"/><p:add sel="*" type="@b">1</p:add><p:add sel="*" pos="prepend"/>`))
 	var b strings.Builder

@@ -66,7 +66,7 @@ func free(to []binding, top tree.Node) []binding {
 // that only the entity-tag has changed (RFC 5874, section 3).
 func (e *Edits) Append(dst []byte, f Frame) []byte {
 	scope := e.scope()
-	p := e.prefix()
+	p := Prefix(e)
 	root := roots[f.Vocabulary]
 	w := frameWriter{dst: append(dst, `<?xml version="1.0" encoding="UTF-8"?>`+"\n"...), prefix: p}
 	w.open(root.local)
@@ -123,14 +123,26 @@ func (e *Edits) scope() []binding {
 	return scope
 }
 
-// prefix chooses a prefix for the vocabulary that nothing else uses.
-func (e *Edits) prefix() string {
+// Prefix chooses a prefix for the elements of a vocabulary that none of the operations uses for anything else.
+func Prefix(edits ...*Edits) string {
 	prefix := "p"
 	taken := func(b binding) bool { return b.prefix == prefix }
-	for i := 1; slices.ContainsFunc(e.list, func(o edit) bool { return slices.ContainsFunc(o.free, taken) }); i++ {
+	used := func(o edit) bool { return slices.ContainsFunc(o.free, taken) }
+	for i := 1; slices.ContainsFunc(edits, func(e *Edits) bool { return slices.ContainsFunc(e.list, used) }); i++ {
 		prefix = fmt.Sprintf("p%d", i)
 	}
 	return prefix
+}
+
+// AppendOperations appends the operations alone, each with the declarations that it needs, for a document without a default
+// namespace in which the vocabulary has this prefix, see Prefix. Indent goes before each.
+func (e *Edits) AppendOperations(dst []byte, prefix, indent string) []byte {
+	w := frameWriter{dst: dst, prefix: prefix}
+	for i := range e.list {
+		w.dst = append(w.dst, indent...)
+		w.operation(&e.list[i], nil)
+	}
+	return w.dst
 }
 
 type frameWriter struct {

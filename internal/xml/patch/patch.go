@@ -120,6 +120,9 @@ func (d *Document) Parse(src []byte, opt tree.Options) error {
 	return nil
 }
 
+// Root returns the root element of the document that was read.
+func (d *Document) Root() tree.Node { return d.tree.Root() }
+
 // read reads the operations that are the children of an element.
 func (c *Changes) read(parent tree.Node, v Vocabulary) error {
 	for n := range parent.Children() {
