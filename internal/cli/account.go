@@ -144,7 +144,7 @@ name is not overwritten without --force, which replaces all of its settings.`,
 func (o *accountAddOptions) run(context.Context) error {
 	doing := "adding account " + o.name
 	if !accountName.MatchString(o.name) {
-		return kit.Fail(kit.ExitUsage, fmt.Sprintf("adding account %q", o.name), "a name is made of letters, digits, _ . @ and -", "")
+		return kit.Fail(kit.ExitUsage, fmt.Sprintf("adding account %q", o.name), "a name is made of letters, digits, _ . @ and -", "choose another; the address itself belongs to --aor")
 	}
 	if o.fields.Password != "" {
 		o.kit.WarnArgv()

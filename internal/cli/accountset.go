@@ -101,7 +101,7 @@ func (o *accountSetOptions) run() error {
 // checkAccount refuses settings that no command could use.
 func checkAccount(f kit.Fields) error {
 	if f.AOR == "" {
-		return kit.Fail(kit.ExitUsage, "account", "an account needs an aor", "")
+		return kit.Fail(kit.ExitUsage, "account", "an account needs an aor", "imp account set NAME aor=sip:USER@DOMAIN gives it one, imp account unset NAME --all removes it")
 	}
 	if err := kit.CheckSecrets(f); err != nil {
 		return err

@@ -119,7 +119,7 @@ func (o *cpimWrapOptions) message() (*cpim.Message, error) {
 		return nil, err
 	}
 	if err := m.Check(); err != nil {
-		return nil, kit.Fail(kit.ExitUsage, "wrapping a message", strings.TrimPrefix(err.Error(), "1:1: "), "")
+		return nil, kit.Fail(kit.ExitUsage, "wrapping a message", strings.TrimPrefix(err.Error(), "1:1: "), "see imp cpim wrap --help for what the flags take")
 	}
 	return m, nil
 }
@@ -219,7 +219,7 @@ func readCPIM(k *kit.Kit, name string, strict bool) (*cpim.Message, error) {
 	}
 	m, err := parse(src)
 	if err != nil {
-		return nil, kit.Fail(kit.ExitDocument, "reading "+inputName(name), err, "")
+		return nil, kit.Fail(kit.ExitDocument, "reading "+inputName(name), err, "an envelope begins with its header fields, such as From: <im:alice@example.com>; imp cpim wrap makes one")
 	}
 	return m, nil
 }

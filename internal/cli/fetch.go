@@ -116,7 +116,7 @@ func fetchOne(ctx context.Context, agent *presence.Agent, target string, form ev
 			return nil, sipFailure(doing, err)
 		case e.Kind == event.OnNotify:
 			if r := e.Notification.State.Reason; r == "rejected" || r == "noresource" {
-				return nil, kit.Fail(kit.ExitRefused, doing, "terminated: "+r, "")
+				return nil, kit.Fail(kit.ExitRefused, doing, "terminated: "+r, endHint(r))
 			}
 			return show.show(target, e.Notification)
 		case e.Kind == event.OnEnd && e.Err != nil:

@@ -95,7 +95,7 @@ func (o *imdnNewOptions) run(_ context.Context, args []string) error {
 	case o.doc.MessageID == "" || o.doc.DateTime == "":
 		return kit.Fail(kit.ExitUsage, doing, "what it is about was not told", "name the message with --for, or its --message-id and --date")
 	case strings.ContainsAny(o.doc.MessageID, " \t\r\n"):
-		return kit.Fail(kit.ExitUsage, doing, fmt.Sprintf("the message id %q is no token", o.doc.MessageID), "")
+		return kit.Fail(kit.ExitUsage, doing, fmt.Sprintf("the message id %q is no token", o.doc.MessageID), "give it as it stands in the message, without blanks")
 	case !o.wrap:
 		return o.kit.Print(o.doc.Bytes())
 	case m == nil:
@@ -126,7 +126,7 @@ func (o *imdnNewOptions) disposition(s imdn.Status) error {
 	case kind == "":
 		return kit.Fail(kit.ExitUsage, "making a notification", fmt.Sprintf("%q is no disposition", s), "there are delivered, failed, processed, stored, displayed, forbidden, error")
 	}
-	return kit.Fail(kit.ExitUsage, "making a notification", string(s)+" is no disposition of "+string(kind), "")
+	return kit.Fail(kit.ExitUsage, "making a notification", string(s)+" is no disposition of "+string(kind), "delivery has delivered and failed, processing processed and stored, display displayed; all have forbidden and error")
 }
 
 // about takes from a message what no flag has told.
@@ -203,7 +203,7 @@ func (o *imdnShowOptions) run(_ context.Context, args []string) error {
 	if text := bytes.TrimLeft(src, "\ufeff \t\r\n"); len(text) > 0 && text[0] != '<' {
 		m, err := cpim.Parse(src)
 		if err != nil {
-			return kit.Fail(kit.ExitDocument, doing, err, "")
+			return kit.Fail(kit.ExitDocument, doing, err, "imp imdn new makes a notification; imp xml check tells more about one that is XML")
 		}
 		if docs = m.Notifications(); docs == nil {
 			return kit.Fail(kit.ExitDocument, doing, "the message is no notification: its type is "+kit.CleanLine(m.Content.Get("Content-Type")), "imp cpim unwrap shows it")
@@ -212,7 +212,7 @@ func (o *imdnShowOptions) run(_ context.Context, args []string) error {
 	for _, doc := range docs {
 		d, err := imdn.Parse(doc)
 		if err != nil {
-			return kit.Fail(kit.ExitDocument, doing, err, "")
+			return kit.Fail(kit.ExitDocument, doing, err, "imp imdn new makes a notification; imp xml check tells more about one that is XML")
 		}
 		if err := o.kit.Emit(imdnEvent{Head: o.kit.Head("imdn"), Notification: d.View(), read: d, source: doc}); err != nil {
 			return err

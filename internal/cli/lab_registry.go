@@ -39,20 +39,20 @@ func registerLab(k *kit.Kit, l *lab.Lab, admin string) (func(), error) {
 	doing := "registering the lab"
 	none := func() {}
 	if err := os.MkdirAll(labsDir(k), 0o700); err != nil {
-		return none, kit.Fail(kit.ExitUsage, doing, err, "")
+		return none, kit.Fail(kit.ExitUsage, doing, err, "XDG_STATE_HOME/imp must be writable; imp lab -- COMMAND needs no registration")
 	}
 	name := filepath.Join(labsDir(k), strconv.Itoa(os.Getpid())+".json")
 	f, err := os.OpenFile(name, os.O_CREATE|os.O_RDWR|os.O_TRUNC, 0o600)
 	if err != nil {
-		return none, kit.Fail(kit.ExitUsage, doing, err, "")
+		return none, kit.Fail(kit.ExitUsage, doing, err, "XDG_STATE_HOME/imp must be writable; imp lab -- COMMAND needs no registration")
 	}
 	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		f.Close()
-		return none, kit.Fail(kit.ExitUsage, doing, err, "")
+		return none, kit.Fail(kit.ExitUsage, doing, err, "XDG_STATE_HOME/imp must be writable; imp lab -- COMMAND needs no registration")
 	}
 	if err := json.NewEncoder(f).Encode(labRecord{PID: os.Getpid(), Dir: l.Dir, Config: l.ConfigFile, State: l.StateDir, Admin: admin}); err != nil {
 		f.Close()
-		return none, kit.Fail(kit.ExitUsage, doing, err, "")
+		return none, kit.Fail(kit.ExitUsage, doing, err, "XDG_STATE_HOME/imp must be writable; imp lab -- COMMAND needs no registration")
 	}
 	return func() { os.Remove(name); f.Close() }, nil
 }
@@ -89,7 +89,7 @@ func findLab(k *kit.Kit, dir string) (labRecord, error) {
 	if dir != "" {
 		var err error
 		if dir, err = filepath.Abs(k.Path(dir)); err != nil {
-			return labRecord{}, kit.Fail(kit.ExitUsage, "looking for a lab", err, "")
+			return labRecord{}, kit.Fail(kit.ExitUsage, "looking for a lab", err, "does the present directory exist?")
 		}
 	}
 	for _, l := range runningLabs(k) {
@@ -195,7 +195,7 @@ func (o *labFindOptions) stop(ctx context.Context) error {
 	}
 	defer f.Close()
 	if err := syscall.Kill(l.PID, syscall.SIGTERM); err != nil {
-		return kit.Fail(kit.ExitUsage, doing, err, "")
+		return kit.Fail(kit.ExitUsage, doing, err, "who started it can end it")
 	}
 	gone := make(chan error, 1)
 	go func() { gone <- syscall.Flock(int(f.Fd()), syscall.LOCK_SH) }()
@@ -205,6 +205,6 @@ func (o *labFindOptions) stop(ctx context.Context) error {
 	case <-gone:
 		return o.kit.Emit(newLabEvent(o.kit, "lab_stopped", l))
 	case <-ctx.Done():
-		return kit.Fail(kit.ExitTimeout, doing, "it still runs", "")
+		return kit.Fail(kit.ExitTimeout, doing, "it still runs", "--timeout waits longer, kill -9 ends it at once")
 	}
 }

@@ -61,7 +61,7 @@ func commandStatus(name string, err error) error {
 	case err == nil:
 		return nil
 	case !errors.As(err, &exit):
-		return kit.Fail(kit.ExitUsage, "running "+name, err, "")
+		return kit.Fail(kit.ExitUsage, "running "+name, err, "the words after -- are a command and its arguments")
 	}
 	if ws, ok := exit.Sys().(syscall.WaitStatus); ok && ws.Signaled() {
 		return kit.Quiet(128 + int(ws.Signal()))

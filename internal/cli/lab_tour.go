@@ -55,7 +55,7 @@ var tour = []tourStep{
 func (o *labOptions) runTour(ctx context.Context, l *lab.Lab, admin string) error {
 	self, err := os.Executable()
 	if err != nil {
-		return kit.Fail(kit.ExitUsage, "finding the program", err, "")
+		return kit.Fail(kit.ExitUsage, "finding the program", err, "call imp by its path")
 	}
 	g := &guide{kit: o.kit, self: self, env: labEnviron(l, admin)}
 	defer g.endBehind()
@@ -127,7 +127,7 @@ func (g *guide) check(s tourStep, line, out string, err error) error {
 	if errors.As(err, &exit) {
 		status = exit.ExitCode()
 	} else if err != nil {
-		return kit.Fail(kit.ExitUsage, "running "+line, err, "")
+		return kit.Fail(kit.ExitUsage, "running "+line, err, "the tour calls the program that it is part of; has it been moved?")
 	}
 	if status != s.status {
 		return kit.Fail(kit.ExitBug, "touring", fmt.Sprintf("%s ended with status %d, not %d", line, status, s.status), "")

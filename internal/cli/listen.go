@@ -179,7 +179,7 @@ func (o *listenOptions) registered(ctx context.Context, watch *kit.Watch, ua *us
 	defer release()
 	r, err := registration.New(cfg)
 	if err != nil {
-		return kit.Fail(kit.ExitUsage, "registering "+aor, err, "")
+		return kit.Fail(kit.ExitUsage, "registering "+aor, err, "see imp listen --help for what the flags take")
 	}
 	within, cancel := context.WithTimeout(watch.Context(), o.kit.Timeout.Std())
 	_, err = r.Register(within)

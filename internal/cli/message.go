@@ -188,7 +188,7 @@ func (o *messageOptions) fields() ([]stack.Field, error) {
 		}
 	}
 	if _, err := uac.RenderFields(fields); err != nil {
-		return nil, kit.Fail(kit.ExitUsage, "reading the command line", err, "")
+		return nil, kit.Fail(kit.ExitUsage, "reading the command line", err, "a header field is one line of text")
 	}
 	if o.mediaType != "" {
 		if _, err := header.ParseContentType(o.mediaType); err != nil {

@@ -124,7 +124,7 @@ func (o *pidfShowOptions) run(_ context.Context, args []string) error {
 		if name == "-" {
 			name = "stdin"
 		}
-		return kit.Fail(kit.ExitDocument, "reading "+name, err, "")
+		return kit.Fail(kit.ExitDocument, "reading "+name, err, "imp xml check tells more about the document")
 	}
 	return o.kit.Emit(documentEvent{Head: o.kit.Head("document"), Document: d.View(), read: d, source: src})
 }

@@ -86,7 +86,7 @@ func (o *presenceServerOptions) run(ctx context.Context) error {
 		return err
 	}
 	if o.minExpires > o.maxExpires {
-		return kit.Fail(kit.ExitUsage, "reading the flags", "--min-expires is more than --max-expires", "")
+		return kit.Fail(kit.ExitUsage, "reading the flags", "--min-expires is more than --max-expires", "without them they are 1m and 1h")
 	}
 	for _, d := range o.domains {
 		if err := checkHost(d, false); err != nil {

@@ -67,7 +67,7 @@ func (o *publishOptions) open(ctx context.Context, acct *kit.Account, target str
 	p.Publisher, err = p.agent.Publisher(presence.PublishOptions{Presentity: target, Event: ev, Expires: o.expires.Std(), Tag: tag})
 	if err != nil {
 		p.close()
-		return nil, kit.Fail(kit.ExitUsage, "publishing for "+target, err, "")
+		return nil, kit.Fail(kit.ExitUsage, "publishing for "+target, err, "a target is a SIP URI such as sip:alice@example.com, an event package a word such as presence")
 	}
 	return p, nil
 }
@@ -173,7 +173,7 @@ func (p *publication) remove(ctx context.Context) error {
 	var refused *event.ResponseError
 	if errors.As(err, &refused) && refused.Status == 412 {
 		p.forget()
-		return kit.Fail(kit.ExitNo, doing, "the server has no such publication any more", "")
+		return kit.Fail(kit.ExitNo, doing, "the server has no such publication any more", "there is nothing left to remove")
 	}
 	if err != nil {
 		return p.failure("removing the publication", err)
@@ -278,12 +278,12 @@ func editDocument(k *kit.Kit, doc []byte) ([]byte, error) {
 	}
 	dir, err := os.MkdirTemp("", "imp-edit-")
 	if err != nil {
-		return nil, kit.Fail(kit.ExitUsage, "editing the document", err, "")
+		return nil, kit.Fail(kit.ExitUsage, "editing the document", err, "the document is edited in a file in TMPDIR, which must be writable")
 	}
 	defer os.RemoveAll(dir)
 	name := filepath.Join(dir, "presence.xml")
 	if err := os.WriteFile(name, doc, 0o600); err != nil {
-		return nil, kit.Fail(kit.ExitUsage, "editing the document", err, "")
+		return nil, kit.Fail(kit.ExitUsage, "editing the document", err, "the document is edited in a file in TMPDIR, which must be writable")
 	}
 	cmd := exec.Command("/bin/sh", "-c", editor+` "$1"`, "sh", name)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = k.In, k.Out, k.Err
@@ -292,7 +292,7 @@ func editDocument(k *kit.Kit, doc []byte) ([]byte, error) {
 	}
 	edited, err := os.ReadFile(name)
 	if err != nil {
-		return nil, kit.Fail(kit.ExitUsage, "editing the document", err, "")
+		return nil, kit.Fail(kit.ExitUsage, "editing the document", err, "the document is edited in a file in TMPDIR, which must be writable")
 	}
 	return edited, nil
 }

@@ -151,7 +151,7 @@ func (o *registerOptions) registration(ua *useragent.UserAgent) (r *registration
 	}
 	if r, err = registration.New(cfg); err != nil {
 		release()
-		return nil, nil, kit.Fail(kit.ExitUsage, "registering "+ua.AOR.URI, err, "")
+		return nil, nil, kit.Fail(kit.ExitUsage, "registering "+ua.AOR.URI, err, "see imp register --help for what the flags take")
 	}
 	return r, release, nil
 }

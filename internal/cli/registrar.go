@@ -79,7 +79,7 @@ contact and 2048 for its path.`,
 func (o *registrarOptions) check() error {
 	switch {
 	case o.minExpires > o.maxExpires:
-		return kit.Fail(kit.ExitUsage, "reading the flags", "--min-expires is more than --max-expires", "")
+		return kit.Fail(kit.ExitUsage, "reading the flags", "--min-expires is more than --max-expires", "without them they are 1m and 1h")
 	case o.maxContacts < 1:
 		return kit.Fail(kit.ExitUsage, "reading --max-contacts", fmt.Sprintf("%d is less than 1", o.maxContacts), "without the flag it is 20")
 	}

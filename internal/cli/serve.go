@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/netip"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -153,7 +154,18 @@ func startFailure(name string, err error) error {
 	if errors.Is(err, stack.ErrInUse) {
 		return kit.Fail(kit.ExitNetwork, "starting "+name, err, "another program listens there; choose another port with --listen, port 0 takes a free one")
 	}
-	return kit.Fail(0, "starting "+name, err, "")
+	return kit.Fail(0, "starting "+name, err, startHint(err))
+}
+
+// startHint says what to do when a server cannot listen, as far as the error tells.
+func startHint(err error) string {
+	switch {
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		return "the address of --listen must be one of this machine"
+	case errors.Is(err, syscall.EACCES):
+		return "ports below 1024 need privileges; choose a higher one"
+	}
+	return "--listen takes addresses such as 127.0.0.1:5060 and tls:[::1]:5061"
 }
 
 // readyEvent tells that a server serves.

@@ -94,7 +94,7 @@ func (o *serverOptions) readAuth(log *slog.Logger, entries []string) (*presence.
 	}
 	source, err := users.New(users.Config{Realms: []string{a.realm}, Algorithms: names, Entries: entries, File: a.file})
 	if err != nil {
-		return nil, nil, kit.Fail(kit.ExitUsage, "starting "+o.name, err, "")
+		return nil, nil, kit.Fail(kit.ExitUsage, "starting "+o.name, err, "a user is NAME:PASSWORD; in a file it is a line, NAME:REALM:HA1 too")
 	}
 	logUsers(log, source)
 	return &presence.Auth{Realm: a.realm, Users: source, Algorithms: offer, NoLegacy: a.noLegacy, PublishForAll: a.publishFor == "all"}, source, nil

@@ -44,7 +44,7 @@ func (s *shower) show(target string, n *event.Notification) (*notifyEvent, error
 		e.only = true
 		if body := e.XML(); body != nil {
 			if e.Selected, err = selectXPath(body, s.query); err != nil {
-				return nil, kit.Fail(kit.ExitDocument, "selecting in the body for "+target, err, "")
+				return nil, kit.Fail(kit.ExitDocument, "selecting in the body for "+target, err, "the body is not well-formed; -o raw shows it as it came")
 			}
 		}
 	}

@@ -27,7 +27,7 @@ func startAgent(ctx context.Context, k *kit.Kit, acct *kit.Account) (*presence.A
 	}
 	a, err := presence.Start(ctx, cfg)
 	if err != nil {
-		return nil, kit.Fail(kit.ExitNetwork, "starting a user agent for "+cfg.AOR.URI, err, "")
+		return nil, kit.Fail(kit.ExitNetwork, "starting a user agent for "+cfg.AOR.URI, err, "the proxy must be reachable from this machine: --proxy, else that of the account")
 	}
 	return a, nil
 }
@@ -112,7 +112,7 @@ func sipFailure(doing string, err error) error {
 	case errors.Is(err, stack.ErrTransport):
 		return kit.Fail(kit.ExitNetwork, doing, err, transportHint(err))
 	}
-	return kit.Fail(0, doing, err, "")
+	return kit.Fail(0, doing, err, "look with -s what was said")
 }
 
 // transportHint says what to do when a server could not be reached, as far as the error tells.
@@ -140,6 +140,14 @@ func transportHint(err error) string {
 	return "is the server running, and are address and transport of the proxy right? It is that of --proxy, else of the account (imp account show)"
 }
 
+// endHint says what the reason means for which a server ended a subscription at once.
+func endHint(reason string) string {
+	if reason == "rejected" {
+		return "whom this presentity lets watch does not include the account in use"
+	}
+	return "the server does not know the target, or not any more"
+}
+
 // challengeFailure tells why a challenge was not answered, or not well.
 func challengeFailure(doing string, e *event.ResponseError) error {
 	var own *kit.Error
@@ -150,7 +158,7 @@ func challengeFailure(doing string, e *event.ResponseError) error {
 		return kit.Fail(kit.ExitRefused, doing, answerOf(e),
 			"user name or password is wrong; imp account show tells the user, and --auth-user, IMP_PASSWORD and --password-file give others")
 	}
-	return kit.Fail(kit.ExitRefused, doing, fmt.Sprintf("%v: %v", answerOf(e), e.Cause), "")
+	return kit.Fail(kit.ExitRefused, doing, fmt.Sprintf("%v: %v", answerOf(e), e.Cause), "the server asks for credentials in a way that this client has no answer to; look with -s")
 }
 
 // answerOf is a refusal as the kit's errors carry it, with what Warning says.

@@ -146,7 +146,7 @@ func (f *statusFlags) build(entity string, now time.Time) (*pidf.Document, error
 	}
 	d, err := pidf.New(s)
 	if err != nil {
-		return nil, kit.Fail(kit.ExitUsage, "making the presence document", err, "")
+		return nil, kit.Fail(kit.ExitUsage, "making the presence document", err, "see --help for what the flags take")
 	}
 	return d, nil
 }

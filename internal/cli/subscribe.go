@@ -329,7 +329,7 @@ func (o *subscribeOptions) ended(doing string, e event.SubscriptionEvent, watch 
 	case e.Err != nil:
 		return sipFailure(doing, e.Err)
 	case e.Reason == "rejected" || e.Reason == "noresource":
-		return kit.Fail(kit.ExitRefused, doing, "terminated: "+e.Reason, "")
+		return kit.Fail(kit.ExitRefused, doing, "terminated: "+e.Reason, endHint(e.Reason))
 	}
 	return watch.Unmet("the server ended the subscription (" + e.Reason + ")")
 }

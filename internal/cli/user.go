@@ -19,13 +19,13 @@ func startUser(ctx context.Context, k *kit.Kit, acct *kit.Account, prepare func(
 	cfg.Listen = listen
 	ua, err := useragent.New(cfg)
 	if err != nil {
-		return nil, kit.Fail(kit.ExitUsage, "starting a user agent for "+cfg.AOR.URI, err, "")
+		return nil, kit.Fail(kit.ExitUsage, "starting a user agent for "+cfg.AOR.URI, err, "the address of record is that of --from, else of the account")
 	}
 	if prepare != nil {
 		prepare(ua)
 	}
 	if err := ua.Listen(ctx); err != nil {
-		return nil, kit.Fail(kit.ExitNetwork, "starting a user agent for "+cfg.AOR.URI, err, "")
+		return nil, kit.Fail(kit.ExitNetwork, "starting a user agent for "+cfg.AOR.URI, err, "the proxy must be reachable from this machine: --proxy, else that of the account")
 	}
 	return ua, nil
 }

@@ -40,11 +40,11 @@ func readXML(k *kit.Kit, name string) (*xmltree.Tree, error) {
 func parseXML(name string, src []byte) (*xmltree.Tree, error) {
 	utf, err := charset.ToUTF8(src)
 	if err != nil {
-		return nil, kit.Fail(kit.ExitDocument, "reading "+inputName(name), err, "")
+		return nil, kit.Fail(kit.ExitDocument, "reading "+inputName(name), err, "documents are well-formed XML in UTF-8, UTF-16, ISO-8859-1 or windows-1252")
 	}
 	t, err := xmltree.Parse(utf, xmltree.Options{AllowDTD: true})
 	if err != nil {
-		return nil, kit.Fail(kit.ExitDocument, "reading "+inputName(name), err, "")
+		return nil, kit.Fail(kit.ExitDocument, "reading "+inputName(name), err, "documents are well-formed XML in UTF-8, UTF-16, ISO-8859-1 or windows-1252")
 	}
 	return t, nil
 }
@@ -68,7 +68,9 @@ func argument(args []string, i int) string {
 // replaceFile puts data in the place of a file at once: it is written beside it and then renamed. A link stays one, and
 // the permissions stay.
 func replaceFile(k *kit.Kit, name string, data []byte) error {
-	failed := func(err error) error { return kit.Fail(kit.ExitUsage, "writing "+name, err, "") }
+	failed := func(err error) error {
+		return kit.Fail(kit.ExitUsage, "writing "+name, err, "the file stays as it was; its directory must be writable")
+	}
 	path, err := filepath.EvalSymlinks(k.Path(name))
 	if err != nil {
 		return failed(err)

@@ -91,7 +91,7 @@ func (o *xmlDiffOptions) run(_ context.Context, nameA, nameB string) error {
 	}
 	edits, err := patch.Diff(a, b)
 	if err != nil {
-		return kit.Fail(kit.ExitDocument, "comparing "+inputName(nameA)+" with "+inputName(nameB), err, "")
+		return kit.Fail(kit.ExitDocument, "comparing "+inputName(nameA)+" with "+inputName(nameB), err, "-u compares them line by line")
 	}
 	if err := o.fill(b); err != nil {
 		return err
@@ -117,9 +117,9 @@ func (o *xmlDiffOptions) check() error {
 	xcap, partial := o.frame.Vocabulary == patch.XCAPDiff, o.frame.Vocabulary == patch.PIDFDiff
 	switch {
 	case xcap != (o.frame.XCAPRoot != ""):
-		return kit.Fail(kit.ExitUsage, "xml diff", "--root, --sel, --previous-etag and --new-etag belong to --format xcap-diff, and it needs all four", "")
+		return kit.Fail(kit.ExitUsage, "xml diff", "--root, --sel, --previous-etag and --new-etag belong to --format xcap-diff, and it needs all four", "imp xml diff --help has an example")
 	case o.frame.Version != "" && (!partial || strings.Trim(o.frame.Version, "0123456789") != ""):
-		return kit.Fail(kit.ExitUsage, "xml diff", "--version is a number and belongs to --format pidf-diff", "")
+		return kit.Fail(kit.ExitUsage, "xml diff", "--version is a number and belongs to --format pidf-diff", "leave it out, or give --format pidf-diff")
 	}
 	return nil
 }
@@ -131,7 +131,7 @@ func (o *xmlDiffOptions) fill(b *xmltree.Tree) error {
 	}
 	root := b.Root()
 	if !root.Is(pidf.Space, "presence") && !root.Is(patch.SpacePIDFDiff, "pidf-full") {
-		return kit.Fail(kit.ExitDocument, "making a pidf-diff", fmt.Sprintf("<%s> is no presence document", kit.CleanLine(root.Name())), "")
+		return kit.Fail(kit.ExitDocument, "making a pidf-diff", fmt.Sprintf("<%s> is no presence document", kit.CleanLine(root.Name())), "--format xml-patch takes any document")
 	}
 	o.frame.Entity, _ = root.Attr("", "entity")
 	return nil

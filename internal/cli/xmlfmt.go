@@ -73,7 +73,7 @@ type laidOut struct {
 
 func (o *xmlFmtOptions) run(_ context.Context, args []string) error {
 	if o.indent < 1 || o.indent > 16 {
-		return kit.Fail(kit.ExitUsage, "xml fmt", fmt.Sprintf("--indent %d is not between 1 and 16", o.indent), "")
+		return kit.Fail(kit.ExitUsage, "xml fmt", fmt.Sprintf("--indent %d is not between 1 and 16", o.indent), "without it it is 2")
 	}
 	if len(args) == 0 {
 		args = []string{"-"}

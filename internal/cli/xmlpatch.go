@@ -124,7 +124,7 @@ func (o *xmlPatchOptions) read(name string) (*patch.Document, error) {
 	doing := "reading patch " + inputName(name)
 	utf, err := charset.ToUTF8(src)
 	if err != nil {
-		return nil, kit.Fail(kit.ExitDocument, doing, err, "")
+		return nil, kit.Fail(kit.ExitDocument, doing, err, "a patch is a document such as imp xml diff prints")
 	}
 	d, err := patch.Parse(utf, xmltree.Options{AllowDTD: true})
 	if err != nil {
@@ -140,7 +140,11 @@ func (o *xmlPatchOptions) refused(status int, doing string, err error) error {
 			return printed
 		}
 	}
-	return kit.Fail(status, doing, err, "")
+	hint := "imp xml check tells more about it"
+	if status == kit.ExitNo {
+		hint = "--explain tells of each operation what it selected"
+	}
+	return kit.Fail(status, doing, err, hint)
 }
 
 // changes returns what a patch says about one document: an XCAP diff may be about several.
@@ -163,7 +167,7 @@ func (o *xmlPatchOptions) changes(d *patch.Document, name string) ([]patch.Chang
 	case len(about) > 1:
 		return nil, kit.Fail(kit.ExitUsage, "reading patch "+inputName(name), "it is about several documents: "+strings.Join(about, ", "), "choose one with --sel")
 	case len(about) == 0:
-		return nil, kit.Fail(kit.ExitNo, "reading patch "+inputName(name), "it has no changes of "+cmp.Or(o.sel, "any document"), "")
+		return nil, kit.Fail(kit.ExitNo, "reading patch "+inputName(name), "it has no changes of "+cmp.Or(o.sel, "any document"), "without --sel any document will do when it is about one")
 	}
 	return chosen, nil
 }

@@ -79,7 +79,7 @@ func (o *xmlSelectOptions) run(_ context.Context, expr, name string) error {
 
 func (o *xmlSelectOptions) xpath(expr, name string) error {
 	if err := query.Check(expr); err != nil {
-		return kit.Fail(kit.ExitUsage, fmt.Sprintf("reading XPath %q", expr), err, "")
+		return kit.Fail(kit.ExitUsage, fmt.Sprintf("reading XPath %q", expr), err, "it is XPath 1.0; --as patch and --as xcap take the selectors of RFC 5261 and 4825")
 	}
 	compiled, err := kit.CompileXPath(expr, append([]string{"xml=" + xmltree.XMLSpace}, o.ns...))
 	if err != nil {
@@ -92,7 +92,7 @@ func (o *xmlSelectOptions) xpath(expr, name string) error {
 	doing := "selecting " + kit.CleanLine(expr) + " in " + inputName(name)
 	found, err := query.Evaluate(t, compiled)
 	if err != nil {
-		return kit.Fail(kit.ExitUsage, doing, err, "")
+		return kit.Fail(kit.ExitUsage, doing, err, "write it in another way, such as a path without functions")
 	}
 	if !found.Set {
 		if err := o.kit.Emit(valueEvent{o.kit.Head("value"), found.Value}); err != nil || found.Value != "false" {
@@ -123,7 +123,7 @@ func (o *xmlSelectOptions) prefixes() map[string]string {
 func (o *xmlSelectOptions) selector(expr, name string) error {
 	for _, b := range o.ns {
 		if prefix, uri, ok := strings.Cut(b, "="); !ok || prefix == "" || uri == "" {
-			return kit.Fail(kit.ExitUsage, fmt.Sprintf("reading --ns %q", b), "it is not PREFIX=URI", "")
+			return kit.Fail(kit.ExitUsage, fmt.Sprintf("reading --ns %q", b), "it is not PREFIX=URI", "write it like x=urn:example:x")
 		}
 	}
 	t, err := readXML(o.kit, name)
@@ -147,7 +147,7 @@ func (o *xmlSelectOptions) selector(expr, name string) error {
 	}
 	n, err := s.Locate(t)
 	if failed := (*selector.Error)(nil); errors.As(err, &failed) {
-		return kit.Fail(kit.ExitNo, "selecting in "+inputName(name), err, "")
+		return kit.Fail(kit.ExitNo, "selecting in "+inputName(name), err, "--explain tells step by step what was found")
 	}
 	return o.kit.Emit(o.located(t, n))
 }
