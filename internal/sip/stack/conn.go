@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -22,6 +23,7 @@ type conn struct {
 	certificate *x509.Certificate // proved by the peer; set before the state is open
 	dialled     bool              // by this end
 	peer        peer              // under which it is in Stack.byPeer; guarded by Stack.mu
+	from        netip.Addr        // counted in Stack.perAddr as this; guarded by Stack.mu
 
 	mu      sync.Mutex
 	state   connState
@@ -364,14 +366,19 @@ func (c *conn) shutdown() {
 	if c.kind.framed {
 		c.farewell(websocket.CloseGoingAway)
 	}
+	c.drain(ErrClosed)
+	c.close(ErrClosed)
+}
+
+// drain waits until what is queued has been written, and closes after lingerTime.
+func (c *conn) drain(cause error) {
+	timer := time.AfterFunc(lingerTime, func() { c.close(cause) })
+	defer timer.Stop()
 	c.mu.Lock()
-	timer := time.AfterFunc(lingerTime, func() { c.close(ErrClosed) })
+	defer c.mu.Unlock()
 	for c.state == open && c.writing {
 		c.drained.Wait()
 	}
-	c.mu.Unlock()
-	timer.Stop()
-	c.close(ErrClosed)
 }
 
 // close ends the connection and everything that depends on it. Only the first call counts.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"os"
 	"runtime"
 	"strconv"
@@ -316,6 +317,39 @@ func TestConnectionLimit(t *testing.T) {
 	alive(t, dial(t, s, "tcp"))
 }
 
+func TestConnectionsOfOneAddress(t *testing.T) {
+	s := New(Config{MaxConnections: 100, MaxPerAddress: 2})
+	defer s.Close()
+	connect := func() (net.Conn, error) {
+		<-s.ctx.Done()
+		return nil, errEnded
+	}
+	add := func(addr string) (*conn, bool) {
+		c := s.newConn(s.kinds["tcp"])
+		return c, s.addAccepted(c, netip.MustParseAddr(addr), connect)
+	}
+	for _, tt := range []struct {
+		addr string
+		want bool
+	}{
+		{"192.0.2.1", true}, {"192.0.2.1", true}, {"192.0.2.1", false}, {"192.0.2.2", true},
+		{"2001:db8::1", true}, {"2001:db8::2", true}, {"2001:db8::3%eth0", false}, {"2001:db8:0:1::1", true},
+		{"127.0.0.1", true}, {"127.0.0.1", true}, {"127.0.0.1", true}, {"::1", true}, {"::1", true}, {"::1", true},
+	} {
+		if _, got := add(tt.addr); got != tt.want {
+			t.Errorf("%s: %v", tt.addr, got)
+		}
+	}
+	c, _ := add("192.0.2.2")
+	if _, ok := add("192.0.2.2"); ok {
+		t.Error("one too many")
+	}
+	c.close(errEnded)
+	if _, ok := add("192.0.2.2"); !ok {
+		t.Error("the place of a connection that has gone is not free")
+	}
+}
+
 func TestAnswerWithoutConnection(t *testing.T) {
 	begun, release := make(chan struct{}), make(chan struct{})
 	s := serve(t, Config{}, func(s *Stack) {
@@ -388,4 +422,20 @@ func TestCloseWrites(t *testing.T) {
 		}
 		synctest.Wait()
 	})
+}
+
+// TestHalfClosed: a peer that ends its side gets its answers.
+func TestHalfClosed(t *testing.T) {
+	s := serve(t, Config{}, nil)
+	for range 20 {
+		w := dial(t, s, "tcp")
+		w.send(msg("OPTIONS") + msg("OPTIONS"))
+		_ = w.conn.(*net.TCPConn).CloseWrite()
+		for range 2 {
+			wants(t, w.receive(), 200)
+		}
+		if more := w.receive(); more != "" {
+			t.Errorf("got %q too", more)
+		}
+	}
 }

@@ -2,6 +2,7 @@ package stack
 
 import (
 	"errors"
+	"io"
 	"os"
 	"sync"
 	"syscall"
@@ -51,6 +52,9 @@ func (c *conn) read() error {
 		}
 		if err != nil {
 			if err = c.readError(err, r.partial()); err != nil {
+				if errors.Is(err, io.EOF) {
+					c.drain(err) // the peer has said all, and may still listen
+				}
 				return err
 			}
 		}
