@@ -69,6 +69,7 @@ type Config struct {
 	MaxInflated     int // bytes of one body whose Content-Encoding has been undone; 0 = 1 MiB
 	MaxInflateRatio int // by how much such a body may grow beyond 64 KiB; 0 = 100
 	MaxConnections  int // streams, both directions together; 0 = 10,000
+	MaxPerAddress   int // accepted streams from one IPv4 address or IPv6 /64, but for those of this machine; 0 = half of MaxConnections
 	MaxWSHeader     int // bytes of the header of a WebSocket handshake; 0 = 8 KiB
 	MaxHandshakes   int // accepted connections in the middle of a handshake, others wait for their turn; 0 = 256
 	MaxPending      int // client transactions without an answer; 0 = 100,000
@@ -100,11 +101,17 @@ func (c *Config) setDefaults() {
 			*d.value = d.standard
 		}
 	}
+	if c.MaxConnections <= 0 {
+		c.MaxConnections = 10_000
+	}
+	if c.MaxPerAddress <= 0 {
+		c.MaxPerAddress = max(1, c.MaxConnections/2)
+	}
 	for _, d := range []struct {
 		value    *int
 		standard int
 	}{
-		{&c.MaxMessage, 1 << 20}, {&c.MaxInflated, 1 << 20}, {&c.MaxInflateRatio, 100}, {&c.MaxConnections, 10_000}, {&c.MaxHandshakes, 256},
+		{&c.MaxMessage, 1 << 20}, {&c.MaxInflated, 1 << 20}, {&c.MaxInflateRatio, 100}, {&c.MaxHandshakes, 256},
 		{&c.MaxWSHeader, 8 << 10}, {&c.MaxPending, 100_000},
 		{&c.MaxWriteQueue, 1 << 20}, {&c.ReplayBytes, 64 << 20}, {&c.Workers, 32}, {&c.WorkerQueue, 256},
 	} {

@@ -31,7 +31,7 @@ func answersPings(peer net.Conn, pings chan<- time.Time, deafAfter int) {
 }
 
 func TestStreamKeepAlive(t *testing.T) {
-	for name, every := range map[string]time.Duration{"NAM-070 double CRLF, pong, failure": 0, "NAM-070 as told": 30 * time.Second} {
+	for name, every := range map[string]time.Duration{"NAM-070 NAM-071 double CRLF, pong, failure": 0, "NAM-071 as told": 30 * time.Second} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := New(Config{IdleTimeout: time.Hour})

@@ -199,7 +199,7 @@ func (s *Stack) accept(b *binding) {
 		if b.kind.named() {
 			connect = func() (net.Conn, error) { return c.greet(nc) }
 		}
-		if !s.addConn(c, connect) {
+		if !s.addAccepted(c, addrPort(nc.RemoteAddr()).Addr(), connect) {
 			_ = nc.Close()
 		}
 	}

@@ -66,6 +66,7 @@ type Stack struct {
 	closed   bool
 	conns    map[*conn]struct{}
 	byPeer   map[peer]*conn
+	perAddr  map[netip.Addr]int // accepted connections, see from
 	bindings atomic.Pointer[[]*binding]
 }
 
@@ -83,7 +84,7 @@ func New(cfg Config) *Stack {
 		cfg: cfg, parser: sip.NewParser(), kinds: kinds(), keys: newKeyer(),
 		replay:   newReplay(64*cfg.T1, cfg.ReplayBytes),
 		handlers: make(map[string]Handler), allow: allow(nil), over: make(chan struct{}),
-		conns: make(map[*conn]struct{}), byPeer: make(map[peer]*conn),
+		conns: make(map[*conn]struct{}), byPeer: make(map[peer]*conn), perAddr: make(map[netip.Addr]int),
 	}
 	s.parser.MaxMessageLength = max(cfg.MaxMessage, maxDatagram)
 	_, _ = rand.Read(s.secret[:])
@@ -175,6 +176,38 @@ func (s *Stack) addConn(c *conn, connect func() (net.Conn, error)) bool {
 	return s.addLocked(c, connect)
 }
 
+// addAccepted is addConn for a connection from an address, of which there may be only so many.
+func (s *Stack) addAccepted(c *conn, remote netip.Addr, connect func() (net.Conn, error)) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if from := site(remote); from.IsValid() {
+		if s.perAddr[from] >= s.cfg.MaxPerAddress {
+			s.count.refused.Add(1)
+			return false
+		}
+		c.from = from
+	}
+	if !s.addLocked(c, connect) {
+		return false
+	}
+	if c.from.IsValid() {
+		s.perAddr[c.from]++
+	}
+	return true
+}
+
+// site is what an address counts as where those of one peer are counted; invalid = it is not counted.
+func site(a netip.Addr) netip.Addr {
+	switch {
+	case !a.IsValid(), a.IsLoopback():
+		return netip.Addr{}
+	case a.Is4():
+		return a
+	}
+	p, _ := a.WithZone("").Prefix(64)
+	return p.Addr()
+}
+
 func (s *Stack) addLocked(c *conn, connect func() (net.Conn, error)) bool {
 	if s.closed || len(s.conns) >= s.cfg.MaxConnections {
 		s.count.refused.Add(1)
@@ -228,6 +261,12 @@ func (s *Stack) removeConn(c *conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.conns, c)
+	if c.from.IsValid() {
+		if s.perAddr[c.from]--; s.perAddr[c.from] == 0 {
+			delete(s.perAddr, c.from)
+		}
+		c.from = netip.Addr{}
+	}
 	if s.byPeer[c.peer] == c {
 		delete(s.byPeer, c.peer)
 	}

@@ -558,3 +558,31 @@ func TestWebURL(t *testing.T) {
 		}
 	}
 }
+
+// TestWSNotReading: pings are answered to who reads, and others are disconnected before they cost memory.
+func TestWSNotReading(t *testing.T) {
+	s := serveAt(t, Config{WriteTimeout: 100 * time.Millisecond, MaxWriteQueue: 1 << 16}, nil, "ws:127.0.0.1:0")
+	b := browse(t, s)
+	_ = b.conn.(*net.TCPConn).SetReadBuffer(4096)
+	ping := bytes.Repeat(websocket.AppendFrame(nil, websocket.Ping, make([]byte, 125), true), 100)
+	most := 0
+	for {
+		_ = b.conn.SetWriteDeadline(time.Now().Add(patience))
+		if _, err := b.conn.Write(ping); err != nil {
+			if errors.Is(err, context.DeadlineExceeded) || strings.Contains(err.Error(), "timeout") {
+				t.Fatal("the peer that does not read is still connected")
+			}
+			break
+		}
+		if c := only(s); c != nil {
+			c.mu.Lock()
+			if c.pending != nil {
+				most = max(most, len(*c.pending))
+			}
+			c.mu.Unlock()
+		}
+	}
+	if most > 1<<17 {
+		t.Errorf("%d bytes were queued", most)
+	}
+}
