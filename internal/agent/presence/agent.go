@@ -6,6 +6,7 @@ package presence
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 
 	"imp/internal/sip/event"
@@ -21,9 +22,14 @@ type Config = useragent.Config
 type Agent struct {
 	*useragent.UserAgent
 	subscriber *event.Subscriber
+	stop       context.CancelFunc
+
+	mu         sync.Mutex
+	publishers []*event.Publisher
 }
 
-// Start makes an agent that can be reached.
+// Start makes an agent that can be reached. When the machine has slept it
+// refreshes all it holds at once.
 func Start(ctx context.Context, cfg Config) (*Agent, error) {
 	ua, err := useragent.New(cfg)
 	if err != nil {
@@ -34,7 +40,25 @@ func Start(ctx context.Context, cfg Config) (*Agent, error) {
 	if err := ua.Listen(ctx); err != nil {
 		return nil, err
 	}
+	ctx, a.stop = context.WithCancel(context.WithoutCancel(ctx))
+	go useragent.Slept(ctx, nil, a.awake)
 	return a, nil
+}
+
+// Close ends the agent at once.
+func (a *Agent) Close() error {
+	a.stop()
+	return a.UserAgent.Close()
+}
+
+// awake refreshes what may have run out.
+func (a *Agent) awake() {
+	a.subscriber.Awake()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, p := range a.publishers {
+		p.Awake()
+	}
 }
 
 // Subscribe makes a subscription of this user. From, Contact and Route.Hop of
@@ -56,8 +80,14 @@ func (a *Agent) Subscribe(ctx context.Context, o event.SubscribeOptions) (*event
 
 // Publisher makes a publisher of this user for a presentity.
 func (a *Agent) Publisher(o PublishOptions) (*event.Publisher, error) {
-	return event.NewPublisher(event.PublisherConfig{Wire: a.Wire, Authenticate: a.Authenticate, Resource: o.Presentity, From: a.AOR, Event: o.Event,
+	p, err := event.NewPublisher(event.PublisherConfig{Wire: a.Wire, Authenticate: a.Authenticate, Resource: o.Presentity, From: a.AOR, Event: o.Event,
 		Expires: o.Expires, Tag: o.Tag, Route: event.Route{Hop: a.Proxy}})
+	if err == nil {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		a.publishers = append(a.publishers, p)
+	}
+	return p, err
 }
 
 // PublishOptions say what is published.
