@@ -22,12 +22,20 @@ type Lifecycle struct {
 	Info
 	// Cause names the event of that state machine: "subscribe", "approved",
 	// "deactivated", "probation", "rejected", "timeout", "giveup" or
-	// "noresource".
+	// "noresource". With Lost there is no Info.
 	Cause string
 }
 
+// Lost is the Cause that says that observers were too slow and news were
+// forgotten: Each tells what there is.
+const Lost = "lost"
+
+// maxNews bounds the news that wait for observers.
+const maxNews = 1 << 16
+
 // Observe has f told of every change in a subscription's life, in order, on a
-// goroutine of the notifier. It is meant to be called before the first
+// goroutine of the notifier; when f takes so long that too many wait, they are
+// forgotten and f is told Lost. It is meant to be called before the first
 // SUBSCRIBE.
 func (n *Notifier) Observe(f func(Lifecycle)) { n.news.observe(f) }
 
@@ -48,6 +56,9 @@ func (q *lifecycleQueue) observe(f func(Lifecycle)) {
 func (q *lifecycleQueue) put(l Lifecycle) {
 	q.mu.Lock()
 	if len(q.observers) > 0 {
+		if len(q.pending) == maxNews {
+			q.pending = []Lifecycle{{Cause: Lost}}
+		}
 		q.pending = append(q.pending, l)
 		select {
 		case q.wakeLocked() <- struct{}{}:

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -314,6 +315,32 @@ func TestCallsFromPackages(t *testing.T) {
 		want(t, r.subscribe(p, "Event: notes"), 200)
 		r.wire.take().answer(200)
 		r.wire.quiet()
+	})
+}
+
+func TestObserverBlocks(t *testing.T) {
+	run(t, func(r *rig) {
+		gate := make(chan struct{})
+		var told []string
+		r.Observe(func(l Lifecycle) {
+			<-gate
+			told = append(told, l.Cause)
+		})
+		for range 2*maxNews + 10 {
+			r.news.put(Lifecycle{Cause: "subscribe"})
+		}
+		r.news.mu.Lock()
+		waiting := len(r.news.pending)
+		r.news.mu.Unlock()
+		if waiting > maxNews {
+			t.Fatalf("%d news wait", waiting)
+		}
+		close(gate)
+		synctest.Wait()
+		lost := slices.Index(told, Lost)
+		if lost < 0 || slices.Index(told[lost+1:], Lost) >= 0 || told[len(told)-1] != "subscribe" {
+			t.Fatalf("%d were told, %d is that some were lost", len(told), lost)
+		}
 	})
 }
 
