@@ -3,6 +3,7 @@ package patch
 import (
 	"bytes"
 	"fmt"
+	"syscall"
 	"testing"
 
 	"imp/internal/xml/tree"
@@ -88,6 +89,8 @@ func BenchmarkApply(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
+		done := processor(b, syscall.RUSAGE_SELF)
+		defer func() { done(b.N) }()
 		for b.Loop() {
 			t, err := tree.Parse(large, tree.Options{})
 			if err == nil {
@@ -119,6 +122,8 @@ func BenchmarkDiff(b *testing.B) {
 		other := bytes.Join(lines, nil)
 		b.Run(fmt.Sprintf("ten edits in %d bytes", len(src)), func(b *testing.B) {
 			b.ReportAllocs()
+			done := processor(b, syscall.RUSAGE_SELF)
+			defer func() { done(b.N) }()
 			for b.Loop() {
 				x, err := tree.Parse(src, tree.Options{})
 				if err != nil {
