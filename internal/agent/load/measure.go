@@ -172,6 +172,9 @@ func (g *generator) fill(report *Report) {
 	report.Response, report.Notify = g.response.latency(), g.notified.latency()
 	report.Published = int(report.Response.Count)
 	for i := range g.watchers {
+		if !g.watchers[i].watches() {
+			continue
+		}
 		p := g.watched(i)
 		due, last := p.counted(), p.accepted()
 		report.Due += int(due)

@@ -17,6 +17,10 @@ func TestSteps(t *testing.T) {
 		if err != nil || step.Done != 3 || step.Took != 210*time.Millisecond || step.Response.Max != s.delay {
 			t.Errorf("3 publications at 10 a second: %+v, %v", step, err)
 		}
+		step, err = session.Change(t.Context(), 3, 10)
+		if err != nil || step.Done != 3 || step.Notified != 0 || step.Lost != 0 {
+			t.Errorf("3 changes without watchers: %+v, %v", step, err)
+		}
 		step, err = session.Subscribe(t.Context(), 100)
 		if err != nil || step.Done != 12 || step.Response.Max != 40*time.Millisecond {
 			t.Errorf("12 subscriptions, with their first NOTIFY: %+v, %v", step, err)

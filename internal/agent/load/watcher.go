@@ -155,11 +155,18 @@ func (w *watcher) part(err error) func(error) {
 }
 
 // knows tells whether the watcher has heard of a document, or will not hear of
-// it because its subscription is over.
+// it because its subscription is over or has not begun.
 func (w *watcher) knows(number uint64) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.seen >= number || w.state == gone
+	return w.seen >= number || w.state == gone || w.state == idle
+}
+
+// watches tells whether the subscription was begun.
+func (w *watcher) watches() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.state != idle
 }
 
 // last is the number of the newest document that the watcher has heard of.

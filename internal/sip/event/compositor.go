@@ -141,7 +141,7 @@ func (c *Compositor) readTarget(r *stack.Request) (*publish, *stack.Response) {
 	if refusal != nil {
 		return nil, refusal
 	}
-	uri, err := header.ParseURI(r.Recipient.String())
+	uri, err := header.ParseURI(r.URI())
 	if err != nil {
 		return nil, badRequest(err)
 	}

@@ -39,7 +39,7 @@ func (n *Notifier) within(ctx context.Context, r *stack.Request) *stack.Response
 	if duration == 0 {
 		return n.renew(s, r, renewal{condition: cond, met: cond.holds(s, current, false, state)})
 	}
-	view, decision, err := s.resource.pkg.Open(ctx, Request{Resource: s.resource.key.name, URI: r.Recipient.String(), Watcher: watcher,
+	view, decision, err := s.resource.pkg.Open(ctx, Request{Resource: s.resource.key.name, URI: r.URI(), Watcher: watcher,
 		Event: ev, Accept: accept, ContentType: contentType(r), Body: body(r), Duration: duration, Current: current})
 	if refusal := refused(n, view, err, decision); refusal != nil {
 		if view != nil && view != current {
@@ -70,8 +70,7 @@ type renewal struct {
 // by the tag we chose, with Call-ID and remote tag compared. Some clients send
 // it to the address of record, so the Request-URI does not count.
 func (n *Notifier) find(r *stack.Request, ev header.Event, watcher string) (*subscription, View, State, *stack.Response) {
-	toTag, _ := r.To().Params.Get("tag")
-	fromTag, _ := r.From().Params.Get("tag")
+	toTag, fromTag := r.ToTag(), r.FromTag()
 	sh := n.shardOfTag(toTag)
 	if sh == nil {
 		return nil, nil, 0, stack.Answer(sip.StatusCallTransactionDoesNotExists)

@@ -16,7 +16,7 @@ import (
 
 // Subscribe answers SUBSCRIBE; it is the handler for that method.
 func (n *Notifier) Subscribe(ctx context.Context, r *stack.Request) *stack.Response {
-	if _, ok := r.To().Params.Get("tag"); ok {
+	if r.ToTag() != "" {
 		return n.within(ctx, r)
 	}
 	return n.create(ctx, r)
@@ -134,7 +134,7 @@ func (n *Notifier) create(ctx context.Context, r *stack.Request) *stack.Response
 	if refusal != nil {
 		return refusal
 	}
-	uri, err := header.ParseURI(r.Recipient.String())
+	uri, err := header.ParseURI(r.URI())
 	if err != nil {
 		return badRequest(err)
 	}
@@ -166,7 +166,7 @@ func (n *Notifier) create(ctx context.Context, r *stack.Request) *stack.Response
 	if err != nil {
 		return badRequest(err)
 	}
-	view, decision, err := pkg.Open(ctx, Request{Resource: name, URI: r.Recipient.String(), Watcher: watcher,
+	view, decision, err := pkg.Open(ctx, Request{Resource: name, URI: r.URI(), Watcher: watcher,
 		Event: ev, Accept: accept, ContentType: contentType(r), Body: body(r), Duration: duration})
 	if refusal := refused(n, view, err, decision); refusal != nil {
 		if view != nil {

@@ -103,11 +103,11 @@ func BenchmarkHandle(b *testing.B) {
 			e.scan(msg[:end])
 		}
 	})
-	b.Run("parser", func(b *testing.B) {
+	b.Run("request", func(b *testing.B) {
 		b.ReportAllocs()
 		for range b.N {
-			if _, _, err := s.parser.Parse(msg, false); err != nil {
-				b.Fatal(err)
+			if _, fault := e.request(); fault != "" {
+				b.Fatal(fault)
 			}
 		}
 	})

@@ -3,9 +3,8 @@ package stack
 import "bytes"
 
 // envelope is what the stack itself reads of a message, straight from the received bytes: what routing, matching and
-// echoing need, without loss. The parser behind it serves the handlers; it changes spelling (methods to upper case,
-// display names, white space), so nothing of an answer is taken from it, and an envelope is also there for a message
-// that the parser rejects. All slices lie in the message.
+// echoing need, without loss. It is also there for a message that is refused. What handlers get is made from it, see
+// message.go. All slices lie in the message.
 type envelope struct {
 	head []byte // start line and header with the empty line
 	body []byte
@@ -26,7 +25,6 @@ type envelope struct {
 	cseqNumber   uint32
 	cseqMethod   []byte
 	recordRoutes [][]byte
-	void         [][]byte // names of fields that count for nothing, see handle
 	routes       [][]byte
 	length       int  // Content-Length, -1 = absent
 	lengthBad    bool // Content-Length is there and no single number: the end of the message is unknown
@@ -34,8 +32,9 @@ type envelope struct {
 	require      bool
 	encoded      bool // Content-Encoding is there
 
-	seen  uint64 // fields met so far, by number
-	fault string // the first thing wrong, as a reason phrase; "" = nothing
+	texts []fieldText // all fields, in order
+	seen  uint64      // those met so far, by number
+	fault string      // the first thing wrong, as a reason phrase; "" = nothing
 }
 
 // The fields that the scanner knows. Those up to lastSingle may occur only once (RFC 3261 7.3.1 and table 2, RFC 6665,
@@ -235,7 +234,7 @@ func (e *envelope) blame(fault string) {
 // scan reads a head. It reports whether this is a SIP message at all; everything else that is wrong goes to fault,
 // and scanning goes on behind it so that the message can be answered.
 func (e *envelope) scan(head []byte) bool {
-	*e = envelope{head: head, vias: e.vias[:0], recordRoutes: e.recordRoutes[:0], routes: e.routes[:0], void: e.void[:0], length: -1}
+	*e = envelope{head: head, vias: e.vias[:0], recordRoutes: e.recordRoutes[:0], routes: e.routes[:0], texts: e.texts[:0], length: -1}
 	b := head
 	e.start, b = e.line(b)
 	if !e.startLine() {
@@ -339,13 +338,12 @@ func (e *envelope) field(line []byte) {
 		e.blame("Malformed header name")
 		return
 	}
-	f := fieldOf(name)
-	if f == fieldOther {
-		return
-	}
-	value := trimSpace(line[colon+1:])
+	f, value := fieldOf(name), trimSpace(line[colon+1:])
 	if f == fieldContact && string(e.method) == "PUBLISH" {
-		e.void = append(e.void, name)
+		return // it counts for nothing, so nothing is wrong with it
+	}
+	e.texts = append(e.texts, fieldText{f, name, value})
+	if f == fieldOther {
 		return
 	}
 	if e.seen&(1<<f) != 0 && f < lastSingle {

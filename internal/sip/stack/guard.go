@@ -22,7 +22,9 @@ type Request struct {
 	*sip.Request
 	Flow *Flow // where it came from and where its answer goes
 
-	in *incoming
+	uri  string
+	ends *ends
+	in   *incoming
 }
 
 // Defer tells the stack that the answer comes later: what the handler returns is ignored, and the function returned
@@ -196,32 +198,25 @@ func (in *incoming) again(initial bool) *Response {
 	return nil
 }
 
-// handle parses the request for its handler and runs that.
+// handle makes the request for its handler and runs that.
 func (in *incoming) handle(h Handler) *Response {
 	s, e := in.s, in.e
-	for _, name := range e.void { // or the parser would judge what counts for nothing
-		for i := range name {
-			name[i] = '-'
-		}
-	}
-	msg, _, err := s.parser.Parse(e.message(), false)
-	m, ok := msg.(*sip.Request)
-	if err != nil || !ok {
-		fault := e.culprit()
+	r, fault := e.request()
+	if fault != "" {
 		s.malformed(fault, in.flow.kind, in.flow.remote, e.head)
 		return badRequest(fault)
 	}
 	if e.require {
-		if answer := s.checkRequire(m); answer != nil {
+		if answer := s.checkRequire(r.Request); answer != nil {
 			return answer
 		}
 	}
 	if e.encoded && len(e.body) > 0 {
-		if answer := s.inflate(m); answer != nil {
+		if answer := s.inflate(r.Request); answer != nil {
 			return answer
 		}
 	}
-	r := &Request{Request: m, Flow: in.flow, in: in}
+	r.Flow, r.in = in.flow, in
 	answer := h(s.ctx, r)
 	r.in = nil
 	return answer
@@ -335,34 +330,4 @@ func (in *incoming) tagKey() key {
 		in.key = in.s.keys.transaction(in.e, in.e.method)
 	}
 	return in.key
-}
-
-// culprit finds out what the parser does not like about a message that the scanner found nothing wrong with.
-func (e *envelope) culprit() string {
-	if u := new(sip.Uri); sip.ParseUri(string(e.uri), u) != nil {
-		return "Malformed Request-URI"
-	}
-	parser := sip.HeadersParser(sip.DefaultHeadersParser())
-	_, b := e.line(e.head)
-	for {
-		var line []byte
-		if line, b = e.unfolded(b); len(line) == 0 {
-			return "Malformed message"
-		}
-		flat := bytes.Map(func(r rune) rune {
-			if r == '\r' || r == '\n' {
-				return ' '
-			}
-			return r
-		}, line)
-		if _, err := parser.ParseHeader(nil, flat); err == nil {
-			continue
-		}
-		name, _, _ := bytes.Cut(flat, []byte(":"))
-		name = trimSpace(name)
-		if f := fieldOf(name); f != fieldOther {
-			return "Malformed " + fieldName[f]
-		}
-		return "Malformed " + string(name)
-	}
 }

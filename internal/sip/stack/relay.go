@@ -89,14 +89,12 @@ func (in *incoming) relay() *Response {
 			return answer
 		}
 	}
-	msg, _, err := s.parser.Parse(e.message(), false)
-	m, ok := msg.(*sip.Request)
-	if err != nil || !ok {
-		fault := e.culprit()
+	r, fault := e.request()
+	if fault != "" {
 		s.malformed(fault, in.flow.kind, in.flow.remote, e.head)
 		return badRequest(fault)
 	}
-	r := &Request{Request: m, Flow: in.flow, in: in}
+	r.Flow, r.in = in.flow, in
 	answer := s.relay.proxy.Forward(s.ctx, &Passing{Request: r, in: in})
 	r.in = nil
 	if answer == nil {

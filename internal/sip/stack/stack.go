@@ -24,15 +24,12 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-
-	sip "github.com/emiago/sipgo/sip"
 )
 
 // Stack is one set of listeners and connections with their transactions. All methods are safe for concurrent use
 // except those that say otherwise.
 type Stack struct {
 	cfg     Config
-	parser  *sip.Parser
 	kinds   map[string]*kind
 	secret  [16]byte // for tags
 	invalid string   // host of a WebSocket client
@@ -81,12 +78,11 @@ type peer struct {
 func New(cfg Config) *Stack {
 	cfg.setDefaults()
 	s := &Stack{
-		cfg: cfg, parser: sip.NewParser(), kinds: kinds(), keys: newKeyer(),
+		cfg: cfg, kinds: kinds(), keys: newKeyer(),
 		replay:   newReplay(64*cfg.T1, cfg.ReplayBytes),
 		handlers: make(map[string]Handler), allow: allow(nil), over: make(chan struct{}),
 		conns: make(map[*conn]struct{}), byPeer: make(map[peer]*conn), perAddr: make(map[netip.Addr]int),
 	}
-	s.parser.MaxMessageLength = max(cfg.MaxMessage, maxDatagram)
 	_, _ = rand.Read(s.secret[:])
 	s.invalid = strings.ToLower(NewTag()) + ".invalid"
 	s.client = newClients(s)

@@ -353,13 +353,11 @@ func (s *Stack) response(e *envelope, f *Flow) {
 		s.client.end(tx, carry(e), nil)
 		return
 	}
-	msg, _, err := s.parser.Parse(e.message(), false)
-	res, ok := msg.(*sip.Response)
-	if err != nil || !ok {
-		s.malformed("response", f.kind, f.remote, e.head)
+	if e.length > len(e.body) || bytes.Count(e.start, []byte(" ")) < 2 {
+		s.malformed("response: incomplete", f.kind, f.remote, e.head)
 		return
 	}
-	s.client.end(tx, res, nil)
+	s.client.end(tx, e.response(), nil)
 }
 
 // close ends all transactions.

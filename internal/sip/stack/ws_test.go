@@ -21,6 +21,7 @@ import (
 	sip "github.com/emiago/sipgo/sip"
 
 	"imp/internal/auth/certs"
+	"imp/internal/sip/header"
 	"imp/internal/transport/websocket"
 )
 
@@ -304,7 +305,7 @@ func TestWSClient(t *testing.T) {
 	vias, flows := make(chan string, 10), make(chan *Flow, 10)
 	srv := serveAt(t, Config{ServerTLS: server(show)}, func(s *Stack) {
 		s.Handle("REGISTER", func(_ context.Context, r *Request) *Response {
-			vias <- r.Via().Value()
+			vias <- header.List(r.Request, "Via")[0]
 			flows <- r.Flow
 			return Answer(200)
 		})
