@@ -232,6 +232,10 @@ func TestWhoSends(t *testing.T) {
 		if again := bob.receive(); again != first {
 			t.Errorf("first %q, then %q", first, again)
 		}
+		alice.send(strings.NewReplacer("INVITE sip", "CANCEL sip", " INVITE\r\n", " CANCEL\r\n", field(invite, "Proxy-Authorization"), "none").Replace(invite))
+		if got := bob.receive(); !strings.HasPrefix(got, "CANCEL ") {
+			t.Errorf("got %q", got)
+		}
 		alice.send(strings.Replace(invite, "branch=z9hG4bK-", "branch=z9hG4bK-x", 1))
 		wants(t, alice.receive(), 407)
 	})
@@ -257,6 +261,9 @@ func invite(t *testing.T, s *site, transport string) {
 		t.Fatalf("got %q", inv)
 	}
 	low.quiet()
+	if rr := all(inv, "Record-Route"); (transport == "udp") != (len(rr) == 0) {
+		t.Errorf("Record-Route: %q", rr)
+	}
 	bob.send(answer(inv, "180 Ringing", "X-A:  b"))
 	ringing := alice.receive()
 	if !strings.HasPrefix(ringing, "SIP/2.0 180 ") || len(all(ringing, "Via")) != 1 || !strings.Contains(ringing, "X-A:  b\r\n") {

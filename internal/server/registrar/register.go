@@ -107,7 +107,6 @@ func (r *Registrar) apply(q *request, rec *record) *stack.Response {
 			}
 		}
 		rec.Bindings = nil
-		rec.forget()
 		return nil
 	}
 	for _, c := range q.contacts {
@@ -132,7 +131,6 @@ func (r *Registrar) apply(q *request, rec *record) *stack.Response {
 			rec.Bindings = append(rec.Bindings, b)
 		}
 	}
-	rec.forget()
 	if len(rec.Bindings) > r.cfg.MaxContacts {
 		return refuse(403, "Too Many Contacts")
 	}
