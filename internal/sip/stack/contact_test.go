@@ -21,8 +21,12 @@ var contacts = map[string]bool{
 	"<sip:joe@example.com":       false,
 	"<sip:a@b>;;":                false,
 	"<sip:a@b>;expires=":         false,
-	"* ;x":                       false,
-	"joe":                        false,
+	"<sip:a@b:0>":                false,
+	"sips:b:00;x":                false,
+	"sip:a@b, \"0\" <sip:b:0;x>": false,
+	"<sip:0>, <sip:a:0@b>, <sip:[::0]>, <sip:a@b:05060>, <sip:a@b;x=c:0>, <tel:0>": true,
+	"* ;x": false,
+	"joe":  false,
 }
 
 func TestContactList(t *testing.T) {

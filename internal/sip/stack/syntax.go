@@ -289,7 +289,7 @@ func contactList(b []byte) bool {
 	}
 	for {
 		end := elementEnd(b)
-		if _, ok := addressTag(trimSpace(b[:end])); !ok {
+		if _, ok := addressTag(trimSpace(b[:end])); !ok || portZero(b[:end]) {
 			return false
 		}
 		if end == len(b) {
@@ -297,6 +297,33 @@ func contactList(b []byte) bool {
 		}
 		b = b[end+1:]
 	}
+}
+
+// portZero tells an address with port 0, where nobody is. The parser takes it for no port.
+func portZero(b []byte) bool {
+	if !bytes.Contains(b, []byte(":0")) {
+		return false
+	}
+	if b, _ = displayName(skipSpace(b)); len(b) > 0 && b[0] == '<' {
+		b = b[1:]
+	}
+	sch := scheme(b)
+	if !equalFold(sch, "sip") && !equalFold(sch, "sips") {
+		return false
+	}
+	b = b[len(sch)+1:]
+	if at := bytes.IndexByte(b, '@'); at >= 0 {
+		b = b[at+1:]
+	}
+	if end := bytes.IndexAny(b, ";?>"); end >= 0 {
+		b = b[:end]
+	}
+	colon := bytes.LastIndexByte(b, ':')
+	if colon < 0 {
+		return false
+	}
+	port, ok := number(b[colon+1:])
+	return ok && port == 0
 }
 
 // elementEnd is where the comma behind the first element of a list is, or the end.
