@@ -62,6 +62,11 @@ func TestForwardMessage(t *testing.T) {
 					t.Errorf("got %q", got)
 				}
 			})
+			t.Run("NAM-079 a connection is used again without outbound", func(t *testing.T) {
+				if transport == "tcp" && s.stack.Stats().Connections != 2 {
+					t.Errorf("%d connections", s.stack.Stats().Connections)
+				}
+			})
 			if len(all(got, "Via")) != 2 {
 				t.Errorf("Via: %q", all(got, "Via"))
 			}
@@ -369,7 +374,7 @@ func TestDialog(t *testing.T) {
 		for i := range route {
 			forged := append([]string{}, route...)
 			at := strings.Index(forged[i], "sip:") + 10
-			forged[i] = forged[i][:at] + string(forged[i][at]^1) + forged[i][at+1:]
+			forged[i] = forged[i][:at] + other(forged[i][at]) + forged[i][at+1:]
 			wants(t, alice.ask("BYE", bob.uri(), append(forged, to)...), 403)
 		}
 		wants(t, alice.ask("BYE", bob.uri(), "+Route: <sip:x@"+s.addr()+";lr>", to), 403)
@@ -377,6 +382,14 @@ func TestDialog(t *testing.T) {
 		eventually(t, "the connection ends", func() bool { return s.stack.Stats().Connections == 0 })
 		wants(t, alice.ask("BYE", bob.uri(), append(route, to)...), 430)
 	})
+}
+
+// other is another character of a token.
+func other(c byte) string {
+	if c == 'A' {
+		return "B"
+	}
+	return "A"
 }
 
 func TestTokenIsNoPass(t *testing.T) {
@@ -438,7 +451,7 @@ func TestStrayAnswers(t *testing.T) {
 	inv := bob.receive()
 	forged := answer(inv, "200 OK")
 	at := strings.Index(forged, "branch=z9hG4bKp") + 20
-	eve.send(forged[:at] + string(forged[at]^1) + forged[at+1:])
+	eve.send(forged[:at] + other(forged[at]) + forged[at+1:])
 	alice.quiet()
 	if n := s.stack.Stats().Stray; n != 1 {
 		t.Errorf("%d stray answers", n)
