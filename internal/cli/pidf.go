@@ -9,6 +9,7 @@ import (
 
 	"imp/internal/cli/kit"
 	"imp/internal/doc/pidf"
+	"imp/internal/doc/pidfdiff"
 )
 
 func newPIDF(k *kit.Kit) *cobra.Command {
@@ -81,7 +82,8 @@ func newPIDFShow(k *kit.Kit) *cobra.Command {
 		Use:   "show [FILE|-]",
 		Short: "Show a presence document to people or programs",
 		Long: `Show what a presence document says: as text, or with -o json as one object of
-the fields that notifications carry as document.`,
+the fields that notifications carry as document. Of a partial document (pidf-diff, RFC
+5262) the changes are shown.`,
 		Example: `  $ imp pidf show alice.xml
   sip:alice@example.com  open
   …
@@ -92,8 +94,22 @@ the fields that notifications carry as document.`,
 		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), args) },
 	}
 	k.Emits(cmd, "document", "a document was read", documentEvent{})
+	k.Emits(cmd, "changes", "a partial document was read", changesEvent{})
 	return cmd
 }
+
+// changesEvent tells what a pidf-diff changes.
+type changesEvent struct {
+	kit.Head
+	Changes pidfdiff.View `json:"changes" doc:"what the document says"`
+	read    *pidfdiff.Document
+}
+
+// Text implements kit.Texter.
+func (e changesEvent) Text(w io.Writer, _ *kit.Style) error { return e.read.WriteText(w) }
+
+// Raw implements kit.Rawer.
+func (e changesEvent) Raw() []byte { return e.read.Bytes() }
 
 type documentEvent struct {
 	kit.Head
@@ -111,20 +127,17 @@ func (e documentEvent) Text(w io.Writer, s *kit.Style) error {
 func (e documentEvent) Raw() []byte { return e.source }
 
 func (o *pidfShowOptions) run(_ context.Context, args []string) error {
-	name := "-"
-	if len(args) > 0 {
-		name = args[0]
-	}
+	name := argument(args, 0)
 	src, err := o.kit.ReadDocument(name)
 	if err != nil {
 		return err
 	}
+	if partial, err := pidfdiff.Parse(src); err == nil && !partial.Full {
+		return o.kit.Emit(changesEvent{Head: o.kit.Head("changes"), Changes: partial.View(), read: partial})
+	}
 	d, err := pidf.Read(src)
 	if err != nil {
-		if name == "-" {
-			name = "stdin"
-		}
-		return kit.Fail(kit.ExitDocument, "reading "+name, err, "imp xml check tells more about the document")
+		return kit.Fail(kit.ExitDocument, "reading "+inputName(name), err, "imp xml check tells more about the document")
 	}
 	return o.kit.Emit(documentEvent{Head: o.kit.Head("document"), Document: d.View(), read: d, source: src})
 }
