@@ -127,6 +127,9 @@ func (a *Agent) contact(r *stack.Request, user string) string {
 		b.WriteString(";transport=" + stack.URITransport(transport))
 	}
 	b.WriteString(";gr")
+	if strings.EqualFold(r.Recipient.Scheme, "sips") { // RFC 3261 section 12.1.1
+		return header.Secured(b.String())
+	}
 	return b.String()
 }
 

@@ -62,7 +62,7 @@ func (a *attempt) subscribe() {
 	if s.etag != "" && !s.plain {
 		fields = uac.AppendField(fields, "Suppress-If-Match", s.etag)
 	}
-	fields = uac.AppendField(fields, "Contact", "<"+s.opts.Contact(a.chain.Hop)+">")
+	fields = uac.AppendField(fields, "Contact", "<"+s.contact(a.chain.Hop)+">")
 	a.transmit(a.chain.Request(append(fields, s.form.initial...), s.opts.Body))
 }
 

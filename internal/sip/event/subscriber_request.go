@@ -2,11 +2,13 @@ package event
 
 import (
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/emiago/sipgo/sip"
 
 	"imp/internal/sip/header"
+	"imp/internal/sip/stack"
 	"imp/internal/sip/uac"
 )
 
@@ -15,6 +17,16 @@ type Authenticator = uac.Authenticator
 
 // Route says how requests outside dialogs reach their target.
 type Route = uac.Route
+
+// contact is where NOTIFYs are to go: a sips URI when one is subscribed to (RFC
+// 3261 section 8.1.1.8).
+func (s *Subscription) contact(to stack.Target) string {
+	c := s.opts.Contact(to)
+	if len(s.opts.Target) > 5 && strings.EqualFold(s.opts.Target[:5], "sips:") {
+		return header.Secured(c)
+	}
+	return c
+}
 
 // appendExpires appends Expires, unless d is noExpires.
 func appendExpires(b []byte, d time.Duration) []byte {

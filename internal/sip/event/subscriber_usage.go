@@ -173,7 +173,7 @@ func (u *usage) subscribe(d time.Duration) {
 		fields = uac.AppendField(fields, "Suppress-If-Match", u.condition)
 	}
 	o := u.dialog.Request("SUBSCRIBE", fields, nil)
-	o.Head = uac.AppendField(o.Head, "Contact", "<"+s.opts.Contact(o.Target)+">")
+	o.Head = uac.AppendField(o.Head, "Contact", "<"+s.contact(o.Target)+">")
 	u.transmit(o)
 }
 

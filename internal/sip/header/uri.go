@@ -352,6 +352,16 @@ func (u URI) AppendTo(dst []byte) []byte {
 	return dst
 }
 
+// Secured is a rendered sip URI as a sips URI, whose transport over TLS needs
+// no name (RFC 3261 sections 19.1.2 and 26.2.2); any other is as it was.
+func Secured(uri string) string {
+	rest, ok := strings.CutPrefix(uri, "sip:")
+	if !ok {
+		return uri
+	}
+	return "sips:" + strings.Replace(rest, ";transport=tls", "", 1)
+}
+
 func appendPort(dst []byte, port int) []byte {
 	if port > 0 {
 		dst = strconv.AppendInt(append(dst, ':'), int64(port), 10)

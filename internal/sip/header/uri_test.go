@@ -5,6 +5,19 @@ import (
 	"testing"
 )
 
+func TestSecured(t *testing.T) {
+	for uri, want := range map[string]string{
+		"sip:a@192.0.2.1:5061;transport=tls;gr": "sips:a@192.0.2.1:5061;gr",
+		"sip:a@b;transport=wss":                 "sips:a@b;transport=wss",
+		"sips:a@b":                              "sips:a@b",
+		"pres:a@b":                              "pres:a@b",
+	} {
+		if got := Secured(uri); got != want {
+			t.Errorf("%s becomes %s, want %s", uri, got, want)
+		}
+	}
+}
+
 func TestParseURI(t *testing.T) {
 	for _, tt := range []struct {
 		in                   string
