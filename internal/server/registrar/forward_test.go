@@ -105,6 +105,13 @@ func TestForking(t *testing.T) {
 		wants(t, alice.receive(), 200)
 		alice.quiet()
 	})
+	t.Run("success goes back at once", func(t *testing.T) {
+		a, b := ask()
+		two.send(answer(b, "200 OK"))
+		wants(t, alice.receive(), 200)
+		one.send(answer(a, "603 Decline"))
+		alice.quiet()
+	})
 	for _, c := range []struct {
 		one, two string
 		want     int
@@ -421,6 +428,23 @@ func TestRegisteredContactAsTarget(t *testing.T) {
 		t.Errorf("got %q", got)
 	}
 	wants(t, alice.receive(), 200)
+}
+
+func TestEveryDomain(t *testing.T) {
+	s := newSite(t, func(c *Config) { c.Domains = nil })
+	alice, bob := s.phone("alice", "udp"), s.phone("bob", "udp")
+	bob.registered()
+	eventually(t, "the contact is known", func() bool { return s.registrar.Count() == 1 })
+	for uri, want := range map[string]string{"sip:bob@example.com": bob.uri(), bob.uri(): bob.uri()} {
+		alice.send(alice.request("MESSAGE", uri, ""))
+		if got := bob.takes("MESSAGE", "200 OK"); target(got) != want {
+			t.Errorf("%s was sent to %s", uri, target(got))
+		}
+		wants(t, alice.receive(), 200)
+	}
+	wants(t, alice.ask("MESSAGE", "sip:bob@example.net"), 480)
+	wants(t, alice.ask("MESSAGE", "sip:nobody@example.net"), 404)
+	wants(t, alice.ask("MESSAGE", "tel:+1"), 416)
 }
 
 func TestLoop(t *testing.T) {

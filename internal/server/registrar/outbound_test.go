@@ -1,6 +1,7 @@
 package registrar
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"testing"
@@ -171,6 +172,45 @@ func TestNAT(t *testing.T) {
 	}
 }
 
+func TestCallerBehindNAT(t *testing.T) {
+	s := newSite(t, nil)
+	alice, bob := s.phone("alice", "udp"), s.phone("bob", "udp")
+	bob.registered()
+	for _, fields := range [][]string{{"Via: SIP/2.0/UDP 10.0.0.1;branch=z9hG4bKnat;rport"}, {"Contact: <" + alice.uri() + ";ob>"}, {"Contact: <sip:a@x.invalid>"}} {
+		alice.send(alice.request("INVITE", "sip:bob@example.com", "", fields...))
+		inv := bob.takes("INVITE", "200 OK")
+		if len(all(inv, "Record-Route")) != 2 {
+			t.Errorf("%s: %q", fields, inv)
+		}
+		wants(t, alice.receive(), 200)
+		bob.send(bob.request("BYE", "sip:alice@10.0.0.1", "", append(routes(inv, false), "To: <sip:alice@example.com>;tag=1")...))
+		alice.takes("BYE", "200 OK")
+		wants(t, bob.receive(), 200)
+	}
+}
+
+func TestContactWithAName(t *testing.T) {
+	var at string
+	asked := make(chan string, 10)
+	s := newSiteAt(t, nil, stack.Config{Locate: func(_ context.Context, uri string) ([]stack.Target, error) {
+		asked <- uri
+		return []stack.Target{{Transport: "udp", Addr: at}}, nil
+	}}, "127.0.0.1:0")
+	alice, bob := s.phone("alice", "udp"), s.phone("bob", "udp")
+	at = bob.host()
+	bob.registered("Contact: <sip:bob@pc.example.net>")
+	for _, method := range []string{"MESSAGE", "INVITE"} {
+		alice.send(alice.request(method, "sip:bob@example.com", ""))
+		if got := bob.takes(method, "200 OK"); target(got) != "sip:bob@pc.example.net" {
+			t.Errorf("got %q", got)
+		}
+		wants(t, alice.receive(), 200)
+		if uri := <-asked; uri != "sip:bob@pc.example.net" {
+			t.Errorf("%s was located", uri)
+		}
+	}
+}
+
 func TestInvalidContact(t *testing.T) {
 	s := newSite(t, nil)
 	alice, bob := s.phone("alice", "udp"), s.phone("bob", "tcp")
@@ -251,6 +291,11 @@ func TestGRUU(t *testing.T) {
 			}
 		}
 		b.quiet()
+		go s.stack.Send(&stack.Outgoing{Method: "NOTIFY", URI: public, Head: []byte("From: <sip:a@b>;tag=1\r\nTo: <sip:b@b>;tag=2\r\nCall-ID: n\r\nCSeq: 1 NOTIFY\r\n"),
+			Target: stack.Target{Addr: "example.com"}}, func(*sip.Response, error) {})
+		if got := a.takes("NOTIFY", "200 OK"); target(got) != a.uri() {
+			t.Errorf("a request of the server itself was sent to %s", target(got))
+		}
 		target, ok := s.registrar.Route(public)
 		if !ok || target.Addr != a.host() {
 			t.Errorf("the server's own way: %+v", target)

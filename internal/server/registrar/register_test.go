@@ -175,6 +175,10 @@ func TestRefusedContacts(t *testing.T) {
 		}
 		t.Run(name, func(t *testing.T) { wants(t, p.register("Contact: "+contact), status) })
 	}
+	t.Run("more than are looked at", func(t *testing.T) {
+		wants(t, p.register("Contact: "+strings.Repeat("<sip:a@192.0.2.1>, ", 6)+"<no URI at all>"), 400)
+		wants(t, p.register("Contact: "+strings.Repeat("<sip:a@192.0.2.1>;expires=0, ", 6)+"<sip:a@192.0.2.1>;expires=0"), 403)
+	})
 	if got := all(p.registered("Contact"), "Contact"); len(got) != 1 {
 		t.Errorf("a refused REGISTER left %q", got)
 	}

@@ -164,6 +164,9 @@ func (r *Registrar) readContacts(m *stack.Request, q *request) *stack.Response {
 		q.all = true
 		return nil
 	}
+	if len(addresses) > 2*r.cfg.MaxContacts { // as many may go as come
+		return refuse(403, "Too Many Contacts")
+	}
 	for _, a := range addresses {
 		c, refusal := r.readContact(a, expires)
 		if refusal != nil {

@@ -354,10 +354,46 @@ func (s *Stack) Pass(p *Passing, o *Outgoing, failed func(error)) error {
 	if t.Flow != nil && !t.Flow.Closed() {
 		return s.passOver(&again, t.Flow)
 	}
-	if t.Addr == "" {
+	if s.unlocated(t) {
+		return s.passLocated(&again, failed)
+	}
+	return s.passResolved(&again, failed)
+}
+
+func (s *Stack) passResolved(o *Outgoing, failed func(error)) error {
+	if o.Target.Addr == "" {
 		return errNotPassed
 	}
-	return s.resolved(t, func(to []netip.AddrPort, name string) error { return s.passTo(&again, to, name, failed) }, failed)
+	return s.resolved(&o.Target, func(to []netip.AddrPort, name string) error { return s.passTo(o, to, name, failed) }, failed)
+}
+
+// passLocated sends to the first target that Config.Locate gives: without a transaction nobody knows whether it is there.
+func (s *Stack) passLocated(o *Outgoing, failed func(error)) error {
+	if s.locating.Add(1) > maxLocating {
+		s.locating.Add(-1)
+		return errPending
+	}
+	ok := s.spawn(func() {
+		ctx, cancel := context.WithTimeout(s.ctx, lookupTimeout)
+		targets, err := s.cfg.Locate(ctx, nextHop(o))
+		cancel()
+		s.locating.Add(-1)
+		if err == nil && len(targets) == 0 {
+			err = errNowhere
+		}
+		if err == nil {
+			o.Target = targets[0]
+			err = s.passResolved(o, failed)
+		}
+		if err != nil {
+			failed(err)
+		}
+	})
+	if !ok {
+		s.locating.Add(-1)
+		return ErrClosed
+	}
+	return nil
 }
 
 // passOver sends over a flow.
