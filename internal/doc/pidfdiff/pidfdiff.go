@@ -67,7 +67,7 @@ func Parse(src []byte) (*Document, error) {
 		d.HasVersion = true
 	}
 	if !d.Full {
-		if err := d.patch.Parse(src, options); err != nil {
+		if err := d.patch.ParseTree(t); err != nil {
 			return nil, err
 		}
 	}

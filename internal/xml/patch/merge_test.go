@@ -115,6 +115,37 @@ func TestMergeUnion(t *testing.T) {
 	}
 }
 
+// TestMergeOfHostile gives what costs most. It has to end soon.
+func TestMergeOfHostile(t *testing.T) {
+	list := func(keep func(i int) string) string {
+		var b strings.Builder
+		for i := range 40000 {
+			b.WriteString(keep(i))
+		}
+		return "<l>" + b.String() + "</l>"
+	}
+	all := func(i int) string { return fmt.Sprintf("<e id='%d'/>", i) }
+	without := func(from, to int) string {
+		return list(func(i int) string {
+			if i%8 >= from && i%8 < to {
+				return ""
+			}
+			return all(i)
+		})
+	}
+	deep := func(inside string) string {
+		return strings.Repeat("<b>", 4000) + inside + strings.Repeat("</b>", 4000)
+	}
+	for name, docs := range map[string][3]string{
+		"chains of removals":  {list(all), without(0, 5), without(4, 8)},
+		"all of one side":     {list(all), "<l/>", without(0, 1)},
+		"the same many times": {list(func(int) string { return "<e/>" }), list(func(i int) string { return "<e/><f/>"[:4+4*(i&1)] }), list(func(i int) string { return "<e/><g/>"[:4+4*(i%3&1)] })},
+		"deep":                {deep("x"), deep("<c/>x"), deep("x<d/>")},
+	} {
+		t.Run(name, func(t *testing.T) { merge(t, docs[0], docs[1], docs[2], MergeOptions{}) })
+	}
+}
+
 func TestMergeRefused(t *testing.T) {
 	doc := parseTree(t, "<a/>")
 	if _, _, err := Merge(doc, new(tree.Tree), doc, MergeOptions{}); err == nil {

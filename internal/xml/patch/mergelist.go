@@ -98,14 +98,20 @@ func (l *listMerge) changes(hunks []hunk, s *side, nodes []tree.Node, b bool) ([
 // cluster returns how many of the first changes hang together, and where they end.
 func cluster(hunks []hunk) (n, end int) {
 	end = hunks[0].end
-	for n = 1; n < len(hunks); n++ {
-		h := &hunks[n]
-		if !slices.ContainsFunc(hunks[:n], func(o hunk) bool { return o.b != h.b && h.meets(&o) }) {
-			break
-		}
-		end = max(end, h.end)
+	for n = 1; n < len(hunks) && meetsAny(&hunks[n], hunks[:n]); n++ {
+		end = max(end, hunks[n].end)
 	}
 	return n, end
+}
+
+// meetsAny looks from the end, where in a long chain of changes the one is that is met.
+func meetsAny(h *hunk, of []hunk) bool {
+	for i := len(of) - 1; i >= 0; i-- {
+		if of[i].b != h.b && h.meets(&of[i]) {
+			return true
+		}
+	}
+	return false
 }
 
 // item writes an item that both sides have.

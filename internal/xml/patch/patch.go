@@ -61,7 +61,8 @@ type Document struct {
 	// Changes are what is to be done: one list of operations, in an XCAP diff one for each of its document elements.
 	Changes []Changes
 
-	tree tree.Tree
+	own  tree.Tree
+	tree *tree.Tree
 }
 
 // Changes is a list of operations for one document.
@@ -90,12 +91,19 @@ func Parse(src []byte, opt tree.Options) (*Document, error) {
 
 // Parse does what the function Parse does, using the memory of the document that d held before.
 func (d *Document) Parse(src []byte, opt tree.Options) error {
-	changes := d.Changes[:0]
-	d.Vocabulary, d.Entity, d.Version, d.XCAPRoot, d.Changes = 0, "", "", "", nil
-	if err := d.tree.Parse(src, opt); err != nil {
+	if err := d.own.Parse(src, opt); err != nil {
+		d.Vocabulary, d.Entity, d.Version, d.XCAPRoot, d.Changes = 0, "", "", "", nil
 		return fromTree(err)
 	}
-	root := d.tree.Root()
+	return d.ParseTree(&d.own)
+}
+
+// ParseTree does what Parse does for a document that has been read already. The tree must not be edited as long as the Document
+// is used.
+func (d *Document) ParseTree(t *tree.Tree) error {
+	changes := d.Changes[:0]
+	d.Vocabulary, d.Entity, d.Version, d.XCAPRoot, d.Changes, d.tree = 0, "", "", "", nil, t
+	root := t.Root()
 	vocabulary := slices.IndexFunc(roots[:], func(r struct{ space, local string }) bool { return root.Is(r.space, r.local) })
 	if vocabulary < 0 {
 		return formatError(root, fmt.Errorf("root element %s of namespace %q is no patch, expected patch of %s, pidf-diff or xcap-diff", root.Name(), root.Space(), SpaceXMLPatch))
