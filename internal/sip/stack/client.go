@@ -297,7 +297,7 @@ func (s *Stack) unreachable(tx *clientTx, cause error) {
 		s.fail(tx, cause)
 		return
 	}
-	s.deaf.add(tx.tcp, time.Now())
+	s.deaf.add(tx.tcp, time.Now().Add(deafTime))
 	if o := s.client.outgoing(tx); o != nil {
 		s.finishUDP(tx, o)
 	}
@@ -332,28 +332,28 @@ func (s *Stack) appendRequest(b []byte, o *Outgoing, id branch, f *Flow) []byte 
 	return append(b, o.Body...)
 }
 
-// deaf remembers addresses where TCP was refused or silent, so that not every large request has to find out again.
-type deaf struct {
+// shunned remembers for a while what has failed, so that not every request has to find out again.
+type shunned[K comparable] struct {
 	mu    sync.Mutex
-	until map[netip.AddrPort]time.Time
+	until map[K]time.Time
 }
 
 const (
-	deafTime = 5 * time.Minute
-	maxDeaf  = 4096
+	deafTime   = 5 * time.Minute // for addresses where TCP was refused or silent
+	maxShunned = 4096
 )
 
-func (d *deaf) has(a netip.AddrPort, now time.Time) bool {
+func (d *shunned[K]) has(k K, now time.Time) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return now.Before(d.until[a])
+	return now.Before(d.until[k])
 }
 
-func (d *deaf) add(a netip.AddrPort, now time.Time) {
+func (d *shunned[K]) add(k K, until time.Time) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.until == nil || len(d.until) >= maxDeaf {
-		d.until = make(map[netip.AddrPort]time.Time)
+	if d.until == nil || len(d.until) >= maxShunned {
+		d.until = make(map[K]time.Time)
 	}
-	d.until[a] = now.Add(deafTime)
+	d.until[k] = until
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
+	"time"
 
 	sip "github.com/emiago/sipgo/sip"
 
@@ -67,7 +68,7 @@ func (s *Stack) locate(o *Outgoing, done func(*sip.Response, error)) {
 		case len(targets) == 0:
 			tell(fmt.Errorf("%w: %s: %w", ErrTransport, uri, errNowhere))
 		default:
-			(&attempts{s, o, targets, done}).next()
+			(&attempts{s: s, o: o, left: s.sound(targets), done: done}).next()
 		}
 	})
 	if !ok {
@@ -81,23 +82,66 @@ type attempts struct {
 	s    *Stack
 	o    *Outgoing
 	left []Target
+	at   Target // being tried
 	done func(*sip.Response, error)
 }
 
 // next sends the request to the next target, as a transaction of its own.
 func (a *attempts) next() {
 	o := *a.o
-	o.Target = a.left[0]
-	a.left = a.left[1:]
+	a.at, a.left = a.left[0], a.left[1:]
+	o.Target = a.at
 	a.s.begin(&o, a.ended)
 }
 
 func (a *attempts) ended(res *sip.Response, err error) {
-	if len(a.left) > 0 && failedOver(res, err) {
-		a.next()
-		return
+	if failedOver(res, err) {
+		if t := shunTime(res); t > 0 {
+			a.s.failed.add(way{a.at.Transport, a.at.Addr}, time.Now().Add(t))
+		}
+		if len(a.left) > 0 {
+			a.next()
+			return
+		}
 	}
 	a.done(res, err)
+}
+
+// way is where a target leads to.
+type way struct{ transport, addr string }
+
+const (
+	failedTime = time.Minute
+	maxRetry   = 10 * time.Minute
+)
+
+// shunTime is how long a target that has failed comes behind the others: a server that answers decides itself
+// (RFC 3261 21.5.4).
+func shunTime(res *sip.Response) time.Duration {
+	if res == nil {
+		return failedTime
+	}
+	v, _, _ := header.Single(res, "Retry-After")
+	after, err := header.ParseRetryAfter(v)
+	if err != nil {
+		return 0
+	}
+	return min(time.Duration(after.Seconds)*time.Second, maxRetry)
+}
+
+// sound puts targets that have failed lately behind the others.
+func (s *Stack) sound(targets []Target) []Target {
+	now := time.Now()
+	var last []Target
+	first := make([]Target, 0, len(targets))
+	for _, t := range targets {
+		if s.failed.has(way{t.Transport, t.Addr}, now) {
+			last = append(last, t)
+		} else {
+			first = append(first, t)
+		}
+	}
+	return append(first, last...)
 }
 
 // failedOver tells whether another server may do better: this one says that it cannot serve now, could not be reached,

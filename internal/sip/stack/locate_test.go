@@ -144,6 +144,56 @@ func TestFailover(t *testing.T) {
 			_ = s.Close()
 		})
 	})
+	for _, tt := range []struct {
+		name   string
+		answer []string
+		shun   time.Duration
+	}{
+		{"a dead server", nil, time.Minute},
+		{"503 with Retry-After", []string{"503 Service Unavailable", "Retry-After: 90 (soon)"}, 90 * time.Second},
+		{"503 without", []string{"503 Service Unavailable"}, 0},
+		{"503 for a year", []string{"503 Service Unavailable", "Retry-After: 31536000"}, 10 * time.Minute},
+	} {
+		t.Run("the next requests go to the next server first: "+tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := New(Config{Locate: (&guide{targets: udp}).locate})
+				f := fake(t, s)
+				defer s.Close()
+				sendOn(t, s, located())
+				if tt.answer != nil {
+					f.in <- datagram{answerFor(f.sent()[0].data, tt.answer[0], tt.answer[1:]...), first}
+				} else {
+					time.Sleep(32 * time.Second)
+				}
+				synctest.Wait()
+				f.sent()
+				firstAsked := func() netip.AddrPort {
+					sendOn(t, s, located())
+					at := f.sent()[0].peer
+					time.Sleep(time.Millisecond)
+					return at
+				}
+				if at := firstAsked(); (at == second) != (tt.shun > 0) {
+					t.Errorf("the next request went to %s", at)
+				}
+				time.Sleep(tt.shun)
+				synctest.Wait()
+				f.sent()
+				if at := firstAsked(); at != first {
+					t.Errorf("later a request went to %s", at)
+				}
+			})
+		})
+	}
+	t.Run("what failed is forgotten in the end", func(t *testing.T) {
+		var d shunned[int]
+		for i := range 2 * maxShunned {
+			d.add(i, time.Now().Add(time.Hour))
+		}
+		if len(d.until) > maxShunned || !d.has(2*maxShunned-1, time.Now()) {
+			t.Errorf("%d are remembered", len(d.until))
+		}
+	})
 	t.Run("too many pending requests are no reason", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			s := New(Config{Locate: (&guide{targets: udp}).locate, MaxPending: 1})

@@ -178,7 +178,7 @@ func TestSize(t *testing.T) {
 			if e == nil || !errors.Is(e.err, ErrTransport) || !errors.Is(e.err, syscall.ECONNREFUSED) || len(f.sent()) != 0 {
 				t.Errorf("ended with %+v", e)
 			}
-			s.deaf.add(there, time.Now())
+			s.deaf.add(there, time.Now().Add(deafTime))
 			if sendOn(t, s, o)(); len(f.sent()) != 0 {
 				t.Error("went over UDP because the peer is known to be without TCP")
 			}

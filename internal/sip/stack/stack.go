@@ -37,9 +37,10 @@ type Stack struct {
 	replay  *replay
 	client  *clients
 	count   counters
-	partial atomic.Int64 // bytes of buffers for incomplete messages, see maxPartial
-	logged  atomic.Int64 // second in which a malformed message was last logged
-	deaf    deaf
+	partial atomic.Int64            // bytes of buffers for incomplete messages, see maxPartial
+	logged  atomic.Int64            // second in which a malformed message was last logged
+	deaf    shunned[netip.AddrPort] // no TCP there
+	failed  shunned[way]            // located targets
 	routes  routes
 	relay   relay
 
