@@ -40,7 +40,7 @@ takes it back when the command ends. imp listen registers by itself.
 takes back what this machine registered, or the address of --contact;
 --remove-all what any device did.`,
 		Example: `  $ imp register --contact sip:alice@192.0.2.7 --expires 10m
-  CONTACT               EXPIRES  Q  INSTANCE
+  CONTACT              EXPIRES  Q  INSTANCE
   …
 
   $ imp register --query -o json
