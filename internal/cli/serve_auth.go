@@ -33,7 +33,7 @@ func (o *authOptions) flags(cmd *cobra.Command) {
 	fs.StringArrayVar(&o.users, "user", nil, "let `NAME:PASSWORD` in, repeatable; other users of this machine can see it")
 	fs.StringVar(&o.file, "users", "", "let the users in `FILE` in, a line each: name:password or name:realm:HA1; read again on SIGHUP")
 	fs.StringVar(&o.realm, "realm", "", "protect `REALM`; the first domain without it")
-	fs.StringSliceVar(&o.digest, "digest", []string{"sha-256", "md5"}, "offer these digest `ALGORITHMS`, the preferred one first")
+	fs.StringSliceVar(&o.digest, "digest", nil, "offer these digest `ALGORITHMS`, the preferred one first; without it sha-256,md5, and md5 alone to clients that give up on both")
 	fs.BoolVar(&o.noLegacy, "no-legacy-digest", false, "refuse credentials without qop, which old clients send")
 	o.publishFor = "self"
 	fs.Var(kit.Choice(&o.publishFor, "self", "all"), "publish-for", "whom a user may publish for")
@@ -62,8 +62,12 @@ func (o *serverOptions) defaultRealm(domains []string) {
 	}
 }
 
-// algorithms reads --digest.
+// algorithms reads --digest. Without it the offer is nil, which leaves it to the
+// guard.
 func (o *authOptions) algorithms() (offer []digest.Algorithm, names []string, err error) {
+	if len(o.digest) == 0 {
+		return nil, []string{digest.SHA256.String(), digest.MD5.String()}, nil
+	}
 	for _, name := range o.digest {
 		a, ok := digest.ParseAlgorithm(strings.TrimSpace(name))
 		if !ok || a != a.Base() || slices.Contains(offer, a) {

@@ -222,19 +222,27 @@ func (v *Verifier) now() int64 { return v.cfg.Now().Sub(v.start).Milliseconds() 
 
 // Challenge gives the values of WWW-Authenticate or Proxy-Authenticate, one
 // for each algorithm with the preferred one first (RFC 8760 section 2.3), each
-// with a nonce of its own. It keeps no state.
-func (v *Verifier) Challenge(stale bool) []string {
-	values := make([]string, len(v.tails))
+// with a nonce of its own. It keeps no state. Only offers these algorithms, in
+// this order, of those that the verifier has; without it all are offered.
+func (v *Verifier) Challenge(stale bool, only ...Algorithm) []string {
+	if len(only) == 0 {
+		only = v.cfg.Algorithms
+	}
+	values := make([]string, 0, len(only))
 	now := v.now()
 	var buf [512]byte
-	for i := range values {
+	for _, a := range only {
+		i := indexOf(v.cfg.Algorithms, a)
+		if i < 0 {
+			continue
+		}
 		b := append(buf[:0], v.head...)
 		b = v.sign.append(b, now)
 		b = append(b, v.tails[i]...)
 		if stale {
 			b = appendToken(b, ", ", fieldNames[fStale], "true")
 		}
-		values[i] = string(b)
+		values = append(values, string(b))
 	}
 	return values
 }

@@ -68,7 +68,20 @@ func start(t *testing.T) string {
 
 func startWith(t *testing.T, auth *presence.Auth) string {
 	t.Helper()
-	l, err := lab.Start(t.Context(), lab.Config{Dir: t.TempDir(), Auth: auth})
+	l := startLab(t, lab.Config{Dir: t.TempDir(), Auth: auth})
+	for _, a := range l.Servers()["presence-server"] {
+		if addr, ok := strings.CutPrefix(a, "udp:"); ok {
+			return addr
+		}
+	}
+	t.Fatal("the lab has no UDP address")
+	return ""
+}
+
+// startLab brings a lab up for the time of a test.
+func startLab(t *testing.T, cfg lab.Config) *lab.Lab {
+	t.Helper()
+	l, err := lab.Start(t.Context(), cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,13 +92,7 @@ func startWith(t *testing.T, auth *presence.Auth) string {
 			t.Error(err)
 		}
 	})
-	for _, a := range l.Servers()["presence-server"] {
-		if addr, ok := strings.CutPrefix(a, "udp:"); ok {
-			return addr
-		}
-	}
-	t.Fatal("the lab has no UDP address")
-	return ""
+	return l
 }
 
 // TestSIPp lets sipp publish and watch in the lab.

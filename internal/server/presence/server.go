@@ -39,7 +39,7 @@ type ServerConfig struct {
 type Auth struct {
 	Realm      string
 	Users      digest.Users
-	Algorithms []digest.Algorithm // offered, the preferred one first; nil: SHA-256, MD5
+	Algorithms []digest.Algorithm // offered, the preferred one first; nil: as in identity.GuardConfig
 	NoLegacy   bool               // refuse the form of RFC 2069
 	// PublishForAll lets each of them publish for every presentity.
 	PublishForAll bool

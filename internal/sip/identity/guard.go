@@ -21,7 +21,8 @@ import (
 type GuardConfig struct {
 	Realm string
 	Users digest.Users
-	// Algorithms are offered, the preferred one first; nil: SHA-256, MD5.
+	// Algorithms are offered, the preferred one first; nil: SHA-256, MD5, and to
+	// clients that give up on that what they can do.
 	Algorithms []digest.Algorithm
 	// NoLegacy refuses credentials in the form of RFC 2069.
 	NoLegacy bool
@@ -139,7 +140,7 @@ func (g *Guard) from(r *stack.Request) (string, *stack.Response) {
 func (g *Guard) refuse(r *stack.Request, as *role, res digest.Result, why *digest.Refusal) *stack.Response {
 	switch why.Verdict {
 	case digest.Missing:
-		return g.challenge(as, false)
+		return g.challenge(r, as, false)
 	case digest.Malformed, digest.Misdirected:
 		g.cfg.Log.Debug("refusing a request", "reason", why, "source", r.Flow.Remote())
 		warning := header.Warning{Code: 399, Agent: "imp", Text: why.Error()}
@@ -153,12 +154,16 @@ func (g *Guard) refuse(r *stack.Request, as *role, res digest.Result, why *diges
 				Fields: []stack.Field{{Name: "Retry-After", Value: strconv.Itoa(int((wait + time.Second - 1) / time.Second))}}}
 		}
 	}
-	return g.challenge(as, why.Verdict.Stale())
+	return g.challenge(r, as, why.Verdict.Stale())
 }
 
-func (g *Guard) challenge(as *role, stale bool) *stack.Response {
+func (g *Guard) challenge(r *stack.Request, as *role, stale bool) *stack.Response {
 	res := stack.Answer(as.status)
-	for _, v := range g.verifier.Challenge(stale) {
+	var only []digest.Algorithm
+	if g.cfg.Algorithms == nil {
+		only = offerTo(r)
+	}
+	for _, v := range g.verifier.Challenge(stale, only...) {
 		res.Fields = append(res.Fields, stack.Field{Name: as.challenge, Value: v})
 	}
 	return res
