@@ -90,7 +90,7 @@ func TestRates(t *testing.T) {
 			r.Decide(p.toTag, Decision{State: Pending})
 			r.wire.take().says("pending;expires=600"+rates, "").answer(200)
 		}},
-		{"EVT-140 changes come no closer than max-rate, the newest as one", func(t *testing.T, r *rig) {
+		{"EVT-140 EVT-143 changes come no closer than max-rate, the newest as one", func(t *testing.T, r *rig) {
 			r.watch("alice", "Event: notes;max-rate=0.2")
 			r.wire.take().answer(200)
 			began := time.Now()

@@ -168,7 +168,7 @@ func TestRefresh(t *testing.T) {
 			r.notes.set("alice", "x")
 			r.wire.take().says("active;expires=3600", "note: x")
 		}},
-		{"a refresh with another Accept changes the body type", func(t *testing.T, r *rig) {
+		{"PRS-021 a refresh with another Accept changes the body type", func(t *testing.T, r *rig) {
 			p := r.active()
 			want(t, r.subscribe(p, "Event: notes", "Accept: text/html"), 200)
 			n := r.wire.take()
