@@ -121,6 +121,7 @@ func TestAnswersElsewhere(t *testing.T) {
 					return []Target{peer.target(0, "")}, nil
 				},
 			}, func(s *Stack) {
+				s.kinds[tt.transport].port = 1 // where nobody listens, other than at the real one
 				s.Handle("PUBLISH", func(context.Context, *Request) *Response {
 					close(begun)
 					<-release

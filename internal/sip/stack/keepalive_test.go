@@ -91,6 +91,25 @@ func TestStreamKeepAlive(t *testing.T) {
 			}
 		})
 	})
+	t.Run("NAM-070 pings of both sides at once", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			s := New(Config{})
+			defer s.Close()
+			c, theirs := piped(t, s)
+			done := make(chan error, 1)
+			go func() { _, err := c.Flow.Ping(t.Context()); done <- err }()
+			if got := read(t, theirs); got != "\r\n\r\n" {
+				t.Errorf("got %q", got)
+			}
+			_, _ = io.WriteString(theirs, "\r\n\r\n")
+			if got := read(t, theirs); got != "\r\n" {
+				t.Errorf("the peer's ping is answered with %q", got)
+			}
+			if err := <-done; err != nil {
+				t.Error(err)
+			}
+		})
+	})
 	t.Run("NAM-070 a ping does not split a message", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			s := New(Config{})

@@ -227,7 +227,7 @@ func TestTLSReload(t *testing.T) {
 // and none of them stays.
 func TestSlowHandshakes(t *testing.T) {
 	a := newAuthority(t)
-	srv := serveAt(t, Config{ServerTLS: server(a.domains("example.com")), MaxHandshakes: 3, HandshakeTimeout: 500 * time.Millisecond}, nil, "tls:127.0.0.1:0")
+	srv := serveAt(t, Config{ServerTLS: server(a.domains("example.com")), MaxHandshakes: 3, HandshakeTimeout: time.Second}, nil, "tls:127.0.0.1:0")
 	var peers []net.Conn
 	for range 10 {
 		nc, err := net.Dial("tcp", srv.Addrs()[0].Addr)
@@ -240,6 +240,9 @@ func TestSlowHandshakes(t *testing.T) {
 	c := client(t, Config{ClientTLS: a.trusting(nil)})
 	if _, err := ask(t, c, outgoing("OPTIONS", srv.target(0, "example.com"))); err != nil {
 		t.Errorf("beside peers that say nothing: %v", err)
+	}
+	if n := srv.Stats().Connections; n != 11 {
+		t.Errorf("%d connections: who says nothing takes no turn", n)
 	}
 	for _, nc := range peers {
 		_, _ = io.WriteString(nc, "\x16\x03\x01\x02\x00\x01")
