@@ -64,7 +64,7 @@ func (s *Stack) locate(o *Outgoing, done func(*sip.Response, error)) {
 		case s.ctx.Err() != nil:
 			tell(ErrClosed)
 		case err != nil:
-			tell(fmt.Errorf("%w: %w", ErrTransport, err))
+			tell(notLocated(err))
 		case len(targets) == 0:
 			tell(fmt.Errorf("%w: %s: %w", ErrTransport, uri, errNowhere))
 		default:
@@ -75,6 +75,14 @@ func (s *Stack) locate(o *Outgoing, done func(*sip.Response, error)) {
 		s.locating.Add(-1)
 		go tell(ErrClosed)
 	}
+}
+
+// notLocated makes an error of location one of transport. That it took too long is no timeout of the request.
+func notLocated(err error) error {
+	if errors.Is(err, context.DeadlineExceeded) {
+		return fmt.Errorf("%w: %v", ErrTransport, err)
+	}
+	return fmt.Errorf("%w: %w", ErrTransport, err)
 }
 
 // attempts are the targets of one request that have not been tried yet (RFC 3263 4.3).

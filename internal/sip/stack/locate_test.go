@@ -245,9 +245,9 @@ func TestLocate(t *testing.T) {
 	}
 	t.Run("failures", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			for _, g := range []*guide{{err: errNoAddress}, {}} {
+			for _, g := range []*guide{{err: errNoAddress}, {}, {err: context.DeadlineExceeded}} {
 				s := New(Config{Locate: g.locate})
-				if e := sendOn(t, s, located())(); e == nil || !errors.Is(e.err, ErrTransport) {
+				if e := sendOn(t, s, located())(); e == nil || !errors.Is(e.err, ErrTransport) || errors.Is(e.err, context.DeadlineExceeded) {
 					t.Errorf("ended with %+v", e)
 				}
 				_ = s.Close()

@@ -24,6 +24,10 @@ type Target struct {
 // ErrNotFound is wrapped by errors that say that names or services do not exist, as opposed to DNS not answering.
 var ErrNotFound = errors.New("not found")
 
+// ErrAnswer is wrapped by errors of a DNS that was answered, but not with what was asked for: some servers do not
+// know all types of records.
+var ErrAnswer = errors.New("the name server reports a failure")
+
 // Config holds what a Resolver is given from outside. The zero value works.
 type Config struct {
 	DNS    DNS     // nil = NewSystem with its defaults
@@ -194,8 +198,8 @@ func (r *Resolver) adaptable(transport string) string {
 // that is the transport for the addresses of the domain.
 func (r *Resolver) discover(ctx context.Context, p place, transport *string) (found []Target, ok bool, err error) {
 	offers, err := r.naptr(ctx, p)
-	if err != nil && ctx.Err() != nil {
-		return nil, false, err
+	if err != nil && !errors.Is(err, ErrAnswer) {
+		return nil, false, err // other questions would wait in vain too
 	}
 	if len(offers) > 0 {
 		*transport = r.adaptable(offers[0].transport)

@@ -228,7 +228,15 @@ func TestFailingDNS(t *testing.T) {
 			expect(t, Config{DNS: z}, "sip:example.com", tt.want)
 		})
 	}
-	t.Run("one of several transports", func(t *testing.T) {
+	t.Run("when nobody answers the first question is the last", func(t *testing.T) {
+		z := sampleZone(t)
+		z.fail = map[uint16]error{dns.TypeNAPTR: errors.New("silent")}
+		expect(t, Config{DNS: z}, "sip:example.com", "! silent")
+		if q := z.questions(); len(q) != 1 {
+			t.Errorf("asked %v", q)
+		}
+	})
+	t.Run("the end of the context", func(t *testing.T) {
 		ctx, cancel := context.WithCancel(context.Background())
 		cancel()
 		if _, err := New(Config{DNS: sampleZone(t)}).Targets(ctx, "sip:example.com"); !errors.Is(err, context.Canceled) {

@@ -2,7 +2,7 @@ package resolve
 
 import (
 	"context"
-	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"os"
@@ -135,7 +135,7 @@ func (z *zone) server(t testing.TB) (addr string) {
 	return addr
 }
 
-var errRefused = errors.New("refused")
+var errRefused = fmt.Errorf("%w: REFUSED", ErrAnswer)
 
 // first is a randomness that always picks the first.
 func first(int) int { return 0 }

@@ -217,7 +217,7 @@ func (y *System) exchange(ctx context.Context, server string, q question) (*dns.
 	case !a.Response || len(a.Question) != 1 || plain(a.Question[0].Name) != q.name || a.Question[0].Qtype != q.rrtype:
 		return nil, errOther
 	case a.Rcode != dns.RcodeSuccess && a.Rcode != dns.RcodeNameError:
-		return nil, fmt.Errorf("answered %s", dns.RcodeToString[a.Rcode])
+		return nil, fmt.Errorf("%w: %s", ErrAnswer, dns.RcodeToString[a.Rcode])
 	}
 	return a, nil
 }
