@@ -155,7 +155,7 @@ type ctlPublicationEvent struct {
 func newCtlPublications(o *ctlOptions) *cobra.Command {
 	cmd := ctlList(o, "publications [RESOURCE]", "List the live publications", `  $ imp ctl publications
   RESOURCE            EVENT     ETAG                TYPE                  SIZE  LEFT
-  sip:alice@lab.test  presence  …-0  application/pidf+xml  267   …
+  sip:alice@lab.test  presence  …-0  application/pidf+xml  …
 
   $ imp ctl publications alice -o json
   {"event":"publication","time":"…","etag":"…","package":"presence","resource":"sip:alice@lab.test",…}`,
@@ -181,9 +181,11 @@ type ctlRegistrationEvent struct {
 
 func newCtlRegistrations(o *ctlOptions) *cobra.Command {
 	cmd := ctlList(o, "registrations [AOR]", "List the live registrations", `  $ imp ctl registrations
+  AOR               CONTACT… FROM… Q  LEFT
+  sip:bob@lab.test  sip:bob@…
 
   $ imp ctl registrations bob -o json
-  …`,
+  {"event":"registration","time":"…","aor":"sip:bob@lab.test","contact":"sip:bob@…",…}`,
 		[]string{"AOR", "CONTACT", "FROM", "Q", "LEFT"}, func(k *kit.Kit, r admin.Registration) (kit.Value, []string) {
 			from := r.Received
 			if from == "" {

@@ -69,6 +69,9 @@ the line it prints into another shell, or type: eval "$(imp lab env)"`,
 	fs.Var(kit.Choice(&o.policy, string(presence.Allow), string(presence.Confirm), string(presence.Block)), "policy", "what watchers get that no rule names")
 	fs.Var(&o.minInterval, "min-notify-interval", "least time between two NOTIFYs of one subscription, `DURATION`")
 	fs.BoolVar(&o.tour, "tour", false, "show what works, step by step, and end")
+	for _, name := range []string{"listen", "admin", "admin-token", "cert"} {
+		cmd.MarkFlagsMutuallyExclusive("tour", name) // it shows them all
+	}
 	k.Emits(cmd, "ready", "the lab serves", readyEvent{})
 	cmd.AddCommand(newLabEnv(k), newLabStop(k))
 	return cmd

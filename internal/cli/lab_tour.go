@@ -1,14 +1,15 @@
 package cli
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"strings"
+	"sync"
 	"syscall"
+	"time"
 
 	"imp/internal/cli/kit"
 	"imp/internal/server/lab"
@@ -21,9 +22,10 @@ type tourStep struct {
 	stdin  string
 	status int    // that it must end with
 	shows  string // that its output must contain
-	// behind leaves the command running; a later step with until shows what it
-	// has printed when it has ended.
+	// behind leaves the command running once it has printed waits; a later step with
+	// until shows what it has printed when it has ended.
 	behind bool
+	waits  string
 	until  bool
 }
 
@@ -41,6 +43,18 @@ var tour = []tourStep{
 	{args: []string{"publish", "--basic", "open", "--activity", "busy"}},
 	{say: "That is what bob waited for. He has seen:"},
 	{until: true, shows: "busy"},
+	{say: "The same over TLS; the accounts trust an authority that was made for this lab:"},
+	{args: []string{"publish", "-a", "alice-tls", "--basic", "open", "--activity", "meeting"}},
+	{args: []string{"fetch", "alice", "-a", "bob-wss"}, shows: "meeting"},
+	{say: "Carol listens for a message. While she does she is registered, here over a secure WebSocket:"},
+	{args: []string{"listen", "-a", "carol-wss", "--count", "1", "--timeout", "30"}, behind: true, waits: "listening as"},
+	{args: []string{"ctl", "registrations"}, shows: "sip:carol@lab.test"},
+	{args: []string{"message", "carol", "the disk is full"}, shows: "delivered"},
+	{say: "She has got it:"},
+	{until: true, shows: "the disk is full"},
+	{say: "Whoever runs a server looks into it:"},
+	{args: []string{"ctl", "publications"}, shows: "sip:alice@lab.test"},
+	{args: []string{"ctl", "health"}, shows: "ok  lab"},
 	{say: "For scripts everything is JSON lines:"},
 	{args: []string{"fetch", "alice", "-o", "json"}, shows: `"basic":"open"`},
 	{say: "Alice goes. Asking for an open state is a clear no then, status 1:"},
@@ -77,7 +91,43 @@ type guide struct {
 	self   string
 	env    []string
 	behind *exec.Cmd
-	seen   bytes.Buffer // output of behind
+	seen   *spool // output of behind
+}
+
+// spool keeps what a process prints while others look at it.
+type spool struct {
+	mu   sync.Mutex
+	text strings.Builder
+	more chan struct{} // told when there is more
+}
+
+func (s *spool) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.text.Write(p)
+	select {
+	case s.more <- struct{}{}:
+	default:
+	}
+	return len(p), nil
+}
+
+func (s *spool) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.text.String()
+}
+
+// await waits until text has been printed.
+func (s *spool) await(ctx context.Context, text string) error {
+	for !strings.Contains(s.String(), text) {
+		select {
+		case <-s.more:
+		case <-ctx.Done():
+			return kit.Fail(kit.ExitBug, "touring", fmt.Sprintf("the command in the background did not show %q", text), "")
+		}
+	}
+	return nil
 }
 
 func (g *guide) print(text string) error { return g.kit.Print([]byte(text)) }
@@ -109,12 +159,26 @@ func (g *guide) step(ctx context.Context, s tourStep) error {
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = drainTime
 	if s.behind {
-		g.behind = cmd
-		cmd.Stdout, cmd.Stderr = &g.seen, &g.seen
-		return cmd.Start()
+		return g.leave(ctx, s, cmd)
 	}
 	out, err := cmd.CombinedOutput()
 	return g.check(s, line, string(out), err)
+}
+
+// tourPatience bounds the wait for a command in the background.
+const tourPatience = 20 * time.Second
+
+// leave starts a command and goes on.
+func (g *guide) leave(ctx context.Context, s tourStep, cmd *exec.Cmd) error {
+	g.behind = cmd
+	g.seen = &spool{more: make(chan struct{}, 1)}
+	cmd.Stdout, cmd.Stderr = g.seen, g.seen
+	if err := cmd.Start(); err != nil {
+		return kit.Fail(kit.ExitUsage, "running imp "+shellWords(s.args), err, "the tour calls the program that it is part of; has it been moved?")
+	}
+	ctx, cancel := context.WithTimeout(ctx, tourPatience)
+	defer cancel()
+	return g.seen.await(ctx, s.waits)
 }
 
 // check prints what a command said and compares it with what it should say.
