@@ -187,6 +187,11 @@ func TestCallerBehindNAT(t *testing.T) {
 		alice.takes("BYE", "200 OK")
 		wants(t, bob.receive(), 200)
 	}
+	// A proxy before this one has a name in its Via, and that is no sign of a NAT.
+	alice.send(alice.request("INVITE", "sip:bob@example.com", "", "Via: SIP/2.0/UDP proxy.example.net;branch=z9hG4bKp;rport, SIP/2.0/UDP 10.0.0.1;branch=z9hG4bKq"))
+	if inv := bob.receive(); len(all(inv, "Record-Route")) != 0 {
+		t.Errorf("got %q", inv)
+	}
 }
 
 func TestContactWithAName(t *testing.T) {
