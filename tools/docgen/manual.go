@@ -39,9 +39,9 @@ number that is not 0. --ns binds a prefix; well-known ones are in imp-json(7).
 SIGINT, SIGTERM and SIGHUP, as of a terminal that is closed, end a command cleanly: it
 unsubscribes, takes back what it has published and says goodbye, within five seconds.
 The status is then 0 unless it still waited for something. A second SIGINT or SIGTERM
-ends it at once. Under nohup SIGHUP is ignored. A server with --users reads that file
-again on SIGHUP and goes on. When nobody reads standard output any more, a command
-ends in the same way with status 0.`
+ends it at once. Under nohup SIGHUP is ignored. A server with --users or --cert reads
+those files again on SIGHUP and goes on. When nobody reads standard output any more, a
+command ends in the same way with status 0.`
 
 // environment lists the variables that commands look at.
 var environment = [][2]string{
@@ -81,6 +81,16 @@ but must be changed by hand.`)
 	for _, key := range kit.AccountKeys {
 		p.item(key.Name+" = "+key.Value, sentence(key.Meaning))
 	}
+	p.section("servers and certificates")
+	p.text(`Without proxy the domain of the target is looked up in DNS (RFC 3263): NAPTR, SRV, then
+addresses. With one, everything goes there, over the transport that it names, else over
+that of the key transport, else over UDP and TCP as the size asks for. tls and wss are
+TLS 1.2 or later.
+
+A certificate must be one of an authority of ca, else of the system, and it must be for
+the host of the proxy, or for the domain when DNS was asked: over tls by the rules of
+RFC 5922, which take no wildcards, over wss by those of HTTPS. --insecure asks for
+neither, and warns. cert and key are shown to servers that ask for a certificate.`)
 	p.section("passwords")
 	p.text(`The password is looked for only when a server asks for it. The first of these is
 taken: --password-stdin, --password, --password-file, $IMP_PASSWORD; then the one of
