@@ -21,7 +21,7 @@ func (f *forwarder) Takes(*Passing) bool { return true }
 
 func (f *forwarder) Forward(_ context.Context, p *Passing) *Response {
 	head := p.Head(&Rewrite{MaxForwards: 9, Routes: []string{"<sip:next.example.com;lr>"}, RecordRoutes: []string{"<sip:us.example.com;lr>"},
-		Drop: func(name, value string) bool { return name == "X-Gone" && value == "a b" }})
+		Drop: func(name, value string) bool { return name == "X-Gone" && value == "a   b" }})
 	o := &Outgoing{Method: p.Name(), URI: p.URI(), Head: head, Body: bytes.Clone(p.Body()), Target: f.to, Loop: "mark"}
 	if !f.state {
 		if err := f.s.Pass(p, o, nil); err != nil {
