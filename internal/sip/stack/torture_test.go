@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
@@ -199,6 +200,58 @@ func TestTortureWire(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestTortureMutated damages the messages at random: whatever comes of it, the stack neither panics nor answers elsewhere.
+// IMP_LONG=1 does it longer.
+func TestTortureMutated(t *testing.T) {
+	all := torture(t)
+	s := New(Config{Log: panics(t)})
+	defer s.Close()
+	tortureHandlers(s)
+	wire := &fakeUDP{t: t, local: here}
+	u, e := s.newSocket(wire), new(envelope)
+	random := rand.New(rand.NewPCG(4475, 5118))
+	rounds := 100
+	if os.Getenv("IMP_LONG") != "" {
+		rounds = 20_000
+	}
+	for range rounds {
+		for _, m := range all {
+			u.handle(e, mutant(random, m.bytes, all[random.IntN(len(all))].bytes), there)
+			for _, d := range wire.sent() {
+				if d.peer.Addr() != there.Addr() {
+					t.Fatalf("answer sent to %v: %q", d.peer, d.data)
+				}
+			}
+		}
+	}
+}
+
+// mutant is a message with some damage: bytes changed, left out, doubled, or taken from another message.
+func mutant(random *rand.Rand, m, other string) []byte {
+	b := []byte(m)
+	for range 1 + random.IntN(4) {
+		at := random.IntN(len(b))
+		end := min(len(b), at+1+random.IntN(20))
+		switch random.IntN(5) {
+		case 0:
+			b[at] ^= 1 << random.IntN(8)
+		case 1:
+			b[at] = "\r\n \t:;,<>\"\\%@?=*[]\x00\xff"[random.IntN(20)]
+		case 2:
+			b = append(b[:at], b[end:]...)
+		case 3:
+			b = append(b[:end], append([]byte(nil), b[at:]...)...)
+		default:
+			from := random.IntN(len(other))
+			b = append(b[:at], other[from:min(len(other), from+random.IntN(200))]...)
+		}
+		if len(b) == 0 {
+			return []byte{'x'}
+		}
+	}
+	return b
 }
 
 // TestFlood sends nothing but malformed messages.
