@@ -246,6 +246,10 @@ func TestConvert(t *testing.T) {
 			t.Errorf("%s became %s: %v", src, got, err)
 		}
 	}
+	twice := `<p:pidf-full xmlns:x="urn:ietf:params:xml:ns:pidf" xmlns="urn:ietf:params:xml:ns:pidf" xmlns:p="` + Space + `" entity="x"/>`
+	if got, err := Presence([]byte(twice)); err != nil || string(got) != `<presence xmlns:x="urn:ietf:params:xml:ns:pidf" xmlns="urn:ietf:params:xml:ns:pidf" entity="x"/>` {
+		t.Errorf("got %s, %v", got, err)
+	}
 	if got, err := Full([]byte(full(` version="1"`, tuple)), 2); err != nil || string(got) != full(` version="2"`, tuple) {
 		t.Errorf("got %s, %v", got, err)
 	}

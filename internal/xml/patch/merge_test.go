@@ -51,6 +51,7 @@ func TestMerge(t *testing.T) {
 		{"the same prefix comes", "<a/>", "<a xmlns:p='u:p' p:b='1'/>", "<a xmlns:p='u:p'><p:c/></a>", `<a xmlns:p="u:p" p:b="1"><p:c/></a>`},
 		{"prefix that is not used goes", "<a xmlns:p='u:p' b='1'/>", "<a b='1'/>", "<a xmlns:p='u:p' b='2'/>", "<a b='2'/>"},
 		{"the same new namespace", "<a xmlns='u:1'><b/><c/></a>", "<a xmlns='u:2'><b x=''/><c/></a>", "<a xmlns='u:2'><b/><c x=''/></a>", "<a xmlns='u:2'><b x=''/><c x=''/></a>"},
+		{"another prefix of the same namespace", "<a xmlns:p='u' xmlns:q='u' p:k='1' l='1'/>", "<a xmlns:p='u' xmlns:q='u' q:k='1' l='1'/>", "<a xmlns:p='u' xmlns:q='u' p:k='1' l='2'/>", `<a xmlns:p='u' xmlns:q='u' l='2' q:k="1"/>`},
 		{"text and elements", "<a>x<b/>y</a>", "<a>xy</a>", "<a>x<b/>y</a>", "<a>xy</a>"},
 	}
 	for _, test := range tests {
@@ -77,6 +78,7 @@ func TestMergeConflicts(t *testing.T) {
 		{"entries come", "<a>\n</a>", "<a><e id='1'/></a>", "<a><e id='2'/></a>", "1:1 1:4 1:4 /a: both add here"},
 		{"entries of one key come", "<a><b/></a>", "<a><e id='1'/><b/></a>", "<a><b/><e id='1'>x</e></a>", "1:1 1:4 1:8 /a: both add an element with id 1, and they differ"},
 		{"what is there is replaced", "<a><b/><c/></a>", "<a><d/></a>", "<a><b/><e/></a>", "1:4 1:4 1:8 /a/b: both change what stands here"},
+		{"the same in the place of more", "<a><b/><c/></a>", "<a><d/><c/></a>", "<a><d/></a>", "1:4 1:4 1:4 /a/b: both change what stands here"},
 		{"root element", "<a/>", "<b/>", "<c/>", "1:1 1:1 1:1 /a: both replace the element"},
 		{"comment", "<a><!--x--></a>", "<a><!--y--></a>", "<a><!--z--></a>", "1:4 1:4 1:4 /a/comment(): both change the comment"},
 		{"beside the root element", "<!--x--><a/>", "<!--y--><a/>", "<!--z--><a/>", "1:9 1:9 1:9 /a: both change what stands before the root element"},
