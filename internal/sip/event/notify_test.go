@@ -269,7 +269,7 @@ func TestNotifyAnswers(t *testing.T) {
 		list = append(list, tests{{fmt.Sprintf("EVT-091 %d removes the subscription", status), ends(status)}}...)
 	}
 	list = append(list, tests{{"EVT-092 408 removes the subscription", ends(408)}}...)
-	for _, status := range []int{300, 400, 401, 403, 486, 500, 503, 600} {
+	for _, status := range []int{300, 400, 401, 403, 407, 486, 500, 503, 600} {
 		list = append(list, tests{{fmt.Sprintf("EVT-092 %d leaves the subscription", status), stays(status)}}...)
 	}
 	list.run(t)

@@ -52,6 +52,19 @@ func TestSubscriberConditional(t *testing.T) {
 			none(t, c.Request, "Suppress-If-Match")
 		})
 	})
+	t.Run("EVT-132 a state without a tag has none, a NOTIFY without state leaves it", func(t *testing.T) {
+		withSubscriber(t, func(t *testing.T, r *subscriberRig) {
+			_, n := r.tagged(careful(), "a")
+			n.etag = ""
+			n.accepts("active;expires=3600", "")
+			c, _ := r.wire.due(time.Hour)
+			c.wants("Suppress-If-Match", "a")
+			c.answer(200, n.tag, "Expires: 3600")
+			n.accepts("active;expires=3600", "<presence/>")
+			c, _ = r.wire.due(time.Hour)
+			none(t, c.Request, "Suppress-If-Match")
+		})
+	})
 	t.Run("EVT-135 without a tag, or without the wish, there is no condition", func(t *testing.T) {
 		for _, o := range []event.SubscribeOptions{careful(), watching()} {
 			withSubscriber(t, func(t *testing.T, r *subscriberRig) {
@@ -148,7 +161,9 @@ func TestSubscriberConditional(t *testing.T) {
 	})
 	t.Run("EVT-134 a condition that is refused is done without", func(t *testing.T) {
 		withSubscriber(t, func(t *testing.T, r *subscriberRig) {
-			s, n := r.tagged(careful(), "a")
+			o := careful()
+			o.Resubscribe = true
+			s, n := r.tagged(o, "a")
 			c, _ := r.wire.due(time.Hour)
 			c.answer(400, n.tag)
 			c = r.wire.next()
@@ -160,6 +175,8 @@ func TestSubscriberConditional(t *testing.T) {
 			none(t, c.Request, "Suppress-If-Match")
 			c.answer(400, n.tag)
 			r.wire.silent() // it was not that
+			n.accepts("terminated;reason=deactivated", "")
+			none(t, r.wire.next().Request, "Suppress-If-Match")
 		})
 	})
 	t.Run("a tag that is none is refused", func(t *testing.T) {

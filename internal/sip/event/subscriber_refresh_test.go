@@ -381,3 +381,21 @@ func TestSubscriberInDialogNotify(t *testing.T) {
 		})
 	})
 }
+
+func TestSubscriberSecureContact(t *testing.T) {
+	t.Run("EVT-011 Contact is a sips URI when the resource is", func(t *testing.T) {
+		for target, want := range map[string]string{"SIPS:bob@example.com": "<sips:alice@192.0.2.1:5061>", "sip:bob@example.com": "<sip:alice@192.0.2.1:5061;transport=tls>"} {
+			withSubscriber(t, func(t *testing.T, r *subscriberRig) {
+				o := watching()
+				o.Target = target
+				o.Contact = func(stack.Target) string { return "sip:alice@192.0.2.1:5061;transport=tls" }
+				r.begin(o)
+				c := r.wire.next()
+				c.wants("Contact", want)
+				r.answered(c)
+				c, _ = r.wire.due(time.Hour)
+				c.wants("Contact", want)
+			})
+		}
+	})
+}
