@@ -1,6 +1,6 @@
 // Package stack implements the transport and transaction layers of RFC 3261 (sections 17 and 18) for requests
-// other than INVITE, with RFC 3581 (symmetric responses), RFC 4320 (actions on non-INVITE transactions) and the
-// keep-alive of RFC 5626 section 4.4.1.
+// other than INVITE, with RFC 3581 (symmetric responses), RFC 4320 (actions on non-INVITE transactions), RFC 5922
+// (names of TLS peers), RFC 7118 (WebSocket) and the keep-alives of RFC 5626 section 4.4.
 //
 // Messages are parsed by sipgo, and handlers get its request type. Its transports and transactions are not used,
 // because presence needs what they do not give: requests of one connection, and datagrams for one resource, are
