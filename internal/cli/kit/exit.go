@@ -33,7 +33,7 @@ var Exits = []struct {
 	Meaning string
 }{
 	{"0", "Done."},
-	{"1", "A negative answer: the node or document asked for does not exist, two things differ, a rule denies, a fetched state does not satisfy --until."},
+	{"1", "A negative answer: the node or document asked for does not exist, two things differ, a rule denies, a fetched state does not satisfy --until, a message was declined."},
 	{"2", "Usage, bad configuration, or a local file that cannot be read or written."},
 	{"3", "Refused by the peer: any other 4xx to 6xx answer, or a subscription terminated as rejected or noresource."},
 	{"4", "Timed out."},

@@ -73,6 +73,9 @@ type Config struct {
 	T1      time.Duration // as that of the stack; 0: 500 ms
 	// Authenticate answers challenges; nil takes them as refusals.
 	Authenticate uac.Authenticator
+	// Wall is the wall clock, which unlike timers goes on while the machine
+	// sleeps; nil: time.Now.
+	Wall func() time.Time
 	// Random gives numbers from 0 up to 1, for the waits of section 4.5 of RFC
 	// 5626; nil: those of math/rand.
 	Random func() float64
@@ -109,6 +112,9 @@ func New(cfg Config) (*Registration, error) {
 	}
 	if r.cfg.Random == nil {
 		r.cfg.Random = rand.Float64
+	}
+	if r.cfg.Wall == nil {
+		r.cfg.Wall = time.Now
 	}
 	hops := cfg.Proxies
 	if len(hops) == 0 {

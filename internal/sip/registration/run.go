@@ -98,8 +98,11 @@ func (f *flow) watch(ctx context.Context) (lost error, proven bool) {
 	f.r.mu.Unlock()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	timer := time.NewTimer(time.Until(at))
-	defer timer.Stop()
+	due := make(chan struct{})
+	go func() {
+		defer close(due)
+		f.r.sleepUntil(ctx, at)
+	}()
 	answered, failed := make(chan struct{}), make(chan error, 1)
 	if outbound {
 		go func() {
@@ -114,8 +117,7 @@ func (f *flow) watch(ctx context.Context) (lost error, proven bool) {
 		close(answered)
 	}
 	select {
-	case <-timer.C:
-	case <-ctx.Done():
+	case <-due: // that ctx is done, too
 	case lost = <-failed:
 		if ctx.Err() != nil {
 			lost = nil
@@ -129,6 +131,28 @@ func (f *flow) watch(ctx context.Context) (lost error, proven bool) {
 		return lost, true
 	default:
 		return lost, false
+	}
+}
+
+// wakes is how often it is looked whether the machine has slept.
+const wakes = 30 * time.Second
+
+// sleepUntil waits for a time on the monotonic clock, or for as long on the wall
+// clock when that comes first: a binding runs out while the machine sleeps.
+func (r *Registration) sleepUntil(ctx context.Context, at time.Time) {
+	wall := r.cfg.Wall().Add(time.Until(at)).Round(0)
+	for {
+		left := min(time.Until(at), wall.Sub(r.cfg.Wall().Round(0)))
+		if left <= 0 {
+			return
+		}
+		t := time.NewTimer(min(left, wakes))
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+			t.Stop()
+			return
+		}
 	}
 }
 

@@ -2,6 +2,7 @@ package registration_test
 
 import (
 	"errors"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -42,6 +43,26 @@ func TestRenewal(t *testing.T) {
 			t.Errorf("%+v", e)
 		}
 		time.Sleep(20 * time.Second) // half of a short one
+		r.wire.Next()
+	})
+}
+
+func TestAfterSleep(t *testing.T) {
+	cfg := config()
+	var slept atomic.Int64
+	cfg.Wall = func() time.Time { return time.Now().Add(time.Duration(slept.Load())) }
+	with(t, cfg, func(t *testing.T, r *rig) {
+		r.registered()
+		time.Sleep(5 * time.Minute)
+		slept.Store(int64(-time.Hour)) // a step back of the wall clock changes nothing
+		time.Sleep(5 * time.Minute)
+		r.wire.Silent()
+		slept.Store(int64(time.Hour))
+		time.Sleep(30 * time.Second)
+		granting(r.wire.Next(), ";expires=3600")
+		time.Sleep(40 * time.Minute)
+		r.wire.Silent()
+		time.Sleep(14 * time.Minute)
 		r.wire.Next()
 	})
 }
