@@ -80,7 +80,7 @@ func (s *subscription) enqueue() {
 		s.want = 0 // such a watcher is told nothing (RFC 6665 section 4.2.2, RFC 5839 section 5.2)
 		return
 	}
-	if s.want == wantChange {
+	if s.want&wantReply == 0 && (s.want == wantChange || s.rates != nil && s.state == Pending) { // see RFC 6446 section 5.2
 		if every := s.interval(); every > 0 {
 			if free := s.lastSent.add(every); s.lastSent != 0 && s.shard.n.now() < free {
 				s.wakeBy(free)
