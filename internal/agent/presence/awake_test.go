@@ -39,3 +39,20 @@ func TestAwake(t *testing.T) {
 		}
 	})
 }
+
+func TestPoll(t *testing.T) {
+	t.Run("EVT-042 the second look carries credentials on the first try", func(t *testing.T) {
+		g := newGate(t, true, false)
+		g.change(func() { g.final = stack.Answer(404) })
+		a := g.agent(nil)
+		for i, want := range []int{2, 3, 4} {
+			o := event.SubscribeOptions{Target: "sip:alice@example.com", Event: header.Event{Package: "presence"}, Fetch: true}
+			if _, err := a.Subscribe(g.ctx, o); err == nil {
+				t.Fatal("it was not refused")
+			}
+			if n := len(g.requests()); n != want {
+				t.Fatalf("%d requests after look %d", n, i+1)
+			}
+		}
+	})
+}
