@@ -23,13 +23,6 @@ func BenchmarkSingle(b *testing.B) {
 	}
 }
 
-func BenchmarkTopBranch(b *testing.B) {
-	b.ReportAllocs()
-	for b.Loop() {
-		TopBranch(benchMessage)
-	}
-}
-
 func BenchmarkParseEvent(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {

@@ -176,10 +176,7 @@ func FuzzURI(f *testing.F) {
 func FuzzVia(f *testing.F) {
 	seed(f, "SIP/2.0/UDP h:5060;branch=z9hG4bK1;rport;received=::1", "sip / 2.0 / tcp  [::1] : 1 ; x = \"y\"", "SIP/2.0/UDP 1.2.3.4;received=[::1];maddr=h;ttl=1")
 	f.Fuzz(func(t *testing.T, s string) {
-		top := TopBranch(message("Via: " + s))
-		if v, ok := roundTrip(t, s, ParseVia); ok && v.Branch() != top {
-			t.Fatalf("%q: branch %q, looked up %q", s, v.Branch(), top)
-		}
+		roundTrip(t, s, ParseVia)
 	})
 }
 

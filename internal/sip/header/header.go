@@ -16,7 +16,9 @@ import (
 	"github.com/emiago/sipgo/sip"
 )
 
-// Message is what a header field is looked up in: *sip.Request and *sip.Response are both one.
+// Message is what a header field is looked up in: *sip.Request and *sip.Response are both one. Fields are taken as the
+// text that they render as, which for From, To and Contact is what was received in messages of package stack alone: what
+// sipgo's own parser has taken apart comes back with other quotes.
 type Message interface {
 	Headers() []sip.Header
 }
@@ -30,7 +32,7 @@ func Values(m Message, name string) []string {
 	n := lookup(name)
 	for _, h := range m.Headers() {
 		if n.is(h.Name()) {
-			out = append(out, valueOf(h))
+			out = append(out, trim(h.Value()))
 		}
 	}
 	return out
@@ -50,7 +52,7 @@ func List(m Message, name string) []string {
 		if out == nil {
 			out = make([]string, 0, 1)
 		}
-		for rest, more := valueOf(h), true; more; {
+		for rest, more := trim(h.Value()), true; more; {
 			var elem string
 			elem, rest, more = cutElement(rest)
 			if elem = trim(elem); elem != "" {
@@ -77,7 +79,7 @@ func Elements(list string) []string {
 // Single returns the value of a field that may appear once. ok is false when it is absent, and true for a
 // field that is present and empty. The error is a *SyntaxError when the field is repeated, or when it
 // holds a comma outside quotes and angle brackets although its grammar has none (free text, dates and
-// credentials have). It does not allocate for header fields that sipgo keeps as text.
+// credentials have). It does not allocate.
 func Single(m Message, name string) (value string, ok bool, err error) {
 	n := lookup(name)
 	for _, h := range m.Headers() {
@@ -87,7 +89,7 @@ func Single(m Message, name string) (value string, ok bool, err error) {
 		if ok {
 			return "", true, &SyntaxError{Field: n.String(), Reason: "the field is repeated but may appear once only"}
 		}
-		value, ok = valueOf(h), true
+		value, ok = trim(h.Value()), true
 	}
 	if ok && strings.IndexByte(value, ',') >= 0 && !n.commaIsText() {
 		if elem, _, more := cutElement(value); more {

@@ -78,36 +78,6 @@ func TestCompactForms(t *testing.T) {
 	}
 }
 
-// TestTypedFields reads fields that sipgo has parsed itself.
-func TestTypedFields(t *testing.T) {
-	raw := strings.Join([]string{
-		"SUBSCRIBE sip:bob@example.com SIP/2.0", "Via: SIP/2.0/TCP a.example.com;BRANCH=z9hG4bK1, SIP/2.0/UDP b;branch=z9hG4bK2",
-		`f: "A, \"B\"" <sip:alice@example.com> ; tag = 1`, "To: <sip:bob@example.com>", "i: c", "CSeq: 1 SUBSCRIBE",
-		`m: <sip:a@h1>;methods="MESSAGE, SUBSCRIBE";ob;x="a ; b=c  d";+sip.instance="<urn:uuid:1>", <sip:a@h2>;q=0.5`, "l: 0", "", ""}, "\r\n")
-	m, err := sip.NewParser().ParseSIP([]byte(raw))
-	if err != nil {
-		t.Fatal(err)
-	}
-	req := m.(*sip.Request)
-	if got := TopBranch(req); got != "z9hG4bK1" {
-		t.Errorf("TopBranch = %q", got)
-	}
-	contacts, star, err := ParseContacts(Values(req, "Contact"))
-	if err != nil || star || len(contacts) != 2 || contacts[1].URI != "sip:a@h2" {
-		t.Errorf("contacts %v, %v, %v", contacts, star, err)
-	}
-	if err == nil && contacts[0].Params.String() != `;methods="MESSAGE, SUBSCRIBE";ob;x="a ; b=c  d";+sip.instance="<urn:uuid:1>"` {
-		t.Errorf("parameters of the first contact: %s", contacts[0].Params)
-	}
-	from, _, err := Single(req, "From")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if a, err := ParseAddress(from); err != nil || a.Display != `A, "B"` || a.Tag() != "1" {
-		t.Errorf("From %+v, %v", a, err)
-	}
-}
-
 func TestList(t *testing.T) {
 	m := message(
 		`Route: <sip:a,b@h;lr>, "x, \", y" <sip:c@h>`, `Route: ,, <sip:d@h> ,`,
@@ -204,7 +174,6 @@ func TestNoAllocations(t *testing.T) {
 		"ParseEvent": func() { _, _ = ParseEvent("presence;id=7") },
 		"ParseETag":  func() { _, _ = ParseETag("abc") },
 		"ParseURI":   func() { _, _ = ParseURI("sip:alice@example.com:5070") },
-		"TopBranch":  func() { TopBranch(m) },
 		"AppendAOR":  func() { uri.AppendAOR(buf) },
 		"AppendTo":   func() { uri.AppendTo(buf) },
 		"ParseCSeq":  func() { _, _ = ParseCSeq("1 PUBLISH") },

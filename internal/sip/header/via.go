@@ -1,10 +1,6 @@
 package header
 
-import (
-	"net/netip"
-
-	"github.com/emiago/sipgo/sip"
-)
+import "net/netip"
 
 // Via is one element of a Via header field (RFC 3261 section 20.42, RFC 3581).
 type Via struct {
@@ -132,41 +128,3 @@ func (v Via) AppendTo(dst []byte) []byte {
 
 // String renders the element as AppendTo does.
 func (v Via) String() string { return string(v.AppendTo(nil)) }
-
-// TopBranch returns the branch parameter of the topmost Via element, "" when there is no such element or parameter. It
-// looks no further than that, checks nothing else and does not allocate.
-func TopBranch(m Message) string {
-	n := fieldName{"Via", 'v'}
-	for _, h := range m.Headers() {
-		if !n.is(h.Name()) {
-			continue
-		}
-		if typed, ok := h.(*sip.ViaHeader); ok {
-			for i := range typed.Params {
-				if fold(trim(typed.Params[i].K), "branch") {
-					return trim(typed.Params[i].V)
-				}
-			}
-			return ""
-		}
-		return branchOf(h.Value())
-	}
-	return ""
-}
-
-func branchOf(via string) string {
-	p := scanner{field: "Via", s: via}
-	for !p.done() && p.peek() != ';' && p.peek() != ',' {
-		p.pos++
-	}
-	for p.eat(';') {
-		param, err := p.param()
-		if err != nil {
-			return ""
-		}
-		if fold(param.Name, "branch") {
-			return param.Value
-		}
-	}
-	return ""
-}

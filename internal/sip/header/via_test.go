@@ -52,21 +52,3 @@ func TestViaParams(t *testing.T) {
 		t.Error("absent parameters are found")
 	}
 }
-
-func TestTopBranch(t *testing.T) {
-	for _, tt := range []struct {
-		lines []string
-		want  string
-	}{
-		{nil, ""},
-		{[]string{"v: SIP/2.0/UDP [::1]:5060 ; rport ; Branch = b1, SIP/2.0/UDP h;branch=b2", "Via: SIP/2.0/UDP h;branch=b3"}, "b1"},
-		{[]string{"Via: SIP/2.0/UDP h, SIP/2.0/UDP h;branch=b2"}, ""},
-		{[]string{"Via: SIP/2.0/UDP h;x=\"a, ;branch=no\";branch=yes"}, "yes"},
-		{[]string{"Via: SIP/2.0/UDP h;x=", "Via: SIP/2.0/UDP h;branch=b"}, ""},
-		{[]string{"Via: SIP/2.0/UDP h;branch"}, ""},
-	} {
-		if got := TopBranch(message(tt.lines...)); got != tt.want {
-			t.Errorf("TopBranch(%q) = %q, want %q", tt.lines, got, tt.want)
-		}
-	}
-}
