@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -73,6 +74,83 @@ func (f *statusFlags) add(cmd *cobra.Command) {
 			f.names = append(f.names, x.Name)
 		}
 	})
+	kit.FlagGroup(fs, "What is said of the state", f.names...)
+	for _, w := range statusWords {
+		cmd.Long += "\n\n" + w.list()
+		cmd.RegisterFlagCompletionFunc(w.flag, w.complete)
+	}
+}
+
+// statusWord is a flag whose values are words of a list.
+type statusWord struct{ flag, element, title string }
+
+// statusWords are the flags with long lists; the help has them at its end.
+var statusWords = []statusWord{
+	{"activity", "activities", "Activities"}, {"mood", "mood", "Moods"}, {"place-type", "place-type", "Places"},
+	{"privacy", "privacy", "Privacy"}, {"relationship", "relationship", "Relationships"}, {"service-class", "service-class", "Classes of services"},
+}
+
+// list names all words, in lines for the help.
+func (w statusWord) list() string {
+	var b strings.Builder
+	b.WriteString(w.title + " (--" + w.flag + "):")
+	width := b.Len()
+	for i, word := range pidf.Values(w.element) {
+		if i > 0 {
+			b.WriteString(",")
+			width++
+		}
+		if width+1+len(word) >= 80 {
+			b.WriteString("\n")
+			width = -1
+		} else {
+			b.WriteString(" ")
+		}
+		b.WriteString(word)
+		width += 1 + len(word)
+	}
+	return b.String() + "."
+}
+
+// complete offers the words for the last one of a list.
+func (w statusWord) complete(cmd *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
+	before := ""
+	if _, several := cmd.Flags().Lookup(w.flag).Value.(pflag.SliceValue); several {
+		before = typed[:strings.LastIndexByte(typed, ',')+1]
+	}
+	var list []string
+	for _, word := range pidf.Values(w.element) {
+		if other, ok := strings.CutSuffix(word, "TEXT"); ok {
+			word = other
+		}
+		if strings.HasPrefix(before+word, typed) {
+			list = append(list, before+word)
+		}
+	}
+	return list, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
+}
+
+// known refuses words that are on no list, with the nearest one.
+func (f *statusFlags) known() error {
+	for _, w := range statusWords {
+		flag := f.cmd.Flags().Lookup(w.flag)
+		values := []string{flag.Value.String()}
+		if list, ok := flag.Value.(pflag.SliceValue); ok {
+			values = list.GetSlice()
+		}
+		allowed := pidf.Values(w.element)
+		for _, v := range values {
+			if v == "" || slices.Contains(allowed, v) && v != "other:TEXT" || strings.HasPrefix(v, "other:") && v != "other:TEXT" {
+				continue
+			}
+			hint := f.cmd.CommandPath() + " --help lists them"
+			if near := kit.Nearest(v, allowed); near != "" {
+				hint = "did you mean " + near + "? " + hint
+			}
+			return kit.Fail(kit.ExitUsage, "reading --"+w.flag, fmt.Sprintf("%q is none of the %d words for it", v, len(allowed)), hint)
+		}
+	}
+	return nil
 }
 
 // given tells whether any of the flags was given.
@@ -118,6 +196,9 @@ func notInXML(r rune) bool {
 // build makes the document for entity; every part has the time now.
 func (f *statusFlags) build(entity string, now time.Time) (*pidf.Document, error) {
 	if err := f.readable(); err != nil {
+		return nil, err
+	}
+	if err := f.known(); err != nil {
 		return nil, err
 	}
 	s := f.state

@@ -101,6 +101,8 @@ func (k *Kit) AccountFlags(cmd *cobra.Command, extra ...string) {
 	if slices.Contains(extra, "msrp-relay") {
 		fs.Var(given{&o.MSRPRelay}, "msrp-relay", "MSRP relay `URI`")
 	}
+	names := append([]string{"from", "proxy", "auth-user", "password", "password-file", "password-stdin", "ca", "cert", "key", "insecure"}, extra...)
+	FlagGroup(fs, "Who and where, instead of the account (see imp-accounts(5))", names...)
 	cmd.MarkFlagsMutuallyExclusive("password", "password-file", "password-stdin")
 	for _, name := range []string{"ca", "cert", "key", "password-file"} {
 		cmd.MarkFlagFilename(name)

@@ -84,7 +84,7 @@ func (k *Kit) helpText(cmd *cobra.Command) string {
 	if cmd.Example != "" {
 		fmt.Fprintf(&b, "\n%s\n%s\n", s.Bold("Examples"), strings.TrimRight(cmd.Example, "\n "))
 	}
-	writeFlags(&b, s, "Flags", cmd.LocalNonPersistentFlags())
+	writeFlagGroups(&b, s, cmd.LocalNonPersistentFlags())
 	if cmd.HasParent() {
 		writeGlobals(&b, s, cmd.InheritedFlags())
 	} else {
@@ -116,6 +116,41 @@ func writeCommands(b *strings.Builder, s *Style, cmd *cobra.Command) {
 		list(g.Title, g.ID)
 	}
 	list("Commands", "")
+}
+
+// flagGroup is the annotation of a flag with the title it is listed under.
+const flagGroup = "imp_group"
+
+// FlagGroup has the help list the flags under a title of their own.
+func FlagGroup(fs *pflag.FlagSet, title string, names ...string) {
+	for _, name := range names {
+		fs.SetAnnotation(name, flagGroup, []string{title})
+	}
+}
+
+// writeFlagGroups lists the flags without a group, and then group after group.
+func writeFlagGroups(b *strings.Builder, s *Style, fs *pflag.FlagSet) {
+	groups := map[string]*pflag.FlagSet{}
+	titles := []string{"Flags"}
+	fs.VisitAll(func(f *pflag.Flag) {
+		title := titles[0]
+		if of := f.Annotations[flagGroup]; len(of) > 0 {
+			title = of[0]
+		}
+		if groups[title] == nil {
+			groups[title] = pflag.NewFlagSet("", pflag.ContinueOnError)
+			groups[title].SortFlags = fs.SortFlags
+			if title != titles[0] {
+				titles = append(titles, title)
+			}
+		}
+		groups[title].AddFlag(f)
+	})
+	for _, title := range titles {
+		if groups[title] != nil {
+			writeFlags(b, s, title, groups[title])
+		}
+	}
 }
 
 // writeFlags lists flags in two columns, with the meaning wrapped.
