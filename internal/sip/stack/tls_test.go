@@ -282,3 +282,21 @@ func TestTLSNotReading(t *testing.T) {
 		t.Error("the peer that does not read is still connected")
 	}
 }
+
+func TestCloseDuringHandshake(t *testing.T) {
+	a := newAuthority(t)
+	s := serveAt(t, Config{ServerTLS: server(a.domains("example.com")), HandshakeTimeout: time.Hour}, nil, "tls:127.0.0.1:0")
+	silent, err := net.Dial("tcp", s.Addrs()[0].Addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
+	waitUntil(t, func() bool { return s.Stats().Connections == 1 })
+	closed := make(chan struct{})
+	go func() { _ = s.Close(); close(closed) }()
+	select {
+	case <-closed:
+	case <-time.After(patience):
+		t.Error("a handshake keeps the stack open")
+	}
+}

@@ -249,22 +249,22 @@ func FuzzStream(f *testing.F) {
 		if len(data) > 1<<14 {
 			return
 		}
-		whole, pieces := stream(t, data, len(data)), stream(t, data, max(piece, 1))
+		whole, pieces := stream(t, "tcp", data, len(data)), stream(t, "tcp", data, max(piece, 1))
 		if whole != pieces {
 			t.Errorf("whole: %q\nin pieces of %d: %q", whole, piece, pieces)
 		}
 	})
 }
 
-// stream gives data to a framer in pieces and returns what would be written.
-func stream(t *testing.T, data []byte, piece int) string {
+// stream gives data to a connection in pieces and returns what would be written.
+func stream(t *testing.T, transport string, data []byte, piece int) string {
 	s := New(Config{Log: panics(t)})
 	defer s.replay.close()
 	s.secret, s.keys = [16]byte{}, fuzzKeys
-	c := s.newConn(s.kinds["tcp"])
+	c := s.newConn(s.kinds[transport])
 	c.state, c.writing = open, true // nobody writes: everything stays in the queue
 	c.remote = there
-	r := framer{c: c, e: new(envelope)}
+	r := c.intake()
 	var buf []byte
 	for len(data) > 0 {
 		n := min(piece, len(data))

@@ -587,3 +587,22 @@ func TestWSNotReading(t *testing.T) {
 		t.Errorf("%d bytes were queued", most)
 	}
 }
+
+func FuzzWebSocket(f *testing.F) {
+	f.Add([]byte(msg("OPTIONS")), false, 7)
+	f.Add([]byte(msgBody("PUBLISH", "body", "Content-Length: 2", "+l: 7")), false, 1)
+	f.Add([]byte(msg("OPTIONS")+msg("OPTIONS")), false, 1)
+	f.Add(websocket.AppendFrame(websocket.AppendMessage(nil, []byte(msg("OPTIONS")), true), websocket.Ping, []byte("x"), true), true, 3)
+	f.Fuzz(func(t *testing.T, data []byte, raw bool, piece int) {
+		if len(data) > 1<<14 {
+			return
+		}
+		if !raw {
+			data = websocket.AppendMessage(nil, data, true)
+		}
+		whole, pieces := stream(t, "ws", data, len(data)), stream(t, "ws", data, max(piece, 1))
+		if whole != pieces {
+			t.Errorf("whole: %q\nin pieces of %d: %q", whole, piece, pieces)
+		}
+	})
+}
