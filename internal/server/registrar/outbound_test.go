@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -195,14 +196,14 @@ func TestCallerBehindNAT(t *testing.T) {
 }
 
 func TestContactWithAName(t *testing.T) {
-	var at string
+	var at atomic.Value
 	asked := make(chan string, 10)
 	s := newSiteAt(t, nil, stack.Config{Locate: func(_ context.Context, uri string) ([]stack.Target, error) {
 		asked <- uri
-		return []stack.Target{{Transport: "udp", Addr: at}}, nil
+		return []stack.Target{{Transport: "udp", Addr: at.Load().(string)}}, nil
 	}}, "127.0.0.1:0")
 	alice, bob := s.phone("alice", "udp"), s.phone("bob", "udp")
-	at = bob.host()
+	at.Store(bob.host())
 	bob.registered("Contact: <sip:bob@pc.example.net>")
 	for _, method := range []string{"MESSAGE", "INVITE"} {
 		alice.send(alice.request(method, "sip:bob@example.com", ""))
