@@ -74,12 +74,11 @@ func TestRelayedBytes(t *testing.T) {
 }
 
 func TestFlowNames(t *testing.T) {
-	var got *Flow
-	ended := make(chan *Flow, 1)
+	came, ended := make(chan *Flow, 1), make(chan *Flow, 1)
 	s := serve(t, Config{}, func(s *Stack) {
 		s.OnFlowEnd(func(f *Flow) { ended <- f })
 		s.Handle("MESSAGE", func(_ context.Context, r *Request) *Response {
-			got = r.Flow
+			came <- r.Flow
 			return Answer(200)
 		})
 	})
@@ -87,6 +86,7 @@ func TestFlowNames(t *testing.T) {
 	for _, transport := range []string{"udp", "tcp", "udp", "tcp"} {
 		w := dial(t, s, transport)
 		wants(t, w.ask(msg("MESSAGE")), 200)
+		got := <-came
 		id := s.FlowID(got)
 		if names[string(id)] || !bytes.Equal(id, s.FlowID(got)) {
 			t.Errorf("%s: a flow has one name of its own, got %x", transport, id)
