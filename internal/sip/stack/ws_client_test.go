@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	"imp/internal/auth/certs"
+	"imp/internal/sip/header"
 )
 
 func TestWSClient(t *testing.T) {
