@@ -215,7 +215,7 @@ func TestContent(t *testing.T) {
 		}
 	})
 	t.Run("a message/cpim in another is text", func(t *testing.T) {
-		inner := "From: <sip:b@example.com>\r\n\r\nContent-Type: message/cpim\r\n\r\nFrom: <sip:c@example.com>\r\n\r\n\r\nx"
+		inner := "From: <sip:b@example.com>\r\n\r\nContent-Type: message/cpim\r\n\r\nFrom: <sip:c@example.com>\r\n\r\nContent-Type: text/plain\r\n\r\nx"
 		if c := received(t, pager.ReceiverConfig{}, inner, "Content-Type: message/cpim").Content(); !strings.HasPrefix(c.Text, "From: ") {
 			t.Errorf("%+v", c)
 		}

@@ -188,8 +188,38 @@ func TestFlowRecovery(t *testing.T) {
 				t.Fatalf("%+v", e)
 			}
 			time.Sleep(30 * time.Second)
+			r.wire.Next().Answer(503)
+			if e := r.told(); e.Retry != time.Minute { // that pings are answered is no success
+				t.Fatalf("%+v", e)
+			}
+			time.Sleep(time.Minute)
 			granting(r.wire.Next(), "", outbound)
+			r.told()
 			r.flow(1) // still the first
+		})
+	})
+	t.Run("a flow is watched between two attempts", func(t *testing.T) {
+		with(t, config(), func(t *testing.T, r *rig) {
+			r.registered(outbound)
+			time.Sleep(time.Hour - 6*time.Minute)
+			r.wire.Next().Answer(503)
+			r.told()
+			time.Sleep(time.Second)
+			r.flow(1).fail <- stack.ErrTransport
+			if e := r.told(); !errors.Is(e.Err, stack.ErrTransport) {
+				t.Fatalf("%+v", e)
+			}
+		})
+	})
+	t.Run("a flow that was closed is not used", func(t *testing.T) {
+		with(t, config(), func(t *testing.T, r *rig) {
+			p := r.register()
+			granting(r.wire.Next(), "")
+			p.ok()
+			close(r.flow(1).done)
+			r.register()
+			r.wire.Next()
+			r.flow(2)
 		})
 	})
 }
