@@ -165,7 +165,7 @@ func (o *subscribeOptions) run(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	if err := o.pace(&form.Event); err != nil {
+	if err := o.pace(&form); err != nil {
 		return err
 	}
 	if err := checkUntil(o.wait.Until); err != nil {
@@ -189,8 +189,10 @@ func (o *subscribeOptions) run(ctx context.Context, args []string) error {
 	return o.follow(ctx, watch, agent, targets, form, show)
 }
 
-// pace puts the intervals into Event as the rates of RFC 6446.
-func (o *subscribeOptions) pace(ev *header.Event) error {
+// pace puts the intervals into Event as the rates of RFC 6446. Who wants to
+// hear of what did not change must not say that he knows it.
+func (o *subscribeOptions) pace(form *event.SubscribeOptions) error {
+	ev := &form.Event
 	if o.least > 0 && o.most > 0 && o.least > o.most {
 		return kit.Fail(kit.ExitUsage, "reading --min-interval", fmt.Sprintf("%v is longer than the --max-interval of %v", o.least.Std(), o.most.Std()),
 			"the longest interval is at least as long as the shortest")
@@ -206,6 +208,12 @@ func (o *subscribeOptions) pace(ev *header.Event) error {
 			return kit.Fail(kit.ExitUsage, "reading --event", rate.name+" stands there and an interval is given too", "one of both says it")
 		}
 		ev.Params = append(ev.Params, header.Param{Name: rate.name, Value: event.FormatRate(1 / rate.d.Std().Seconds())})
+	}
+	if ev.Params.Has("min-rate") || ev.Params.Has("adaptive-min-rate") {
+		if o.etag != "" {
+			return kit.Fail(kit.ExitUsage, "reading --etag", "nothing is told again of a state that is known, so that it contradicts --max-interval", "leave one of them out")
+		}
+		form.Conditional = false
 	}
 	return nil
 }
