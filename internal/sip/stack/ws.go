@@ -172,35 +172,12 @@ func (f *frames) message(b []byte) error {
 		return errFraming
 	}
 	s.count.in(c.kind)
-	f.e.body = b[end:]
-	if n := f.e.length; n >= 0 && n != len(b)-end && !f.e.lengthBad {
-		f.remeasure(b, end)
+	f.e.body = b[end:] // whatever Content-Length says, unless it says that another message follows
+	if n := f.e.length; n >= 0 && n < len(f.e.body) && new(envelope).scan(f.e.body[n:]) {
+		f.e.blame("More than one message in a WebSocket message")
 	}
 	s.dispatch(f.e, &c.Flow)
 	return nil
-}
-
-// remeasure takes the end of the frame for the end of the message whatever Content-Length says, unless it says that
-// another message follows.
-func (f *frames) remeasure(b []byte, end int) {
-	if n := f.e.length; n < len(b)-end && new(envelope).scan(b[end+n:]) {
-		f.e.blame("More than one message in a WebSocket message")
-		return
-	}
-	again := append(make([]byte, 0, len(b)+32), f.e.start...)
-	again = append(again, "\r\n"...)
-	for name, field := range f.e.fields {
-		if fieldOf(name) != fieldContentLength {
-			again = append(append(again, field...), "\r\n"...)
-		}
-	}
-	again = fmt.Appendf(again, "Content-Length: %d\r\n\r\n", len(b)-end)
-	head := len(again)
-	again = append(again, b[end:]...)
-	fault := f.e.fault
-	f.e.scan(again[:head])
-	f.e.blame(fault)
-	f.e.body = again[head:]
 }
 
 // encode makes frames of what is to be written.
