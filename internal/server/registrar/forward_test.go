@@ -350,7 +350,7 @@ func TestDialog(t *testing.T) {
 		wants(t, alice.receive(), 200)
 	})
 	t.Run("and back", func(t *testing.T) {
-		bob.send(bob.request("BYE", alice.uri(), "", append(routes(inv, false), to)...))
+		bob.send(bob.request("BYE", alice.uri(), "", append(routes(inv, false), to, "Call-ID: "+alice.callID)...))
 		if got := alice.takes("BYE", "200 OK"); field(got, "Route") != "" || target(got) != alice.uri() {
 			t.Errorf("got %q", got)
 		}
@@ -409,6 +409,8 @@ func TestTokenIsNoPass(t *testing.T) {
 	ok := alice.receive()
 	eve := s.phone("eve", "udp")
 	wants(t, eve.ask("MESSAGE", bob.uri(), routes(ok, true)...), 407)
+	wants(t, eve.ask("MESSAGE", bob.uri(), append(routes(ok, true), "Call-ID: "+alice.callID)...), 407)
+	wants(t, eve.ask("MESSAGE", bob.uri(), append(routes(ok, true), "To: <sip:bob@example.com>;tag=1")...), 407)
 	// Within the dialog nobody is asked, but it leads nowhere else either.
 	own := []string{"+Route: " + all(ok, "Record-Route")[1], "To: " + field(ok, "To")}
 	wants(t, alice.ask("BYE", "sip:x@192.0.2.7", own...), 403)

@@ -184,7 +184,7 @@ func TestCallerBehindNAT(t *testing.T) {
 			t.Errorf("%s: %q", fields, inv)
 		}
 		wants(t, alice.receive(), 200)
-		bob.send(bob.request("BYE", "sip:alice@10.0.0.1", "", append(routes(inv, false), "To: <sip:alice@example.com>;tag=1")...))
+		bob.send(bob.request("BYE", "sip:alice@10.0.0.1", "", append(routes(inv, false), "To: <sip:alice@example.com>;tag=1", "Call-ID: "+alice.callID)...))
 		alice.takes("BYE", "200 OK")
 		wants(t, bob.receive(), 200)
 	}

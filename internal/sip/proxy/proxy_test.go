@@ -41,30 +41,33 @@ func TestNothingFromDevices(t *testing.T) {
 func TestTokens(t *testing.T) {
 	p := New(Config{Stack: stack.New(stack.Config{}), Location: nowhere{}})
 	target := stack.Target{Transport: "tcp", Addr: "192.0.2.1:5060"}
-	token := p.token(target)
-	if payload, ok := p.open(token); !ok || payload != "atcp 192.0.2.1:5060" {
+	token := p.token(target, "c")
+	if payload, ok := p.open(token, "c"); !ok || payload != "atcp 192.0.2.1:5060" {
 		t.Errorf("opened as %q, %v", payload, ok)
 	}
 	t.Run("NAM-088 tokens cannot be forged", func(t *testing.T) {
 		for i := range token {
 			for _, c := range "AbZ09-_" {
 				forged := token[:i] + string(c) + token[i+1:]
-				if _, ok := p.open(forged); ok && forged != token {
+				if _, ok := p.open(forged, "c"); ok && forged != token {
 					t.Fatalf("%s opens too", forged)
 				}
 			}
 		}
 		for _, forged := range []string{"", "a", token + "AAAA", token[4:], strings.Repeat("A", 200)} {
-			if _, ok := p.open(forged); ok {
+			if _, ok := p.open(forged, "c"); ok {
 				t.Errorf("%q opens", forged)
 			}
 		}
 		other := New(Config{Stack: stack.New(stack.Config{}), Location: nowhere{}})
-		if _, ok := other.open(token); ok {
+		if _, ok := other.open(token, "c"); ok {
 			t.Error("another server opens it")
 		}
+		if _, ok := p.open(token, "d"); ok {
+			t.Error("it opens in another dialog")
+		}
 	})
-	if p.token(target) != token || p.token(stack.Target{Transport: "udp", Addr: target.Addr}) == token {
+	if p.token(target, "c") != token || p.token(stack.Target{Transport: "udp", Addr: target.Addr}, "c") == token {
 		t.Error("a token is for one target, and the same each time")
 	}
 }

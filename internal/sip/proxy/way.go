@@ -92,7 +92,8 @@ func (p *Proxy) isOwn(u header.URI) bool {
 
 // takeToken reads one token: it leads onward, or back to where the request came from (RFC 5626 section 5.3).
 func (p *Proxy) takeToken(r *stack.Passing, w *way, token string) {
-	payload, ok := p.open(token)
+	_, callID, _ := r.Ends()
+	payload, ok := p.open(token, callID)
 	if !ok {
 		w.failed = &stack.Response{Status: 403, Reason: "Forged Flow Token"}
 		return
@@ -123,24 +124,24 @@ const addressToken = 'a'
 const macSize = 12
 
 // token is what leads requests of a dialog back to where a request came from or went: the name of a flow, or an address,
-// that nobody else can have made (RFC 5626 section 5.2).
-func (p *Proxy) token(t stack.Target) string {
+// that nobody else can have made (RFC 5626 section 5.2). It is good for requests with the Call-ID that it was made for.
+func (p *Proxy) token(t stack.Target, callID string) string {
 	var payload []byte
 	if t.Flow != nil {
 		payload = p.cfg.Stack.FlowID(t.Flow)
 	} else {
 		payload = []byte(string(addressToken) + t.Transport + " " + t.Addr)
 	}
-	return base64.RawURLEncoding.EncodeToString(append(p.sum("flow", string(payload)), payload...))
+	return base64.RawURLEncoding.EncodeToString(append(p.sum("flow", callID, string(payload)), payload...))
 }
 
-func (p *Proxy) open(token string) (payload string, ok bool) {
+func (p *Proxy) open(token, callID string) (payload string, ok bool) {
 	b, err := base64.RawURLEncoding.Strict().DecodeString(token)
 	if err != nil || len(b) <= macSize {
 		return "", false
 	}
 	payload = string(b[macSize:])
-	return payload, hmac.Equal(b[:macSize], p.sum("flow", payload))
+	return payload, hmac.Equal(b[:macSize], p.sum("flow", callID, payload))
 }
 
 func (p *Proxy) sum(parts ...string) []byte {
