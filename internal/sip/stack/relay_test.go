@@ -43,8 +43,6 @@ func (f *forwarder) Forward(_ context.Context, p *Passing) *Response {
 func TestRelayedBytes(t *testing.T) {
 	for _, state := range []bool{true, false} {
 		for _, transport := range []string{"udp", "tcp"} {
-			f := &forwarder{state: state}
-			s := serve(t, Config{Product: "imp/test"}, func(s *Stack) { f.s = s; s.Relay(f) })
 			far := serve(t, Config{}, func(s *Stack) {
 				s.Handle("MESSAGE", func(_ context.Context, r *Request) *Response {
 					vias := header.List(r.Request, "Via")
@@ -54,7 +52,8 @@ func TestRelayedBytes(t *testing.T) {
 					return Answer(200, Field{"X-Body", string(r.Body())}, Field{"X-Odd", r.GetHeader("X-Odd").Value()})
 				})
 			})
-			f.to = Target{Transport: transport, Addr: far.Addrs()[0].Addr}
+			f := &forwarder{state: state, to: Target{Transport: transport, Addr: far.Addrs()[0].Addr}}
+			s := serve(t, Config{Product: "imp/test"}, func(s *Stack) { f.s = s; s.Relay(f) })
 			w := dial(t, s, transport)
 			via := "Via: SIP/2.0/UDP client.example.com;branch=z9hG4bK-a" + transport + ";rport , SIP/2.0/TCP far.example.com"
 			answer := w.ask(msgBody("MESSAGE", "a\r\n\r\nb", via, "+v: SIP/2.0/TCP third.example.com;branch=z", "+X-Odd:  as\r\n it  is", "+X-Gone: a\r\n b", "+Route: <sip:old.example.com>"))
