@@ -99,6 +99,12 @@ func (s *Stack) newConn(k *kind) *conn {
 // run lives as long as the connection: connect establishes it.
 func (c *conn) run(connect func() (net.Conn, error)) {
 	nc, err := connect()
+	if err != nil && !c.dialled {
+		c.s.count.handshakes.Add(1)
+		if c.s.mayLog() {
+			c.s.cfg.Log.Debug("handshake failed", "transport", c.kind.name, "remote", c.remote, "error", err)
+		}
+	}
 	if err != nil {
 		c.close(err)
 		return

@@ -195,11 +195,12 @@ func (s *Stack) accept(b *binding) {
 			continue
 		}
 		c := s.newConn(b.kind)
+		c.remote = addrPort(nc.RemoteAddr())
 		connect := func() (net.Conn, error) { return nc, nil }
 		if b.kind.named() {
 			connect = func() (net.Conn, error) { return c.greet(nc) }
 		}
-		if !s.addAccepted(c, addrPort(nc.RemoteAddr()).Addr(), connect) {
+		if !s.addAccepted(c, c.remote.Addr(), connect) {
 			_ = nc.Close()
 		}
 	}

@@ -280,7 +280,13 @@ func (s *Stack) trace(out bool, k *kind, local, remote netip.AddrPort, data []by
 // garbage shall not fill the log.
 func (s *Stack) malformed(why string, k *kind, remote netip.AddrPort, data []byte) {
 	s.count.malformed.Add(1)
-	if now := time.Now().Unix(); s.logged.Swap(now) != now {
+	if s.mayLog() {
 		s.cfg.Log.Debug("malformed message", "why", why, "transport", k.name, "remote", remote, "bytes", len(data))
 	}
+}
+
+// mayLog is true once a second.
+func (s *Stack) mayLog() bool {
+	now := time.Now().Unix()
+	return s.logged.Swap(now) != now
 }

@@ -17,6 +17,7 @@ type Stats struct {
 	Late        uint64 // further responses to a request that has its final one
 	Stray       uint64 // responses that match no request
 	Refused     uint64 // connections over the limit
+	Handshakes  uint64 // accepted connections whose TLS or WebSocket handshake failed
 	Retransmits uint64 // requests sent again by timer E
 
 	Connections int // streams
@@ -25,7 +26,7 @@ type Stats struct {
 }
 
 type counters struct {
-	malformed, dropped, unanswered, replayed, merged, late, stray, refused, retransmits atomic.Uint64
+	malformed, dropped, unanswered, replayed, merged, late, stray, refused, handshakes, retransmits atomic.Uint64
 }
 
 type traffic struct{ received, sent atomic.Uint64 }
@@ -40,7 +41,7 @@ func (s *Stack) Stats() Stats {
 		Messages:  make(map[string]Traffic, len(s.kinds)),
 		Malformed: c.malformed.Load(), Dropped: c.dropped.Load(), Unanswered: c.unanswered.Load(),
 		Replayed: c.replayed.Load(), Merged: c.merged.Load(), Late: c.late.Load(), Stray: c.stray.Load(),
-		Refused: c.refused.Load(), Retransmits: c.retransmits.Load(),
+		Refused: c.refused.Load(), Handshakes: c.handshakes.Load(), Retransmits: c.retransmits.Load(),
 		Pending: s.client.pending(), ReplayBytes: s.replay.size(),
 	}
 	for name, k := range s.kinds {

@@ -257,6 +257,9 @@ func TestSlowHandshakes(t *testing.T) {
 		t.Error(err)
 	}
 	waitUntil(t, func() bool { return srv.Stats().Connections == 1 })
+	if st := srv.Stats(); st.Handshakes != 10 {
+		t.Errorf("stats %+v", st)
+	}
 }
 
 // TestTLSNotReading: a peer that stops to read is disconnected, and nobody waits for the words of farewell.
