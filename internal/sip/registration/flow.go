@@ -19,6 +19,7 @@ type flow struct {
 	r    *Registration
 	id   int           // reg-id
 	hop  stack.Target  // as configured
+	wake chan struct{} // full when the binding is to be renewed at once
 	turn chan struct{} // full while a REGISTER is unanswered (RFC 3261 section 10.2)
 
 	// Guarded by turn.

@@ -73,8 +73,8 @@ type Config struct {
 	T1      time.Duration // as that of the stack; 0: 500 ms
 	// Authenticate answers challenges; nil takes them as refusals.
 	Authenticate uac.Authenticator
-	// Wall is the wall clock, which unlike timers goes on while the machine
-	// sleeps; nil: time.Now.
+	// Wall is the wall clock, by which Run knows that the machine has slept; nil:
+	// the system's.
 	Wall func() time.Time
 	// Random gives numbers from 0 up to 1, for the waits of section 4.5 of RFC
 	// 5626; nil: those of math/rand.
@@ -113,15 +113,12 @@ func New(cfg Config) (*Registration, error) {
 	if r.cfg.Random == nil {
 		r.cfg.Random = rand.Float64
 	}
-	if r.cfg.Wall == nil {
-		r.cfg.Wall = time.Now
-	}
 	hops := cfg.Proxies
 	if len(hops) == 0 {
 		hops = []stack.Target{{}}
 	}
 	for i, hop := range hops {
-		f := &flow{r: r, id: i + 1, hop: hop, asked: cfg.Expires, turn: make(chan struct{}, 1)}
+		f := &flow{r: r, id: i + 1, hop: hop, asked: cfg.Expires, turn: make(chan struct{}, 1), wake: make(chan struct{}, 1)}
 		f.chain, err = uac.NewChain(uac.ChainConfig{Method: "REGISTER", URI: r.uri, To: cfg.AOR.URI, From: cfg.AOR})
 		if err != nil {
 			return nil, err

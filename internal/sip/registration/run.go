@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"imp/internal/sip/uac"
+	"imp/internal/sip/useragent"
 )
 
 // Event is what happened to the registration over one flow while Run keeps it.
@@ -33,11 +34,15 @@ func (r *Registration) Run(ctx context.Context, report func(Event)) error {
 		}
 	}
 	errs := make([]error, len(r.flows))
-	var all sync.WaitGroup
+	var all, looking sync.WaitGroup
+	look, stop := context.WithCancel(ctx)
+	looking.Go(func() { useragent.Slept(look, r.cfg.Wall, r.Awake) })
 	for i, f := range r.flows {
 		all.Go(func() { errs[i] = f.run(ctx, tell) })
 	}
 	all.Wait()
+	stop()
+	looking.Wait()
 	if ctx.Err() != nil {
 		return nil
 	}
@@ -98,11 +103,8 @@ func (f *flow) watch(ctx context.Context) (lost error, proven bool) {
 	f.r.mu.Unlock()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	due := make(chan struct{})
-	go func() {
-		defer close(due)
-		f.r.sleepUntil(ctx, at)
-	}()
+	timer := time.NewTimer(time.Until(at))
+	defer timer.Stop()
 	answered, failed := make(chan struct{}), make(chan error, 1)
 	if outbound {
 		go func() {
@@ -117,7 +119,9 @@ func (f *flow) watch(ctx context.Context) (lost error, proven bool) {
 		close(answered)
 	}
 	select {
-	case <-due: // that ctx is done, too
+	case <-timer.C:
+	case <-f.wake:
+	case <-ctx.Done():
 	case lost = <-failed:
 		if ctx.Err() != nil {
 			lost = nil
@@ -134,24 +138,13 @@ func (f *flow) watch(ctx context.Context) (lost error, proven bool) {
 	}
 }
 
-// wakes is how often it is looked whether the machine has slept.
-const wakes = 30 * time.Second
-
-// sleepUntil waits for a time on the monotonic clock, or for as long on the wall
-// clock when that comes first: a binding runs out while the machine sleeps.
-func (r *Registration) sleepUntil(ctx context.Context, at time.Time) {
-	wall := r.cfg.Wall().Add(time.Until(at)).Round(0)
-	for {
-		left := min(time.Until(at), wall.Sub(r.cfg.Wall().Round(0)))
-		if left <= 0 {
-			return
-		}
-		t := time.NewTimer(min(left, wakes))
+// Awake renews all bindings now, over flows that still live: they may have run
+// out while the machine slept. Run calls it by itself.
+func (r *Registration) Awake() {
+	for _, f := range r.flows {
 		select {
-		case <-t.C:
-		case <-ctx.Done():
-			t.Stop()
-			return
+		case f.wake <- struct{}{}:
+		default:
 		}
 	}
 }

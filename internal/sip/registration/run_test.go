@@ -58,7 +58,7 @@ func TestAfterSleep(t *testing.T) {
 		time.Sleep(5 * time.Minute)
 		r.wire.Silent()
 		slept.Store(int64(time.Hour))
-		time.Sleep(30 * time.Second)
+		time.Sleep(5 * time.Second)
 		granting(r.wire.Next(), ";expires=3600")
 		time.Sleep(40 * time.Minute)
 		r.wire.Silent()
