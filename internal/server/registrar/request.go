@@ -318,7 +318,7 @@ func (q *request) decideOutbound() *stack.Response {
 			return refuse(439, "")
 		}
 	case q.direct && !q.flow.Stream():
-		// STUN would have to keep such a flow alive, and is not served.
+		// Nothing tells when such a flow has ended.
 	default:
 		q.granted = q.outbound && numbered
 		return nil
