@@ -234,3 +234,26 @@ func TestAuthority(t *testing.T) {
 		t.Error("no PEM")
 	}
 }
+
+func TestWeb(t *testing.T) {
+	a, dir := authority(t), t.TempDir()
+	p, err := a.Write(dir, "web", Names{Domains: []string{"example.com"}, Hosts: []string{"*.example.net"}}, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := Load([]Pair{p}, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for host, good := range map[string]bool{"sip.example.net": true, "example.com": true, "example.net": false, "a.b.example.net": false} {
+		if _, _, err := meet(t, s.TLS(), Web(Client(host, a.Pool(), nil), host)); (err == nil) != good {
+			t.Errorf("%s: %v", host, err)
+		}
+	}
+	if _, _, err := meet(t, s.TLS(), Web(Client("example.com", authority(t).Pool(), nil), "example.com")); err == nil {
+		t.Error("another authority was believed")
+	}
+	if _, _, err := meet(t, s.TLS(), Web(&tls.Config{InsecureSkipVerify: true}, "other.example")); err != nil {
+		t.Errorf("a config that checks nothing: %v", err)
+	}
+}
