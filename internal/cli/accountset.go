@@ -28,7 +28,7 @@ Settings: ` + accountKeyNames() + `.`,
 
   $ imp account set alice proxy=carrier-pigeon:5060:1
   imp: proxy "carrier-pigeon:5060:1": the host is not understood
-  hint: a proxy is [udp:|tcp:|tls:|ws:|wss:]HOST[:PORT], such as tcp:sip.example.com:5060`,
+  hint: a proxy is [udp:|tcp:|tls:|ws:|wss:]HOST[:PORT], such as tcp:sip.example.com:5060; a path may follow for ws and wss`,
 		Args:              cobra.MinimumNArgs(1),
 		ValidArgsFunction: completeAccounts(k, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {

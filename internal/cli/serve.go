@@ -29,6 +29,8 @@ type serverOptions struct {
 	routes         []string
 	maxConnections int
 	auth           authOptions
+	wsPath         string
+	wsOrigins      []string
 	tls            tlsOptions
 	admin          adminOptions
 	logForm        string
@@ -42,6 +44,8 @@ func (o *serverOptions) flags(cmd *cobra.Command, listen ...string) {
 	fs.StringArrayVar(&o.listen, "listen", listen, "serve at `[TRANSPORT:]HOST:PORT`, repeatable; udp, tcp, tls, ws or wss, none: udp and tcp; port 0: any")
 	fs.StringVar(&o.advertise, "advertise", "", "tell peers `HOST[:PORT]` as the server's address")
 	fs.StringArrayVar(&o.routes, "route", nil, "send what is for a domain to `DOMAIN=[TRANSPORT:]HOST:PORT` instead of asking DNS, repeatable")
+	fs.StringVar(&o.wsPath, "ws-path", "", "serve ws and wss at `PATH` only, such as /ws")
+	fs.StringArrayVar(&o.wsOrigins, "ws-origin", nil, "let browsers in by ws and wss from pages of `ORIGIN` only, such as https://app.example.com, repeatable; without it from all, with --no-auth from none")
 	fs.IntVar(&o.maxConnections, "max-connections", 10000, "have at most `N` connections")
 	o.tls.flags(cmd)
 	o.auth.flags(cmd)
@@ -120,12 +124,21 @@ func (o *serverOptions) logger() *slog.Logger {
 	return slog.New(slog.NewTextHandler(o.kit.Err, opts))
 }
 
+// noOrigin is an origin that no page has.
+const noOrigin = "https://none.invalid"
+
 // stackConfig is the SIP stack's configuration that follows from the flags, with the certificates that are read again
 // on SIGHUP, nil without any.
 func (o *serverOptions) stackConfig(log *slog.Logger, endpoints []stack.Endpoint) (stack.Config, *certs.Server, error) {
 	cfg := stack.Config{Log: log, Product: product, Advertise: o.advertise, Trace: sipTracer(o.kit), MaxConnections: o.maxConnections}
 	if o.maxConnections < 1 {
 		return cfg, nil, kit.Fail(kit.ExitUsage, "reading --max-connections", fmt.Sprintf("%d is less than 1", o.maxConnections), "without the flag it is 10000")
+	}
+	if cfg.WSPath, cfg.WSOrigins = o.wsPath, o.wsOrigins; o.auth.none && len(o.wsOrigins) == 0 {
+		cfg.WSOrigins = []string{noOrigin} // or any page that a browser of this machine shows could act as anybody
+	}
+	if o.wsPath != "" && !strings.HasPrefix(o.wsPath, "/") {
+		return cfg, nil, kit.Fail(kit.ExitUsage, fmt.Sprintf("reading --ws-path %q", o.wsPath), "it does not begin with a slash", "write it like /ws")
 	}
 	secrets, err := o.readTLS(endpoints)
 	if err != nil {

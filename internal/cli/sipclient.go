@@ -48,7 +48,7 @@ func userAgentConfig(ctx context.Context, k *kit.Kit, acct *kit.Account) (userag
 	}
 	return useragent.Config{AOR: header.Address{URI: self}, Proxy: proxy, Product: product,
 		Credentials: credentials(ctx, acct), Unproven: func(err error) { k.Warn("%v", err) },
-		ClientTLS: secrets, Locate: locate(resolve.New(resolve.Config{Transports: preferred(acct.Transport)})),
+		ClientTLS: secrets, WSPath: acct.Proxy.Path, Locate: locate(resolve.New(resolve.Config{Transports: preferred(acct.Transport)})),
 		Trace: sipTracer(k), Log: k.Log()}, nil
 }
 

@@ -40,16 +40,20 @@ type Proxy struct {
 	Transport string // "" = not said
 	Host      string // without brackets
 	Port      int    // 0 = the default of the transport
+	Path      string // of WebSocket, with its slash; "" = the usual one
 }
 
-// ParseProxy reads [udp:|tcp:|tls:|ws:|wss:]HOST[:PORT]; an IPv6 HOST is in brackets.
+// ParseProxy reads [udp:|tcp:|tls:|ws:|wss:]HOST[:PORT]; an IPv6 HOST is in brackets. For ws and wss a path may follow.
 func ParseProxy(s string) (Proxy, error) {
 	p := Proxy{Host: s}
 	if word, rest, ok := strings.Cut(s, ":"); ok && slices.Contains(Transports, strings.ToLower(word)) {
 		p.Transport, p.Host = strings.ToLower(word), rest
 	}
+	if at := strings.IndexByte(p.Host, '/'); at >= 0 && strings.HasPrefix(p.Transport, "ws") {
+		p.Host, p.Path = p.Host[:at], p.Host[at:]
+	}
 	bad := func(what string) (Proxy, error) {
-		return Proxy{}, Fail(ExitUsage, fmt.Sprintf("proxy %q", s), what, "a proxy is [udp:|tcp:|tls:|ws:|wss:]HOST[:PORT], such as tcp:sip.example.com:5060")
+		return Proxy{}, Fail(ExitUsage, fmt.Sprintf("proxy %q", s), what, "a proxy is [udp:|tcp:|tls:|ws:|wss:]HOST[:PORT], such as tcp:sip.example.com:5060; a path may follow for ws and wss")
 	}
 	if host, port, err := net.SplitHostPort(p.Host); err == nil {
 		n, err := strconv.ParseUint(port, 10, 16)
@@ -65,7 +69,7 @@ func ParseProxy(s string) (Proxy, error) {
 			return bad("the host is not understood")
 		}
 	}
-	if p.Host == "" || strings.ContainsAny(p.Host, " \t/@;?<>\"[]") {
+	if p.Host == "" || strings.ContainsAny(p.Host, " \t/@;?<>\"[]") || strings.ContainsAny(p.Path, " \t?#<>\"") {
 		return bad("the host is not understood")
 	}
 	return p, nil

@@ -62,7 +62,7 @@ func TestAccount(t *testing.T) {
 		}
 		secret, _ := a.Secret(t.Context())
 		if a.Name != "alice" || a.AOR != "sip:alice@example.com" || a.User != "ally" || a.Domain != "example.com" || secret != "wonderland" ||
-			a.Proxy != (Proxy{"tcp", "127.0.0.1", 5070}) || a.Transport != "tcp" || a.XCAPRoot != "https://xcap.example.com/root" || a.CA != filepath.Join(dir, "ca.pem") {
+			a.Proxy != (Proxy{Transport: "tcp", Host: "127.0.0.1", Port: 5070}) || a.Transport != "tcp" || a.XCAPRoot != "https://xcap.example.com/root" || a.CA != filepath.Join(dir, "ca.pem") {
 			t.Errorf("%+v, secret %q", a, secret)
 		}
 	})
@@ -84,7 +84,7 @@ func TestAccount(t *testing.T) {
 			t.Fatal(err)
 		}
 		secret, err := a.Secret(t.Context())
-		if err != nil || secret != "singer" || a.AOR != "sip:al@example.org" || a.User != "ally" || a.Proxy != (Proxy{"wss", "2001:db8::1", 0}) || a.Transport != "wss" || a.CA != "/x" || a.XCAPRoot != "http://h/r" {
+		if err != nil || secret != "singer" || a.AOR != "sip:al@example.org" || a.User != "ally" || a.Proxy != (Proxy{Transport: "wss", Host: "2001:db8::1", Port: 0}) || a.Transport != "wss" || a.CA != "/x" || a.XCAPRoot != "http://h/r" {
 			t.Errorf("%+v, secret %q, %v in %s", a, secret, err, dir)
 		}
 	})
@@ -292,20 +292,22 @@ func TestTarget(t *testing.T) {
 
 func TestParseProxy(t *testing.T) {
 	for in, want := range map[string]Proxy{
-		"example.com":           {"", "example.com", 0},
-		"example.com:5070":      {"", "example.com", 5070},
-		"udp:127.0.0.1":         {"udp", "127.0.0.1", 0},
-		"TLS:sip.example.com:1": {"tls", "sip.example.com", 1},
-		"tcp:[::1]:5060":        {"tcp", "::1", 5060},
-		"wss:[::1]":             {"wss", "::1", 0},
-		"::1":                   {"", "::1", 0},
-		"ws:h:65535":            {"ws", "h", 65535},
+		"example.com":           {Transport: "", Host: "example.com", Port: 0},
+		"example.com:5070":      {Transport: "", Host: "example.com", Port: 5070},
+		"udp:127.0.0.1":         {Transport: "udp", Host: "127.0.0.1", Port: 0},
+		"TLS:sip.example.com:1": {Transport: "tls", Host: "sip.example.com", Port: 1},
+		"tcp:[::1]:5060":        {Transport: "tcp", Host: "::1", Port: 5060},
+		"wss:[::1]":             {Transport: "wss", Host: "::1", Port: 0},
+		"::1":                   {Transport: "", Host: "::1", Port: 0},
+		"ws:h:65535":            {Transport: "ws", Host: "h", Port: 65535},
+		"ws:h:8080/ws":          {Transport: "ws", Host: "h", Port: 8080, Path: "/ws"},
+		"wss:h/":                {Transport: "wss", Host: "h", Path: "/"},
 	} {
 		if got, err := ParseProxy(in); got != want || err != nil {
 			t.Errorf("%q: %+v, %v", in, got, err)
 		}
 	}
-	for _, bad := range []string{"", "tcp:", "h:0", "h:65536", "h:x", "sctp:h:1", "sip:a@h", "a b", "tcp:h:1:2", "h/p", "h;x", "[::1", "::1]", "[]", "[h"} {
+	for _, bad := range []string{"", "tcp:", "h:0", "h:65536", "h:x", "sctp:h:1", "sip:a@h", "a b", "tcp:h:1:2", "h/p", "tls:h/p", "ws:h/a b", "ws:/p", "h;x", "[::1", "::1]", "[]", "[h"} {
 		if got, err := ParseProxy(bad); exitOf(err) != ExitUsage {
 			t.Errorf("%q: %+v, %v", bad, got, err)
 		}

@@ -49,7 +49,7 @@ var AccountKeys = []AccountKey{
 	{"password", "SECRET", "the password itself; better one of the next two", func(f *Fields) *string { return &f.Password }},
 	{"password_file", "FILE", "file whose first line is the password", func(f *Fields) *string { return &f.PasswordFile }},
 	{"password_command", "COMMAND", "shell command that prints the password", func(f *Fields) *string { return &f.PasswordCommand }},
-	{"proxy", "PROXY", "outbound proxy, [udp:|tcp:|tls:|ws:|wss:]HOST[:PORT]; absent: found by DNS from the domain", func(f *Fields) *string { return &f.Proxy }},
+	{"proxy", "PROXY", "outbound proxy, [udp:|tcp:|tls:|ws:|wss:]HOST[:PORT], for ws and wss also with a /PATH; absent: found by DNS from the domain", func(f *Fields) *string { return &f.Proxy }},
 	{"transport", "TRANSPORT", "preferred transport when proxy does not say: udp, tcp, tls, ws or wss", func(f *Fields) *string { return &f.Transport }},
 	{"xcap_root", "URI", "XCAP root URI, such as https://xcap.example.com/xcap-root", func(f *Fields) *string { return &f.XCAPRoot }},
 	{"msrp_relay", "URI", "MSRP relay, such as msrps://relay.example.com:2855;tcp", func(f *Fields) *string { return &f.MSRPRelay }},

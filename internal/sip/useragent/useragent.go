@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"strings"
 
 	"imp/internal/sip/header"
 	"imp/internal/sip/identity"
@@ -25,8 +26,9 @@ type Config struct {
 	// port of the interface towards the proxy, and none towards one that is
 	// reached over TLS or WebSocket, which uses the connection to it.
 	Listen []stack.Endpoint
-	// ClientTLS and Locate are as in stack.Config.
+	// ClientTLS, WSPath and Locate are as in stack.Config.
 	ClientTLS func(domain string) *tls.Config
+	WSPath    string
 	Locate    func(ctx context.Context, uri string) ([]stack.Target, error)
 	// Credentials gives user name and password for a realm, when a challenge asks
 	// for them; nil takes challenges as refusals.
@@ -56,7 +58,7 @@ func New(cfg Config) (*UserAgent, error) {
 		return nil, fmt.Errorf("identity %q: %w", cfg.AOR.URI, err)
 	}
 	u := &UserAgent{AOR: cfg.AOR, Proxy: cfg.Proxy, cfg: cfg, user: uri.User}
-	u.Stack = stack.New(stack.Config{Log: cfg.Log, Product: cfg.Product, Trace: cfg.Trace, ClientTLS: cfg.ClientTLS, Locate: cfg.Locate})
+	u.Stack = stack.New(stack.Config{Log: cfg.Log, Product: cfg.Product, Trace: cfg.Trace, ClientTLS: cfg.ClientTLS, WSPath: cfg.WSPath, Locate: cfg.Locate})
 	u.Wire = u.Stack
 	if cfg.Credentials != nil {
 		c := identity.NewClient(identity.ClientConfig{Wire: u.Stack, Credentials: cfg.Credentials, Unproven: cfg.Unproven})
@@ -121,12 +123,16 @@ func (u *UserAgent) Contact(to stack.Target) string {
 	if transport == "" {
 		transport = "udp"
 	}
+	secure := strings.HasPrefix(u.AOR.URI, "sips:") && (transport == "tls" || transport == "wss")
 	uri := "sip:"
+	if secure { // RFC 5630 section 5.1.1
+		uri = "sips:"
+	}
 	if u.user != "" {
 		uri += u.user + "@"
 	}
 	uri += u.Stack.ContactHost(transport, to.Addr)
-	if transport != "udp" {
+	if transport != "udp" && !(secure && transport == "tls") {
 		uri += ";transport=" + stack.URITransport(transport)
 	}
 	return uri
