@@ -6,6 +6,7 @@ import (
 	"runtime/debug"
 	"strings"
 	"sync"
+	"time"
 
 	sip "github.com/emiago/sipgo/sip"
 
@@ -28,7 +29,7 @@ type Request struct {
 }
 
 // Defer tells the stack that the answer comes later: what the handler returns is ignored, and the function returned
-// here is to be called once, from any goroutine. Until then retransmissions are absorbed. Defer must be called before
+// here is to be called once, from any goroutine. Until then retransmissions are absorbed, and after a while the sender is told to wait. Defer must be called before
 // the handler returns, and at most once.
 func (r *Request) Defer() func(*Response) {
 	in := *r.in
@@ -38,8 +39,21 @@ func (r *Request) Defer() func(*Response) {
 		in.held = true
 		in.s.replay.hold(in.key)
 	}
+	slow := time.AfterFunc(7*in.s.cfg.T1, in.trying)
 	var once sync.Once
-	return func(res *Response) { once.Do(func() { in.finish(res) }) }
+	return func(res *Response) {
+		once.Do(func() {
+			slow.Stop()
+			in.finish(res)
+		})
+	}
+}
+
+// trying answers 100, when the sender's timer E has reached T2 and no sooner (RFC 4320 4.1).
+func (in *incoming) trying() {
+	if in.e.answerable() {
+		in.send(rendered{status: appendStatus(nil, 100, "Trying"), tail: []byte("Content-Length: 0\r\n\r\n")})
+	}
 }
 
 // incoming is a request on its way to its answer.

@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"imp/internal/sip/header"
 )
@@ -70,6 +72,35 @@ func TestRelayedBytes(t *testing.T) {
 			}
 		}
 	}
+}
+
+func TestTrying(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &forwarder{state: true, to: Target{Transport: "udp", Addr: there.String()}}
+		s := New(Config{})
+		f.s = s
+		s.Relay(f)
+		u := fake(t, s)
+		u.in <- datagram{msg("MESSAGE"), there}
+		time.Sleep(3400 * time.Millisecond)
+		for _, d := range u.sent() {
+			if !strings.HasPrefix(d.data, "MESSAGE ") {
+				t.Errorf("too early: %q", d.data)
+			}
+		}
+		time.Sleep(200 * time.Millisecond)
+		synctest.Wait()
+		var trying string
+		for _, d := range u.sent() {
+			if strings.HasPrefix(d.data, "SIP/") {
+				trying += d.data
+			}
+		}
+		if status(trying) != "100 Trying" || strings.Count(trying, "SIP/2.0 ") != 1 || strings.Contains(field(trying, "To"), "tag") {
+			t.Errorf("got %q", trying)
+		}
+		_ = s.Close()
+	})
 }
 
 func TestFlowNames(t *testing.T) {
