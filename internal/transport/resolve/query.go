@@ -24,7 +24,7 @@ type DNS interface {
 // Bounds of what is taken from one answer: whoever owns a domain decides what its records are.
 const (
 	maxAliases   = 8
-	maxServices  = 32
+	maxServices  = 16
 	maxAddresses = 16
 )
 

@@ -34,6 +34,7 @@ type System struct {
 
 	mu    sync.Mutex
 	cache map[question]cached
+	open  map[question]*flight
 	hosts map[string][]netip.Addr // of the hosts file
 	until time.Time               // for which they hold
 }
@@ -41,6 +42,13 @@ type System struct {
 type question struct {
 	name   string
 	rrtype uint16
+}
+
+// flight is a question that is being asked, for all who want to know.
+type flight struct {
+	done    chan struct{}
+	records []dns.RR
+	err     error
 }
 
 type cached struct {
@@ -51,6 +59,7 @@ type cached struct {
 const (
 	ednsSize    = 1232 // no fragments on usual paths
 	tries       = 2    // of each server
+	maxFlight   = 15 * time.Second
 	maxTTL      = time.Hour
 	negativeTTL = 10 * time.Second // of answers without records
 	maxHosts    = 1 << 20          // bytes read of a hosts file
@@ -63,7 +72,7 @@ func NewSystem(cfg SystemConfig) *System {
 	cfg.Hosts = cmp.Or(cfg.Hosts, "/etc/hosts")
 	cfg.Timeout = cmp.Or(cfg.Timeout, 2*time.Second)
 	cfg.CacheSize = cmp.Or(cfg.CacheSize, 1024)
-	return &System{cfg: cfg, cache: make(map[question]cached)}
+	return &System{cfg: cfg, cache: make(map[question]cached), open: make(map[question]*flight)}
 }
 
 // Lookup implements DNS. localhost and the names of the hosts file have the addresses told there, and nothing else.
@@ -73,15 +82,48 @@ func (y *System) Lookup(ctx context.Context, name string, rrtype uint16) ([]dns.
 		return addressRecords(name, rrtype, addrs), nil
 	}
 	q := question{name, rrtype}
-	if records, ok := y.recall(q); ok {
+	records, f := y.begin(ctx, q)
+	if f == nil {
 		return records, nil
 	}
-	m, err := y.ask(ctx, q)
-	if err != nil {
-		return nil, err
+	select {
+	case <-f.done:
+		return f.records, f.err
+	case <-ctx.Done():
+		return nil, ctx.Err()
 	}
-	y.keep(q, m.Answer)
-	return m.Answer, nil
+}
+
+// begin gives what is known, or the flight that will tell.
+func (y *System) begin(ctx context.Context, q question) ([]dns.RR, *flight) {
+	y.mu.Lock()
+	defer y.mu.Unlock()
+	if c, ok := y.cache[q]; ok && time.Now().Before(c.until) {
+		return c.records, nil
+	}
+	f := y.open[q]
+	if f == nil {
+		f = &flight{done: make(chan struct{})}
+		y.open[q] = f
+		go y.fly(context.WithoutCancel(ctx), q, f) // others may wait longer than who came first
+	}
+	return nil, f
+}
+
+func (y *System) fly(ctx context.Context, q question, f *flight) {
+	ctx, cancel := context.WithTimeout(ctx, maxFlight)
+	defer cancel()
+	var m *dns.Msg
+	if m, f.err = y.ask(ctx, q); f.err == nil {
+		f.records = m.Answer
+	}
+	y.mu.Lock()
+	defer y.mu.Unlock()
+	if f.err == nil {
+		y.keep(q, f.records)
+	}
+	delete(y.open, q)
+	close(f.done)
 }
 
 // local finds a name in the hosts file; service labels in front of it do not count.
@@ -222,14 +264,7 @@ func (y *System) exchange(ctx context.Context, server string, q question) (*dns.
 	return a, nil
 }
 
-func (y *System) recall(q question) ([]dns.RR, bool) {
-	y.mu.Lock()
-	defer y.mu.Unlock()
-	c, ok := y.cache[q]
-	return c.records, ok && time.Now().Before(c.until)
-}
-
-// keep remembers an answer as long as its records allow.
+// keep remembers an answer as long as its records allow; y.mu is held.
 func (y *System) keep(q question, records []dns.RR) {
 	ttl := maxTTL
 	if len(records) == 0 {
@@ -242,8 +277,6 @@ func (y *System) keep(q question, records []dns.RR) {
 		return
 	}
 	now := time.Now()
-	y.mu.Lock()
-	defer y.mu.Unlock()
 	if len(y.cache) >= y.cfg.CacheSize {
 		maps.DeleteFunc(y.cache, func(_ question, c cached) bool { return now.After(c.until) })
 		if len(y.cache) >= y.cfg.CacheSize {

@@ -2,12 +2,14 @@ package resolve
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -55,6 +57,36 @@ func TestSystem(t *testing.T) {
 		ask("SIP1.example.com.", dns.TypeA)
 		if q := z.questions(); len(q) != 0 {
 			t.Errorf("asked again: %v", q)
+		}
+	})
+	t.Run("one question for all who ask", func(t *testing.T) {
+		z.questions()
+		var all sync.WaitGroup
+		for range 50 {
+			all.Go(func() {
+				if rr, err := y.Lookup(context.Background(), "_sips._ws.example.com", dns.TypeSRV); err != nil || len(rr) != 1 {
+					t.Errorf("%v, %v", rr, err)
+				}
+			})
+		}
+		all.Wait()
+		if q := z.questions(); len(q) != 1 || len(y.open) != 0 {
+			t.Errorf("asked %v", q)
+		}
+	})
+	t.Run("who is in a hurry does not wait for the others", func(t *testing.T) {
+		silent, err := net.ListenPacket("udp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer silent.Close()
+		cfg := cfg
+		cfg.Servers = []string{silent.LocalAddr().String()}
+		y := NewSystem(cfg)
+		ctx, cancel := context.WithCancel(context.Background())
+		cancel()
+		if _, err := y.Lookup(ctx, "a.example.com", dns.TypeA); !errors.Is(err, context.Canceled) {
+			t.Errorf("ended with %v", err)
 		}
 	})
 	t.Run("long answers come over TCP", func(t *testing.T) {
@@ -151,8 +183,8 @@ func TestCache(t *testing.T) {
 			q := question{tt.name, dns.TypeA}
 			y.keep(q, tt.records)
 			time.Sleep(tt.after)
-			if _, ok := y.recall(q); ok != tt.want {
-				t.Errorf("%s: known %v", tt.name, ok)
+			if c, known := y.cache[q]; (known && time.Now().Before(c.until)) != tt.want {
+				t.Errorf("%s: known %v", tt.name, !tt.want)
 			}
 		}
 		for i := range 100 {
