@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"net/netip"
 	"strings"
 
 	"imp/internal/agent/presence"
@@ -38,18 +39,31 @@ func userAgentConfig(ctx context.Context, k *kit.Kit, acct *kit.Account) (userag
 	if err != nil {
 		return useragent.Config{}, err
 	}
-	proxy := stack.Target{}
-	if !acct.Proxy.IsZero() {
-		proxy = stack.Target{Addr: acct.Proxy.Addr(), Transport: acct.Transport}
-	}
 	secrets, err := clientTLS(acct)
 	if err != nil {
 		return useragent.Config{}, err
 	}
-	return useragent.Config{AOR: header.Address{URI: self}, Proxy: proxy, Product: product,
+	return useragent.Config{AOR: header.Address{URI: self}, Proxy: proxyTarget(acct), Product: product,
 		Credentials: credentials(ctx, acct), Unproven: func(err error) { k.Warn("%v", err) },
 		ClientTLS: secrets, WSPath: acct.Proxy.Path, Locate: locate(resolve.New(resolve.Config{Transports: preferred(acct.Transport)})),
 		Trace: sipTracer(k), Log: k.Log()}, nil
+}
+
+// proxyTarget is the first hop of an account. A name is looked up as that of any domain is: a proxy may have SRV
+// records.
+func proxyTarget(acct *kit.Account) stack.Target {
+	if acct.Proxy.IsZero() {
+		return stack.Target{}
+	}
+	t := stack.Target{Addr: acct.Proxy.Addr(), Transport: acct.Transport}
+	if _, err := netip.ParseAddr(acct.Proxy.Host); err == nil {
+		return t
+	}
+	t.URI = "sip:" + t.Addr
+	if t.Transport != "" {
+		t.URI += ";transport=" + t.Transport
+	}
+	return t
 }
 
 // preferred are the transports for a domain that offers several: that of the account before the others, which a
