@@ -6,6 +6,7 @@ package presence
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -62,10 +63,13 @@ func (a *Agent) awake() {
 }
 
 // Subscribe makes a subscription of this user. From, Contact and Route.Hop of
-// o are filled in. Where the transport is open TCP is tried first, since a
+// o are filled in; its NOTIFYs are to come over the flow of the SUBSCRIBE (RFC
+// 5626 section 4.3). Where the transport is open TCP is tried first, since a
 // notifier may have more to say than fits a datagram, and UDP after it.
 func (a *Agent) Subscribe(ctx context.Context, o event.SubscribeOptions) (*event.Subscription, error) {
-	o.From, o.Contact, o.Route.Hop = a.AOR, a.Contact, a.Proxy
+	o.From, o.Route.Hop = a.AOR, a.Proxy
+	o.Contact = func(to stack.Target) string { return a.Contact(to) + ";ob" }
+	o.Fields = append(slices.Clip(o.Fields), stack.Field{Name: "Supported", Value: "outbound"})
 	if o.Route.Hop.Addr == "" || o.Route.Hop.Transport != "" {
 		return a.subscriber.Subscribe(ctx, o)
 	}
