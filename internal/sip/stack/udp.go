@@ -82,24 +82,32 @@ func (u *socket) read() {
 		}
 		close(u.responses)
 	}()
-	buf := make([]byte, 1<<16)
+	receive := u.receiver()
 	for {
-		n, remote, err := u.pc.ReadFromUDPAddrPort(buf)
-		if err != nil {
-			if u.closed.Load() || errors.Is(err, net.ErrClosed) {
-				return
-			}
-			if u.belated(err) {
-				continue
-			}
-			// Such an error belongs to one datagram, or the kernel is short of memory.
-			select {
-			case <-time.After(10 * time.Millisecond):
-			case <-u.s.ctx.Done():
-			}
+		err := receive()
+		if err == nil || u.belated(err) {
 			continue
 		}
-		u.accept(buf[:n], netip.AddrPortFrom(remote.Addr().Unmap(), remote.Port()))
+		if u.closed.Load() || errors.Is(err, net.ErrClosed) {
+			return
+		}
+		// Such an error belongs to one datagram, or the kernel is short of memory.
+		select {
+		case <-time.After(10 * time.Millisecond):
+		case <-u.s.ctx.Done():
+		}
+	}
+}
+
+// single takes one datagram at a time.
+func (u *socket) single() func() error {
+	buf := make([]byte, 1<<16)
+	return func() error {
+		n, remote, err := u.pc.ReadFromUDPAddrPort(buf)
+		if err == nil {
+			u.accept(buf[:n], netip.AddrPortFrom(remote.Addr().Unmap(), remote.Port()))
+		}
+		return err
 	}
 }
 

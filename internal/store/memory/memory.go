@@ -27,6 +27,9 @@ const maxValue = 1 << 20
 // pageSize is how many entries are copied out under one hold of the lock.
 const pageSize = 64
 
+// firstPage is how many there is room for at first: most prefixes have few.
+const firstPage = 2
+
 // Store is an in-process [store.KV]. Make one with [New] and end it with
 // [Store.Close].
 type Store struct {
@@ -249,7 +252,7 @@ func (s *Store) Scan(ctx context.Context, prefix string) iter.Seq2[store.Entry, 
 			yield(store.Entry{}, err)
 			return
 		}
-		page := make([]store.Entry, 0, pageSize)
+		page := make([]store.Entry, 0, firstPage)
 		for after, more := "", true; more; {
 			err := ctx.Err()
 			if err == nil {
