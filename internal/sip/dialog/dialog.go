@@ -19,18 +19,36 @@ import (
 // Dialog is one side of a dialog. Its owner serialises all calls. What
 // requests repeat is kept rendered, so that sending one parses nothing.
 type Dialog struct {
-	CallID    string
-	LocalTag  string
-	RemoteTag string
+	ends   string // rendered From, To and Call-ID
+	target string // remote target URI
+	routes string // rendered Route fields, without the target that ends those of a strict router
+	strict string // URI of the first route when it is a strict router (RFC 3261 section 12.2.1.1)
 
-	ends   string       // rendered From, To and Call-ID; the three above are parts of it
-	target string       // remote target URI
-	routes string       // rendered Route fields, without the target that ends those of a strict router
-	strict string       // URI of the first route when it is a strict router (RFC 3261 section 12.2.1.1)
-	hop    stack.Target // where requests go
-	local  uint32       // CSeq of the last request sent
-	remote uint32       // CSeq of the last request accepted
+	// Where requests go.
+	flow      *stack.Flow
+	addr      string
+	transport string
+
+	localTag, remoteTag, callID part   // of ends
+	local                       uint32 // CSeq of the last request sent
+	remote                      uint32 // CSeq of the last request accepted
+	named                       bool   // addr was only read from the URI of the next hop
 }
+
+// part is a part of a string, which costs less to keep than a string of its
+// own.
+type part struct{ at, end uint32 }
+
+func (p part) of(s string) string { return s[p.at:p.end] }
+
+// CallID is the value of Call-ID.
+func (d *Dialog) CallID() string { return d.callID.of(d.ends) }
+
+// LocalTag is the tag of this side.
+func (d *Dialog) LocalTag() string { return d.localTag.of(d.ends) }
+
+// RemoteTag is that of the other side, "" when it has none.
+func (d *Dialog) RemoteTag() string { return d.remoteTag.of(d.ends) }
 
 // ErrOutOfOrder is returned by Accept for a request whose CSeq is not higher
 // than that of one seen before; the answer is 500 (RFC 3261 section 12.2.2).
@@ -79,20 +97,49 @@ func single(r *stack.Request, name string) (header.Address, error) {
 func (d *Dialog) setEnds(local, localTag, remote, remoteTag, callID string) {
 	var b strings.Builder
 	b.Grow(len("From: <>;tag=\r\nTo: <>;tag=\r\nCall-ID: \r\n") + len(local) + len(localTag) + len(remote) + len(remoteTag) + len(callID))
-	b.WriteString("From: <" + local + ">;tag=")
-	localAt := b.Len()
-	b.WriteString(localTag + "\r\nTo: <" + remote + ">")
-	if remoteTag != "" {
-		b.WriteString(";tag=" + remoteTag)
+	write := func(s string) part {
+		at := uint32(b.Len())
+		b.WriteString(s)
+		return part{at, uint32(b.Len())}
 	}
-	remoteEnd := b.Len()
-	b.WriteString("\r\nCall-ID: ")
-	callAt := b.Len()
-	b.WriteString(callID + "\r\n")
+	write("From: <")
+	write(local)
+	write(">;tag=")
+	d.localTag = write(localTag)
+	write("\r\nTo: <")
+	write(remote)
+	write(">")
+	if remoteTag != "" {
+		write(";tag=")
+		d.remoteTag = write(remoteTag)
+	}
+	write("\r\nCall-ID: ")
+	d.callID = write(callID)
+	write("\r\n")
 	d.ends = b.String()
-	d.LocalTag = d.ends[localAt : localAt+len(localTag)]
-	d.RemoteTag = d.ends[remoteEnd-len(remoteTag) : remoteEnd]
-	d.CallID = d.ends[callAt : callAt+len(callID)]
+}
+
+// setHop takes the way to the next hop.
+func (d *Dialog) setHop(t stack.Target) {
+	d.addr, d.transport, d.named = t.Addr, t.Transport, t.URI != ""
+}
+
+// hop is the way to the next hop.
+func (d *Dialog) hop() stack.Target {
+	t := stack.Target{Flow: d.flow, Addr: d.addr, Transport: d.transport}
+	switch {
+	case !d.named:
+	case d.strict != "":
+		t.URI = d.strict
+	case d.routes != "":
+		first, _, _ := strings.Cut(strings.TrimPrefix(d.routes, "Route: "), "\r\n")
+		if a, err := header.ParseAddress(first); err == nil {
+			t.URI = a.URI
+		}
+	default:
+		t.URI = d.target
+	}
+	return t
 }
 
 // setRoutes takes the Record-Route list in the order of the request, which is
@@ -110,7 +157,7 @@ func (d *Dialog) setRoutes(routes []string) error {
 			return fmt.Errorf("reading Record-Route: %w", err)
 		}
 		if i == 0 {
-			d.hop = hop(u, requestURI(u, a.URI))
+			d.setHop(hop(u, requestURI(u, a.URI)))
 			if !u.Params.Has("lr") {
 				d.strict = strings.Clone(requestURI(u, a.URI))
 				continue
@@ -145,9 +192,7 @@ func (d *Dialog) setTarget(contacts []string) error {
 	}
 	d.target = strings.Clone(target)
 	if !d.routed() {
-		flow := d.hop.Flow
-		d.hop = hop(u, d.target)
-		d.hop.Flow = flow
+		d.setHop(hop(u, d.target))
 	}
 	return nil
 }
@@ -157,15 +202,15 @@ func (d *Dialog) setTarget(contacts []string) error {
 // proxy that he is reached by. A datagram leaves no connection; where it came
 // from counts when the target names no host.
 func (d *Dialog) setFlow(r *stack.Request) {
-	d.hop.Flow = nil
+	d.flow = nil
 	if r.Flow == nil || !d.routed() && len(header.List(r.Request, "Via")) != 1 {
 		return
 	}
 	switch {
 	case r.Flow.Stream():
-		d.hop.Flow = r.Flow
+		d.flow = r.Flow
 	case !d.routed() && hostless(d.target):
-		d.hop = stack.Target{Addr: r.Flow.Remote().String(), Transport: r.Flow.Transport()}
+		d.setHop(stack.Target{Addr: r.Flow.Remote().String(), Transport: r.Flow.Transport()})
 	}
 }
 
@@ -221,7 +266,7 @@ func (d *Dialog) Target() string { return d.target }
 
 // Flow is the stream connection that the peer's last request came over, nil
 // over UDP and when a proxy that does not stay in the path was in between.
-func (d *Dialog) Flow() *stack.Flow { return d.hop.Flow }
+func (d *Dialog) Flow() *stack.Flow { return d.flow }
 
 // LocalSeq is the CSeq number of the last request sent.
 func (d *Dialog) LocalSeq() uint32 { return d.local }
@@ -231,10 +276,10 @@ func (d *Dialog) LocalSeq() uint32 { return d.local }
 // end, and copied; body is not.
 func (d *Dialog) Request(method string, fields, body []byte) *stack.Outgoing {
 	d.local++
-	if d.hop.Flow != nil && d.hop.Flow.Closed() {
-		d.hop.Flow = nil // it would only keep the connection's memory
+	if d.flow != nil && d.flow.Closed() {
+		d.flow = nil // it would only keep the connection's memory
 	}
-	o := &stack.Outgoing{Method: method, URI: d.target, Body: body, Target: d.hop}
+	o := &stack.Outgoing{Method: method, URI: d.target, Body: body, Target: d.hop()}
 	const fixed = len("Max-Forwards: 70\r\nRoute: <>\r\nCSeq: 4294967295 \r\n")
 	b := make([]byte, 0, fixed+len(d.routes)+len(d.target)+len(d.ends)+len(method)+len(fields))
 	b = append(b, "Max-Forwards: 70\r\n"...)

@@ -52,8 +52,8 @@ const ends = "From: <sip:alice@example.com>;tag=local\r\nTo: <sip:bob@example.co
 
 func TestFromRequest(t *testing.T) {
 	d := dialog(t, contact)
-	if d.CallID != "call@192.0.2.1" || d.LocalTag != "local" || d.RemoteTag != "remote" {
-		t.Fatalf("%q %q %q", d.CallID, d.LocalTag, d.RemoteTag)
+	if d.CallID() != "call@192.0.2.1" || d.LocalTag() != "local" || d.RemoteTag() != "remote" {
+		t.Fatalf("%q %q %q", d.CallID(), d.LocalTag(), d.RemoteTag())
 	}
 	if d.Target() != "sip:bob@192.0.2.1:5070" || d.LocalSeq() != 0 || d.Flow() != nil {
 		t.Fatalf("%q %d", d.Target(), d.LocalSeq())
@@ -65,8 +65,8 @@ func TestFromRequest(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if d.RemoteTag != "" || !strings.Contains(string(d.Request("NOTIFY", nil, nil).Head), "To: <sip:bob@example.com>\r\n") {
-			t.Fatalf("remote tag %q", d.RemoteTag)
+		if d.RemoteTag() != "" || !strings.Contains(string(d.Request("NOTIFY", nil, nil).Head), "To: <sip:bob@example.com>\r\n") {
+			t.Fatalf("remote tag %q", d.RemoteTag())
 		}
 	})
 	for name, extra := range map[string][]string{
@@ -303,6 +303,16 @@ func TestFlow(t *testing.T) {
 	s.Close()
 	if o := routed.Request("NOTIFY", nil, nil); o.Target.Flow != nil || routed.Flow() != nil || o.Target.Addr != "p1.example.com" {
 		t.Fatalf("with the connection closed it goes to %+v", o.Target)
+	}
+}
+
+// TestNamed: the name of a target is located by its URI, an address is not.
+func TestNamed(t *testing.T) {
+	for target, want := range map[string]string{"sip:bob@phone.example.com;x=y": "sip:bob@phone.example.com;x=y", "sip:bob@192.0.2.1": ""} {
+		d := dialog(t, "Contact: <"+target+">")
+		if o := d.Request("NOTIFY", nil, nil); o.Target.URI != want {
+			t.Errorf("%s is located by %q, want %q", target, o.Target.URI, want)
+		}
 	}
 }
 

@@ -41,7 +41,7 @@ func (sh *shard) newest() string { return fmt.Sprintf("%02x~", sh.index) }
 func (sh *shard) tags(resource, after string) []string {
 	sh.lock()
 	defer sh.unlock()
-	var tags []string
+	tags := make([]string, 0, len(sh.subs))
 	for tag, s := range sh.subs {
 		if tag > after && (resource == "" || s.resource.key.name == resource) {
 			tags = append(tags, tag)

@@ -212,7 +212,7 @@ func checkHeard(t *testing.T, n *Notifier, c *crowd) {
 		sh := &n.shards[i]
 		sh.lock()
 		for id, s := range sh.subs {
-			calls[id] = s.dialog.CallID
+			calls[id] = s.dialog.CallID()
 			if s.busy || s.queued || s.answering != 0 || s.want != 0 {
 				t.Errorf("%s has something to tell: %+v", id, s)
 			}

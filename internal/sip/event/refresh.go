@@ -78,7 +78,7 @@ func (n *Notifier) find(r *stack.Request, ev header.Event, watcher string) (*sub
 	sh.lock()
 	defer sh.unlock()
 	s := sh.subs[toTag]
-	if s == nil || s.dialog.CallID != r.CallID().Value() || s.dialog.RemoteTag != fromTag || s.state == Terminated {
+	if s == nil || s.dialog.CallID() != r.CallID().Value() || s.dialog.RemoteTag() != fromTag || s.state == Terminated {
 		return nil, nil, 0, stack.Answer(sip.StatusCallTransactionDoesNotExists)
 	}
 	if n.packages[ev.Package] == nil {

@@ -57,7 +57,7 @@ type subscription struct {
 }
 
 // tag is the local tag of the dialog, which is also the subscription's id.
-func (s *subscription) tag() string { return s.dialog.LocalTag }
+func (s *subscription) tag() string { return s.dialog.LocalTag() }
 
 func (s *subscription) info() Info {
 	return Info{ID: s.tag(), Package: s.resource.key.pkg, Resource: s.resource.key.name,
