@@ -50,13 +50,14 @@ func userAgentConfig(ctx context.Context, k *kit.Kit, acct *kit.Account) (userag
 }
 
 // proxyTarget is the first hop of an account. A name is looked up as that of any domain is: a proxy may have SRV
-// records.
+// records. What has no dot, or is of the local network, only this machine's own resolver knows.
 func proxyTarget(acct *kit.Account) stack.Target {
 	if acct.Proxy.IsZero() {
 		return stack.Target{}
 	}
 	t := stack.Target{Addr: acct.Proxy.Addr(), Transport: acct.Transport}
-	if _, err := netip.ParseAddr(acct.Proxy.Host); err == nil {
+	host := strings.ToLower(strings.TrimSuffix(acct.Proxy.Host, "."))
+	if _, err := netip.ParseAddr(host); err == nil || !strings.Contains(host, ".") || strings.HasSuffix(host, ".local") {
 		return t
 	}
 	t.URI = "sip:" + t.Addr
