@@ -1,5 +1,5 @@
-// Package rlmi implements the resource list meta-information format (RFC 4662 section 5): reading, writing, checking and showing its documents, and the
-// table that a subscriber keeps of one list. It knows nothing of SIP and of the multipart bodies that the documents are the root of.
+// Package rlmi implements the resource list meta-information format (RFC 4662 section 5): reading, writing, checking and showing its documents, the table
+// that a subscriber keeps of one list, and the multipart bodies that they come in (section 5.1). It knows nothing of SIP.
 package rlmi
 
 import (
