@@ -25,7 +25,7 @@ var groups = []group{
 	{"xcap", "XCAP", nil},
 	{"messages", "Messages", []func(*kit.Kit) *cobra.Command{newMessage, newListen}},
 	{"documents", "Documents", []func(*kit.Kit) *cobra.Command{newXML, newPIDF, newFilter, newCPIM, newIMDN}},
-	{"debugging", "Debugging and the tool itself", []func(*kit.Kit) *cobra.Command{newCtl, newBench, newSpecs, newAccount, newCompletion, newVersion}},
+	{"debugging", "Debugging and the tool itself", []func(*kit.Kit) *cobra.Command{newDecode, newCtl, newBench, newSpecs, newAccount, newCompletion, newVersion}},
 }
 
 func init() {

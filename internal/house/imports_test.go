@@ -18,6 +18,7 @@ var floors = [][]string{
 	{"internal/cli"},
 	{"internal/server"},
 	{"internal/agent"},
+	{"internal/decode"},
 	{"internal/sip", "internal/msrp", "internal/xcap"},
 	{"internal/doc"},
 	{"internal/auth", "internal/transport"},

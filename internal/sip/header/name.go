@@ -73,3 +73,12 @@ func (n *fieldName) commaIsText() bool {
 
 // String is the long form, which is what error messages should show.
 func (n *fieldName) String() string { return n.long }
+
+// LongName is the long form of a field's name: of its compact form where it is
+// one, else the name as it is.
+func LongName(name string) string {
+	if len(name) == 1 {
+		return lookup(name).long
+	}
+	return name
+}
