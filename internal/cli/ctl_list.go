@@ -58,7 +58,7 @@ at that moment; many come in pages, so what changes meanwhile may be missing.`,
 func listRows[T any](ctx context.Context, o *ctlListOptions, what, resource string, header []string, convert func(*kit.Kit, T) (kit.Value, []string)) error {
 	left := o.limit
 	for after := ""; ; {
-		size := admin.DefaultRows
+		size := admin.MaxRows
 		if o.limit > 0 {
 			size = min(size, left)
 		}
