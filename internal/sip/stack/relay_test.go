@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"net/netip"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -72,6 +73,34 @@ func TestRelayedBytes(t *testing.T) {
 			}
 		}
 	}
+}
+
+func TestResponsesStayInOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &forwarder{to: Target{Transport: "udp", Addr: there.String()}}
+		s := New(Config{})
+		f.s = s
+		s.Relay(f)
+		u := fake(t, s)
+		u.in <- datagram{msg("INVITE"), there}
+		synctest.Wait()
+		invite := u.sent()[0].data
+		const n = 500
+		for i := range n {
+			u.in <- datagram{answerFor(invite, "180 Ringing", "X-N: "+strconv.Itoa(i)), there}
+		}
+		synctest.Wait()
+		got := u.sent()
+		if len(got) != n {
+			t.Fatalf("%d of %d were passed on", len(got), n)
+		}
+		for i, d := range got {
+			if field(d.data, "X-N") != strconv.Itoa(i) {
+				t.Fatalf("at %d came %s", i, field(d.data, "X-N"))
+			}
+		}
+		_ = s.Close()
+	})
 }
 
 func TestTrying(t *testing.T) {

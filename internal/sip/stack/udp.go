@@ -6,6 +6,7 @@ import (
 	"hash/maphash"
 	"net"
 	"net/netip"
+	"slices"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -16,7 +17,7 @@ const maxDatagram = 65507
 
 // socket is a UDP listener. One goroutine reads; requests go to the worker that the Request-URI selects, so that
 // those for one resource are handled in order of receipt; responses have workers of their own, so that a handler may
-// wait for an answer that comes in here.
+// wait for an answer that comes in here, and those to one request are in order too.
 type socket struct {
 	s      *Stack
 	kind   *kind
@@ -27,7 +28,7 @@ type socket struct {
 	closed atomic.Bool
 
 	requests  []chan packet
-	responses chan packet
+	responses []chan packet
 	queued    atomic.Int64 // bytes in the queues
 	stun      stunPending
 }
@@ -60,27 +61,26 @@ func (s *Stack) newSocket(pc packetConn) *socket {
 	for i := range u.requests {
 		u.requests[i] = make(chan packet, s.cfg.WorkerQueue)
 	}
-	u.responses = make(chan packet, s.cfg.WorkerQueue*s.cfg.Workers)
+	u.responses = make([]chan packet, responseWorkers)
+	for i := range u.responses {
+		u.responses[i] = make(chan packet, (s.cfg.WorkerQueue*s.cfg.Workers+responseWorkers-1)/responseWorkers)
+	}
 	return u
 }
 
 // start runs the reader and the workers; they end when the socket is closed.
 func (u *socket) start() {
-	for _, q := range u.requests {
+	for _, q := range slices.Concat(u.requests, u.responses) {
 		u.s.goes.Go(func() { u.work(q) })
-	}
-	for range responseWorkers {
-		u.s.goes.Go(func() { u.work(u.responses) })
 	}
 	u.s.goes.Go(u.read)
 }
 
 func (u *socket) read() {
 	defer func() {
-		for _, q := range u.requests {
+		for _, q := range slices.Concat(u.requests, u.responses) {
 			close(q)
 		}
-		close(u.responses)
 	}()
 	receive := u.receiver()
 	for {
@@ -150,7 +150,7 @@ func (u *socket) queue(data []byte) chan packet {
 		}
 	}
 	if len(line) >= 4 && (equalFold(line[:4], "sip/") || line[0] < ' ') {
-		return u.responses // STUN too
+		return u.responses[maphash.Bytes(u.seed, secondLine(data[len(line):]))%responseWorkers] // STUN too
 	}
 	first, last := 0, len(line)
 	for first < last && line[first] != ' ' {
@@ -160,6 +160,16 @@ func (u *socket) queue(data []byte) chan packet {
 		last--
 	}
 	return u.requests[maphash.Bytes(u.seed, line[first:last])%uint64(len(u.requests))]
+}
+
+// secondLine is the first field of a header that begins with a line end. In a response that is the Via which the
+// responses to one request share.
+func secondLine(b []byte) []byte {
+	b = skipSpace(b)
+	if end := bytes.IndexByte(b, '\r'); end >= 0 {
+		return b[:end]
+	}
+	return b
 }
 
 func (u *socket) work(queue chan packet) {
