@@ -235,11 +235,17 @@ func (u *socket) write(b []byte, to netip.AddrPort) error {
 	u.s.count.out(u.kind)
 	u.s.trace(true, u.kind, u.local, to, b)
 	_, err := u.pc.WriteToUDPAddrPort(b, to)
-	for tries := 0; tries < 3 && u.belated(err); tries++ {
+	for tries := 0; u.belated(err); tries++ {
+		if tries == maxBelated {
+			return u.own(err)
+		}
 		_, err = u.pc.WriteToUDPAddrPort(b, to) // the error was of another datagram, and this one has not been sent
 	}
 	return err
 }
+
+// maxBelated is how often a datagram is tried again while others are refused.
+const maxBelated = 8
 
 func (u *socket) close() {
 	u.closed.Store(true)

@@ -4,7 +4,17 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"syscall"
 )
+
+// own is an error of writing as far as it may be about what was to be written: nothing local refuses a connection to a
+// socket without one, so that datagram is as good as lost, and will be sent again.
+func (u *socket) own(err error) error {
+	if errors.Is(err, syscall.ECONNREFUSED) {
+		return nil
+	}
+	return err
+}
 
 var errUnreachable = errors.New("nobody takes datagrams there")
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"net/netip"
 	"runtime"
 	"strings"
 	"syscall"
@@ -101,6 +102,46 @@ func TestRefused(t *testing.T) {
 			}
 		}
 	})
+}
+
+// refusing is a socket whose every write tells of refused datagrams.
+type refusing struct {
+	*net.UDPConn
+	cause error
+	tries int
+}
+
+func (r *refusing) WriteToUDPAddrPort([]byte, netip.AddrPort) (int, error) {
+	r.tries++
+	return 0, &net.OpError{Op: "write", Net: "udp", Err: r.cause}
+}
+
+func TestBelatedErrors(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("only Linux tells what became of a datagram")
+	}
+	c, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	s := New(Config{})
+	defer s.Close()
+	for _, tt := range []struct {
+		cause error
+		tries int
+		want  error
+	}{
+		{syscall.ECONNREFUSED, 1 + maxBelated, nil}, // of others: this one counts as lost
+		{syscall.ENETUNREACH, 1 + maxBelated, syscall.ENETUNREACH},
+		{syscall.EPERM, 1, syscall.EPERM},
+	} {
+		pc := &refusing{UDPConn: c, cause: tt.cause}
+		err := s.newSocket(pc).write([]byte("x"), there)
+		if !errors.Is(err, tt.want) || pc.tries != tt.tries {
+			t.Errorf("%v: %v after %d tries", tt.cause, err, pc.tries)
+		}
+	}
 }
 
 func TestQuotedBranch(t *testing.T) {
