@@ -31,7 +31,7 @@ What it is follows from how it begins; --type says it where that does not tell.
 With --check the status is 6 when anything is wrong.`,
 		Example: `  $ imp decode notify.sip
   NOTIFY sip:bob@192.0.2.1 SIP/2.0
-    Via                 SIP/2.0/UDP 192.0.2.2;branch=z9hG4bK1
+  Via: SIP/2.0/UDP 192.0.2.2;branch=z9hG4bK1
   …
 
   $ imp pidf new --entity sip:alice@example.com --basic open | imp decode

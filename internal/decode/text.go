@@ -31,16 +31,19 @@ func (p *Part) WriteText(w io.Writer, paint Paint, clean func(string) string) er
 func (p *Part) write(b *strings.Builder, indent string, paint Paint, clean func(string) string) {
 	fmt.Fprintf(b, "%s%s\n", indent, paint.with(paint.Title, clean(p.Title)))
 	inner := indent + "  "
-	width := 0
-	for _, f := range p.Fields {
-		width = max(width, min(len(f.Name), 20))
+	beside, colon := inner, ": "
+	switch p.Kind {
+	case SIP, MSRP, HTTP: // the title is the start line
+		beside = indent
+	case SDP:
+		colon = "="
 	}
 	for _, f := range p.Fields {
 		note := ""
 		if f.Note != "" {
 			note = "  " + paint.with(paint.Note, "("+f.Note+")")
 		}
-		fmt.Fprintf(b, "%s%s%s  %s%s\n", inner, paint.with(paint.Name, clean(f.Name)), strings.Repeat(" ", max(width-len(f.Name), 0)), clean(f.Value), note)
+		fmt.Fprintf(b, "%s%s%s%s%s\n", beside, paint.with(paint.Name, clean(f.Name)), colon, clean(f.Value), note)
 	}
 	for line := range strings.Lines(p.Content) {
 		fmt.Fprintf(b, "%s%s\n", inner, clean(strings.TrimRight(line, "\r\n")))

@@ -10,7 +10,8 @@ import (
 	"strings"
 	"sync"
 	"time"
-	"unicode/utf8"
+
+	"imp/internal/decode"
 )
 
 const traceAll = "all"
@@ -124,7 +125,7 @@ func (k *Kit) traceToFile(proto string, r Record) {
 	}
 }
 
-// traceToPeople prints the message under a line that says when, which way and between whom.
+// traceToPeople prints the message, taken apart as imp decode does, under a line that says when, which way and between whom.
 func (k *Kit) traceToPeople(r Record) {
 	s := k.ErrStyle()
 	arrow, paint := "<-", s.Good
@@ -134,20 +135,7 @@ func (k *Kit) traceToPeople(r Record) {
 	when := r.Time.In(s.Zone).Format("15:04:05.000")
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s\n", paint(fmt.Sprintf("%s %s %s %s (local %s, %d bytes)", when, arrow, r.Transport, r.Remote, r.Local, len(r.Data))))
-	head, body := cutHead(r.Data)
-	first, rest, _ := strings.Cut(strings.ReplaceAll(string(head), "\r\n", "\n"), "\n")
-	b.WriteString(s.Bold(Clean(first)) + "\n")
-	b.WriteString(Clean(rest))
-	switch {
-	case len(body) == 0:
-	case utf8.Valid(body):
-		b.WriteString("\n" + Clean(string(body)))
-		if body[len(body)-1] != '\n' {
-			b.WriteByte('\n')
-		}
-	default:
-		fmt.Fprintf(&b, "\n%s\n", s.Dim(fmt.Sprintf("(%d bytes that are not text)", len(body))))
-	}
+	decode.Decode(r.Data, "").WriteText(&b, decode.Paint{Title: s.Bold, Note: s.Dim, Problem: s.Bad}, CleanLine)
 	b.WriteByte('\n')
 	k.writeErr([]byte(b.String()))
 }

@@ -46,13 +46,15 @@ func TestTrace(t *testing.T) {
 		stderr, _ := run(t, "-s", func(k *Kit) {
 			trace := k.Tracer("sip")
 			trace(Record{at, true, "udp", "127.0.0.1:1", "127.0.0.1:5060", []byte(sipMessage)})
-			trace(Record{at, false, "tcp", "127.0.0.1:1", "127.0.0.1:5060", []byte("SIP/2.0 200 OK\r\nX: \x1b[2J\r\n\r\n\xff\xfe")})
+			trace(Record{at, false, "tcp", "127.0.0.1:1", "127.0.0.1:5060", []byte("SIP/2.0 200 OK\r\nX-Y: \x1b[2J\r\n\r\n\xff\xfe")})
 		})
 		when := at.In(time.Local).Format("15:04:05.000")
-		want := when + " -> udp 127.0.0.1:5060 (local 127.0.0.1:1, 101 bytes)\nPUBLISH sip:a@b SIP/2.0\nAuthorization: Digest username=\"a\", response=\"0123\"\nContent-Length: 2\n\nhi\n\n" +
-			when + " <- tcp 127.0.0.1:5060 (local 127.0.0.1:1, 29 bytes)\nSIP/2.0 200 OK\nX: \\x1b[2J\n\n(2 bytes that are not text)\n\n"
-		if stderr != want {
-			t.Errorf("%q\nwant %q", stderr, want)
+		lacking := "  ! there is no Via\n  ! there is no From\n  ! there is no To\n  ! there is no Call-ID\n  ! there is no CSeq\n"
+		want := when + " -> udp 127.0.0.1:5060 (local 127.0.0.1:1, 101 bytes)\nPUBLISH sip:a@b SIP/2.0\nAuthorization: Digest username=\"a\", response=\"0123\"\nContent-Length: 2\n" + lacking +
+			"  ! there is a body and no Content-Type\n  text, 2 bytes\n    hi\n\n" +
+			when + " <- tcp 127.0.0.1:5060 (local 127.0.0.1:1, 31 bytes)\nSIP/2.0 200 OK\nX-Y: \\x1b[2J\n" + lacking
+		if !strings.HasPrefix(stderr, want) || !strings.Contains(stderr, "  2 bytes that are not text\n    0000  ff fe ") {
+			t.Errorf("%q\nwant %q and a dump of two bytes", stderr, want)
 		}
 	})
 	t.Run("in a file, to which a second run appends", func(t *testing.T) {
