@@ -23,10 +23,10 @@ type presentity struct {
 	refs      int // views open
 	loaded    bool
 	gone      map[string]bool // publications that went while loading
-	pubs      map[string]*source
-	version   event.Mark          // counts changes of state, from 1
-	documents map[string]document // by entity
-	timer     *time.Timer         // for what ends or begins by itself
+	pubs      []source
+	version   event.Mark  // counts changes of state, from 1
+	documents []document  // one for each entity that was asked for
+	timer     *time.Timer // for what ends or begins by itself
 }
 
 // source is a publication as the composition takes it.
@@ -36,7 +36,10 @@ type source struct {
 }
 
 // document is the composed document for one entity and the version it shows.
+// One in which nothing has a timestamp is not kept: it is the same when it is
+// composed again, and what comes next does not depend on it.
 type document struct {
+	entity  string
 	bytes   []byte
 	version event.Mark
 }
@@ -55,8 +58,7 @@ func (ps *presentities) open(ctx context.Context, name string, load func(context
 	ps.mu.Lock()
 	p := ps.byKey[key]
 	if p == nil {
-		p = &presentity{name: name, lapsed: ps.lapsed, pubs: map[string]*source{}, gone: map[string]bool{},
-			version: 1, documents: map[string]document{}}
+		p = &presentity{name: name, lapsed: ps.lapsed, version: 1}
 		ps.byKey[key] = p
 	}
 	p.mu.Lock()
@@ -79,7 +81,7 @@ func (ps *presentities) open(ctx context.Context, name string, load func(context
 		return p, nil // another watcher was faster, and the watch has gone on since
 	}
 	for _, pub := range pubs {
-		if _, newer := p.pubs[pub.ID]; !newer && !p.gone[pub.ID] {
+		if p.source(pub.ID) == nil && !p.gone[pub.ID] {
 			p.set(pub)
 		}
 	}
@@ -146,8 +148,8 @@ func (p *presentity) replace(pubs []event.Publication) bool {
 		live[pub.ID] = true
 		changed = p.set(pub) || changed
 	}
-	for id := range p.pubs {
-		if !live[id] {
+	for i := len(p.pubs) - 1; i >= 0; i-- {
+		if id := p.pubs[i].ID; !live[id] {
 			changed = p.unset(id) || changed
 		}
 	}
@@ -155,11 +157,21 @@ func (p *presentity) replace(pubs []event.Publication) bool {
 	return changed
 }
 
+// source finds a publication, nil when it is not there; p.mu is held.
+func (p *presentity) source(id string) *source {
+	for i := range p.pubs {
+		if p.pubs[i].ID == id {
+			return &p.pubs[i]
+		}
+	}
+	return nil
+}
+
 // set adds or replaces a publication; p.mu is held.
 func (p *presentity) set(pub event.Publication) bool {
-	old := p.pubs[pub.ID]
+	old := p.source(pub.ID)
 	if old == nil {
-		p.pubs[pub.ID] = &source{Publication: pub}
+		p.pubs = append(p.pubs, source{Publication: pub})
 		p.version++
 		return true
 	}
@@ -174,12 +186,16 @@ func (p *presentity) set(pub event.Publication) bool {
 // unset removes a publication; p.mu is held.
 func (p *presentity) unset(id string) bool {
 	if !p.loaded {
+		if p.gone == nil {
+			p.gone = map[string]bool{}
+		}
 		p.gone[id] = true
 	}
-	if p.pubs[id] == nil {
+	at := slices.IndexFunc(p.pubs, func(s source) bool { return s.ID == id })
+	if at < 0 {
 		return false
 	}
-	delete(p.pubs, id)
+	p.pubs = slices.Delete(p.pubs, at, at+1)
 	p.version++
 	return true
 }
@@ -188,14 +204,23 @@ func (p *presentity) unset(id string) bool {
 func (p *presentity) document(entity string, now time.Time) ([]byte, event.Mark) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	d := p.documents[entity]
-	if d.version != p.version {
-		fresh, next := p.compose(entity, now)
-		d = document{pidf.Advance(d.bytes, fresh, now), p.version}
-		p.documents[entity] = d
-		p.wakeAt(next, now)
+	at := slices.IndexFunc(p.documents, func(d document) bool { return d.entity == entity })
+	if at < 0 {
+		at = len(p.documents)
+		p.documents = append(p.documents, document{entity: entity})
 	}
-	return d.bytes, d.version
+	d := &p.documents[at]
+	if d.version == p.version && d.bytes != nil {
+		return d.bytes, d.version
+	}
+	fresh, next := p.compose(entity, now)
+	doc := pidf.Advance(d.bytes, fresh, now)
+	d.bytes, d.version = nil, p.version
+	if bytes.Contains(doc, []byte("timestamp")) {
+		d.bytes = bytes.Clone(doc) // without the room that is left in doc
+	}
+	p.wakeAt(next, now)
+	return doc, d.version
 }
 
 // compose merges the publications, the oldest first. Without any it is what a
@@ -204,20 +229,16 @@ func (p *presentity) compose(entity string, now time.Time) (doc []byte, next tim
 	if len(p.pubs) == 0 {
 		return pidf.Neutral(entity), time.Time{}
 	}
-	sources := make([]*source, 0, len(p.pubs))
-	for _, s := range p.pubs {
-		sources = append(sources, s)
-	}
-	slices.SortFunc(sources, func(a, b *source) int {
+	slices.SortFunc(p.pubs, func(a, b source) int {
 		return cmp.Or(a.Published.Compare(b.Published), cmp.Compare(a.ID, b.ID))
 	})
-	inputs := make([]pidf.Input, len(sources))
-	for i, s := range sources {
+	inputs := make([]pidf.Input, len(p.pubs))
+	for i, s := range p.pubs {
 		inputs[i] = pidf.Input{Key: s.ID, Doc: s.Body, Published: s.Published, Qualified: s.qualified}
 	}
 	doc, next = pidf.Compose(entity, inputs, now, pidf.Policy{})
-	for i, s := range sources {
-		s.qualified = inputs[i].Qualified
+	for i := range inputs {
+		p.pubs[i].qualified = inputs[i].Qualified
 	}
 	return doc, next
 }

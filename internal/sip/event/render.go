@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -23,6 +24,7 @@ type resource struct {
 	// Views render under this lock, one at a time. It is taken with no shard
 	// locked, because a view may ask the notifier something and may take its
 	// time.
+	alone     atomic.Bool // there is one subscription, so nobody to share renderings with
 	rendering sync.Mutex
 	rendered  uint64 // generation that the renderings are of
 	one       rendering
@@ -72,7 +74,7 @@ func (r *resource) render(s *subscription, v View, since Mark, generation uint64
 		return out, err
 	}
 	out.tag = entityTagOf(&out.body, stateName(v, out.mark))
-	if key.view != "" {
+	if key.view != "" && !r.alone.Load() {
 		r.share(out)
 	}
 	return out, nil

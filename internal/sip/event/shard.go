@@ -66,6 +66,7 @@ func (sh *shard) add(s *subscription, pkg Package, name string) bool {
 	}
 	s.resource, s.at = r, len(r.subs)
 	r.subs = append(r.subs, s)
+	r.alone.Store(len(r.subs) == 1)
 	sh.subs[s.tag()] = s
 	return true
 }
@@ -80,6 +81,7 @@ func (sh *shard) remove(s *subscription) {
 	r.subs[s.at], last.at = last, s.at
 	r.subs[len(r.subs)-1] = nil
 	r.subs = r.subs[:len(r.subs)-1]
+	r.alone.Store(len(r.subs) == 1)
 	if len(r.subs) == 0 {
 		delete(sh.resources, r.key)
 	}
