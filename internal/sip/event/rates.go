@@ -50,7 +50,7 @@ func (r Rates) fit(left, interval time.Duration) Rates {
 			r.Max = min(r.Max, 1/interval.Seconds())
 		}
 	}
-	ceiling := 1 / max(interval, time.Second).Seconds()
+	ceiling := 1 / pause(interval).Seconds()
 	if r.Max > 0 {
 		ceiling = min(ceiling, r.Max)
 	}
@@ -60,6 +60,9 @@ func (r Rates) fit(left, interval time.Duration) Rates {
 	}
 	return r
 }
+
+// pause is the least time between two NOTIFYs of what did not change.
+func pause(interval time.Duration) time.Duration { return max(interval, time.Second) }
 
 // appendTo renders the rates as parameters.
 func (r Rates) appendTo(b []byte) []byte {
@@ -105,6 +108,7 @@ type rates struct {
 	granted Rates
 	told    string        // granted, as Subscription-State tells it
 	least   time.Duration // between two NOTIFYs of a change
+	floor   time.Duration // between two NOTIFYs without one
 	most    time.Duration // until the next NOTIFY after the last; 0: any
 
 	begun   instant // of the count of NOTIFYs
@@ -134,7 +138,7 @@ func (s *subscription) setRates(wish Rates, any bool) {
 	}
 	r.granted = fitted
 	r.told = string(fitted.appendTo(nil))
-	r.least = perSecond(fitted.Max)
+	r.least, r.floor = perSecond(fitted.Max), pause(s.resource.interval)
 	r.measure()
 }
 
@@ -176,7 +180,7 @@ func (r *rates) measure() {
 		for _, n := range r.history {
 			count += uint64(n)
 		}
-		r.most = max(r.least, perSecond(r.granted.Adaptive*slots/float64(max(count, 1))))
+		r.most = max(r.least, r.floor, perSecond(r.granted.Adaptive*slots/float64(max(count, 1))))
 	}
 	if every := perSecond(r.granted.Min); every > 0 && (r.most == 0 || every < r.most) {
 		r.most = every

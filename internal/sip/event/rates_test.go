@@ -235,6 +235,22 @@ func TestRates(t *testing.T) {
 	})
 }
 
+func TestAdaptivePacing(t *testing.T) {
+	t.Run("EVT-146 what was missed is not made up for against the pacing", func(t *testing.T) {
+		runWith(t, func(_ *NotifierConfig, n *notes) { n.defaults.MinInterval = 5 * time.Second }, func(r *rig) {
+			p, _ := r.watch("alice", "Event: notes;adaptive-min-rate=0.2")
+			r.wire.take().answer(200)
+			r.Decide(p.toTag, Decision{State: Pending})
+			r.wire.take().answer(200)
+			time.Sleep(10 * time.Minute) // of silence
+			r.wire.quiet()
+			r.Decide(p.toTag, Decision{State: Active})
+			r.wire.take().answer(200)
+			r.every(5*time.Second, 5, "active")
+		})
+	})
+}
+
 func TestAdaptiveRate(t *testing.T) {
 	t.Run("EVT-146 the time is count/(rate²·period), not below that of max-rate", func(t *testing.T) {
 		r := &rates{granted: Rates{Adaptive: 0.5}, slot: -1}

@@ -80,24 +80,31 @@ func (s *subscription) enqueue() {
 		s.want = 0 // such a watcher is told nothing (RFC 6665 section 4.2.2, RFC 5839 section 5.2)
 		return
 	}
-	if s.want&wantReply == 0 && (s.want == wantChange || s.rates != nil && s.state == Pending) { // see RFC 6446 section 5.2
-		if every := s.interval(); every > 0 {
-			if free := s.lastSent.add(every); s.lastSent != 0 && s.shard.n.now() < free {
-				s.wakeBy(free)
-				return
-			}
+	if every := s.interval(); every > 0 {
+		if free := s.lastSent.add(every); s.lastSent != 0 && s.shard.n.now() < free {
+			s.wakeBy(free)
+			return
 		}
 	}
 	s.queued = true
 	s.shard.n.ready.put(s)
 }
 
-// interval is the least time between two NOTIFYs that tell a change.
+// interval is how long after the last NOTIFY the next one may come. A change
+// waits for the pacing of the package and of max-rate; of what else there is to
+// tell only the fall back to pending is no exception (RFC 6446 section 5.2).
 func (s *subscription) interval() time.Duration {
+	least := time.Duration(0)
 	if s.rates != nil {
-		return max(s.resource.interval, s.rates.least)
+		least = s.rates.least
 	}
-	return s.resource.interval
+	switch {
+	case s.want == wantChange:
+		return max(s.resource.interval, least)
+	case s.state == Pending && s.want&wantReply == 0:
+		return least
+	}
+	return 0
 }
 
 // wakeBy has wake called at t, or at expiry or when the watcher wants to hear
