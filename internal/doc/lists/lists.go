@@ -1,5 +1,6 @@
 // Package lists implements resource lists and RLS services (RFC 4826) with the copy control attributes of RFC 5364: reading, writing, checking,
-// flattening and showing their documents. It resolves no reference and knows nothing of XCAP and SIP.
+// flattening, expanding and showing their documents, the recipients that they name, and what these are shown of each other. It fetches nothing and knows
+// nothing of XCAP and SIP.
 package lists
 
 import (

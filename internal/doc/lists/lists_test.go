@@ -47,7 +47,7 @@ func services() *Services {
 }
 
 func TestRoundTrip(t *testing.T) {
-	t.Run("XUSE-004 XUSE-011 lists keep all that they have", func(t *testing.T) {
+	t.Run("XUSE-004 XUSE-011 LIST-045 lists keep all that they have", func(t *testing.T) {
 		want := sample()
 		if got := mustParse(t, string(want.Bytes())); !reflect.DeepEqual(got, want) {
 			t.Errorf("got %+v\nwant %+v\n%s", got, want, want.Bytes())
@@ -97,8 +97,8 @@ func TestParse(t *testing.T) {
 		})
 	}
 	for _, c := range []struct{ name, service string }{
-		{"XUSE-016 both", `<resource-list>http://a/b</resource-list><list/>`},
-		{"XUSE-016 none", ``},
+		{"XUSE-016 RLS-071 both", `<resource-list>http://a/b</resource-list><list/>`},
+		{"XUSE-016 RLS-071 none", ``},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if _, err := ParseServices([]byte(`<rls-services xmlns="urn:ietf:params:xml:ns:rls-services"><service uri="a:b">` + c.service + `</service></rls-services>`)); err == nil {
@@ -148,7 +148,7 @@ func TestFlatten(t *testing.T) {
 			t.Error(got)
 		}
 	})
-	t.Run("RLS-024 packages", func(t *testing.T) {
+	t.Run("RLS-024 XUSE-018 packages", func(t *testing.T) {
 		s := services().Services
 		if !s[0].Allows("presence") || s[0].Allows("dialog") || s[1].Allows("presence") || !s[2].Allows("dialog") {
 			t.Error("wrong package")
