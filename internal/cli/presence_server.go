@@ -50,13 +50,11 @@ certificate too. SIGHUP reads users and certificates again. --admin opens a door
 State is in memory. SIGTERM and Ctrl-C tell the watchers to come back later and end
 the server.
 
-Limits, beyond which requests are answered 503 and connections are closed: 1 GiB of
-publications and registrations; 20 contacts, 100 publications and 384 KiB a user; 1000000
-subscriptions, 100000 of one user; --max-connections, 256 of them in a handshake,
-which takes 5 seconds at most; 30 seconds for a message, of at most 1 MiB, and as much
-again when its body is inflated; 5 seconds and 1 MiB of waiting messages for a peer
-that does not read; 64 MiB of answers kept for retransmissions; 30 minutes without a
-message on a connection.`,
+Limits of what is kept, beyond which requests are answered 503: 1 GiB of publications
+and registrations; 20 contacts, 100 publications and 384 KiB a user; 1000000
+subscriptions, 100000 of one user.
+
+` + stackLimits,
 		Example: `  $ imp presence-server --listen 127.0.0.1:5070 --no-auth
   imp: warning: everybody on this machine can publish and watch as anybody
   presence-server ready at udp:127.0.0.1:5070 tcp:127.0.0.1:5070

@@ -49,7 +49,9 @@ over. Over UDP no outbound registration is granted. Nothing is stored for those 
 not registered: they are answered 480.
 
 State is in memory: at most 1 GiB, --max-contacts for one user, 1024 bytes for a
-contact and 2048 for its path.`,
+contact and 2048 for its path.
+
+` + stackLimits,
 		Example: `  $ imp registrar --listen 127.0.0.1:5071 --no-auth
   imp: warning: everybody on this machine can publish and watch as anybody
   registrar ready at udp:127.0.0.1:5071 tcp:127.0.0.1:5071

@@ -53,7 +53,20 @@ func (o *serverOptions) flags(cmd *cobra.Command, listen ...string) {
 	o.logForm, o.logLevel = "text", "warn"
 	fs.Var(kit.Choice(&o.logForm, "text", "json"), "log", "form of the log on stderr")
 	fs.Var(kit.Choice(&o.logLevel, "debug", "info", "warn", "error"), "log-level", "log what is at least that grave")
+	kit.FlagGroup(fs, "Who may come in", "user", "users", "realm", "digest", "no-legacy-digest", "publish-for", "no-auth")
+	kit.FlagGroup(fs, "Certificates", "cert", "key", "client-ca", "ca")
+	kit.FlagGroup(fs, "For those who run it", "admin", "admin-token", "log", "log-level")
 }
+
+// stackLimits are those of the SIP stack, for the help of servers.
+const stackLimits = `Limits of connections: --max-connections, half of them from one address of another
+machine, 256 in a handshake, which has 5 seconds and for WebSocket a header of 8 KiB;
+30 seconds for a message, which has 1 MiB at most; 1 MiB for a body that is inflated,
+and beyond 64 KiB 100 times what came; 5 seconds and 1 MiB for what waits for a peer
+that does not read; 30 minutes without a message either way. Of memory: 64 MiB of
+answers kept for retransmissions, 100000 own requests without an answer, 256 requests
+waiting for each of 32 workers of a UDP listener. What comes beyond them is closed or
+dropped, and counted by --admin.`
 
 // endpoints reads --listen. With --no-auth only this machine may come.
 func (o *serverOptions) endpoints() ([]stack.Endpoint, error) {
