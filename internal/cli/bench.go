@@ -45,11 +45,15 @@ type benchPresenceOptions struct {
 	expires      kit.Duration
 	count        int
 	bodySize     int
+	refresh      int
+	renew        int
 	transport    string
+	sample       kit.Duration
+	door         ctlOptions
 }
 
 func newBenchPresence(k *kit.Kit) *cobra.Command {
-	o := &benchPresenceOptions{kit: k, transport: "auto"}
+	o := &benchPresenceOptions{kit: k, transport: "auto", door: ctlOptions{kit: k}}
 	o.duration.Set("10")
 	o.warmup.Set("1")
 	o.settle.Set("10")
@@ -74,7 +78,15 @@ A notification is skipped when the server told a newer state instead, as it may
 when changes come faster than answers to NOTIFY or than the server's pacing; it
 is lost when the watcher did not know the last state --settle after the end.
 
-Nothing is renewed while it runs, so --expires, and what the server makes of it,
+Each PUBLISH of the measurement brings a new document, but for --refresh of a
+hundred, which only prolong, and --renew of a hundred, which take the publication
+back and make another.
+
+With --sample a server of imp that was started with --admin tells its memory every
+so often while the load goes on, the live heap as the last garbage collection
+found it; that server is named as for "imp ctl".
+
+Nothing is prolonged by itself while it runs, so --expires, and what the server makes of it,
 must be longer than the run. Over TCP all watchers share one connection, as
 behind a proxy.`,
 		Example: `  $ imp bench presence alice bob --watchers 10 --rate 20 --duration 1 --warmup 0
@@ -102,10 +114,17 @@ behind a proxy.`,
 	fs.Var(&o.settle, "settle", "wait at most `DURATION` for the last notifications")
 	fs.IntVar(&o.count, "count", 0, "measure at most `N` PUBLISHes")
 	fs.IntVar(&o.bodySize, "body-size", 0, "make documents of at least `N` bytes")
+	fs.IntVar(&o.refresh, "refresh", 0, "let `N` of a hundred PUBLISHes only prolong")
+	fs.IntVar(&o.renew, "renew", 0, "let `N` of a hundred PUBLISHes take back and make anew")
+	fs.Var(&o.sample, "sample", "print the server's memory every `DURATION`")
+	fs.StringVar(&o.door.addr, "admin", "", "ask the server at `HOST:PORT` for its memory")
+	fs.StringVar(&o.door.token, "admin-token", "", "show it the token in `FILE`")
+	cmd.MarkFlagFilename("admin-token")
 	fs.Var(kit.Choice(&o.transport, "auto", "udp", "tcp"), "transport", "auto: the account's, or udp")
 	fs.Var(&o.expires, "expires", "ask for publications and subscriptions of `DURATION`")
 	k.AccountFlags(cmd)
 	k.Emits(cmd, "bench", "the measurement is over", benchEvent{})
+	k.Emits(cmd, "memory", "with --sample: what the server uses now", memoryEvent{})
 	return cmd
 }
 
@@ -131,6 +150,10 @@ func (o *benchPresenceOptions) check(args []string) error {
 		return usage(fmt.Sprintf("more than %d subscriptions", maxSubscriptions), "run the command several times")
 	case o.bodySize > maxBody:
 		return usage(fmt.Sprintf("--body-size is more than %d", maxBody), "")
+	case o.refresh < 0 || o.renew < 0 || o.refresh+o.renew > 100:
+		return usage("--refresh and --renew are parts of a hundred", "")
+	case o.sample < 0 || o.sample == 0 && o.door.addr != "":
+		return usage("--admin is for --sample", "add --sample 10")
 	case o.duration <= 0:
 		return usage("--duration is zero", "")
 	}
@@ -210,13 +233,18 @@ func (o *benchPresenceOptions) run(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
+	stop, err := o.watchMemory(ctx)
+	if err != nil {
+		return err
+	}
 	log := o.kit.Log()
 	report, err := load.Run(ctx, load.Config{Presentities: targets, Watchers: o.watchers, From: self, Hop: hop, Rate: o.rate,
-		InFlight: o.inFlight, Duration: o.duration.Std(), Warmup: o.warmup.Std(), Count: o.count, Settle: o.settle.Std(),
+		InFlight: o.inFlight, Duration: o.duration.Std(), Warmup: o.warmup.Std(), Count: o.count, Settle: o.settle.Std(), Refresh: o.refresh, Renew: o.renew,
 		Timeout: o.kit.Timeout.Std(), Expires: o.expires.Std(), BodySize: o.bodySize,
 		Credentials: credentials(ctx, acct),
 		Stack:       stack.Config{Log: log, Product: product, Trace: sipTracer(o.kit)},
 		Tell:        func(phase string) { o.kit.Note("%s", phase) }})
+	stop()
 	if report != nil && report.LeftBehind > 0 {
 		o.kit.Warn("%d publications and subscriptions could not be ended; the server forgets them when they expire", report.LeftBehind)
 	}

@@ -43,7 +43,8 @@ type generator struct {
 	response     histogram
 	notified     histogram
 	complete     histogram // until the last watcher of a presentity was notified
-	missed       int       // by the goroutine that drives
+	missed       int       // by the goroutine that drives, as is turn
+	turn         int       // of the kinds of PUBLISH
 	ended        atomic.Int64
 	mu           sync.Mutex
 	failed       map[string]int

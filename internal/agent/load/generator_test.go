@@ -327,3 +327,31 @@ func TestSilentServer(t *testing.T) {
 		time.Sleep(time.Minute) // the transactions end
 	})
 }
+
+func TestMixesKinds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newServer(t, Config{Presentities: users(3), Watchers: 2, Rate: 100, Refresh: 30, Renew: 20})
+		r, err := s.run(t.Context(), 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r.Published != 200 || len(r.Failed) != 0 || r.Due != 2*140 || r.Lost != 0 {
+			t.Errorf("200 in two seconds, of them 60 without news: %+v", r)
+		}
+		var prolong, remove, first int
+		for _, m := range s.requests {
+			switch tag := value(m, "SIP-If-Match"); {
+			case m.Method != sip.PUBLISH:
+			case tag == "":
+				first++
+			case value(m, "Expires") == "0":
+				remove++
+			case len(m.Body()) == 0:
+				prolong++
+			}
+		}
+		if prolong != 60 || remove != 40+3 || first != 40+3 {
+			t.Errorf("%d prolong, %d remove, %d are the first", prolong, remove, first)
+		}
+	})
+}

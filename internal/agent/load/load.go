@@ -28,6 +28,8 @@ type Config struct {
 	From         string       // URI that publishes and watches
 	Hop          stack.Target // where requests go first; without Addr to each URI's host
 	Rate         float64      // PUBLISHes a second over all; 0: each as soon as there is an answer to another
+	Refresh      int          // this many of a hundred PUBLISHes refresh, without a document
+	Renew        int          // and this many come in pairs: one that takes the publication back, one that makes another
 	InFlight     int          // requests without an answer at most; one for each presentity at most in any case. 0: 64
 	Duration     time.Duration
 	Warmup       time.Duration // the same load before, not measured

@@ -57,9 +57,22 @@ func (g *generator) drive(ctx context.Context, d time.Duration, count int) {
 			g.missed++
 			continue
 		}
-		p.change()
+		p.change(g.next())
 		sent++
 	}
+}
+
+// next is what the next PUBLISH does. The kinds alternate: each in its share of
+// any hundred.
+func (g *generator) next() kind {
+	g.turn++
+	switch n := g.turn * 61 % 100; {
+	case n < g.cfg.Refresh:
+		return refresh
+	case n < g.cfg.Refresh+g.cfg.Renew:
+		return renew
+	}
+	return modify
 }
 
 // sleep waits, and is false when ctx ended.

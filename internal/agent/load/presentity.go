@@ -32,6 +32,7 @@ type presentity struct {
 	tag   string        // entity-tag, "" without a publication
 	sent  time.Duration // when the last PUBLISH was
 	as    uint64        // the number that it publishes
+	lasts bool          // or takes the publication back
 	back  func(error)   // told when it is answered
 	done  func(*sip.Response, error)
 
@@ -95,10 +96,32 @@ func (p *presentity) begin(done func(error)) {
 	})
 }
 
-// change publishes the next document for the load, and gives the presentity
-// back when it is answered.
-func (p *presentity) change() {
-	p.publish(p.g.cfg.Expires, p.changed)
+// kind is what a PUBLISH of the load does.
+type kind uint8
+
+const (
+	modify kind = iota
+	refresh
+	renew
+)
+
+// change sends the next PUBLISH for the load, two to renew, and gives the
+// presentity back when it is answered. Without a publication it makes one.
+func (p *presentity) change(what kind) {
+	switch {
+	case what == refresh && p.tag != "":
+		p.send(p.g.cfg.Expires, false, p.changed)
+	case what == renew && p.tag != "":
+		p.publish(0, func(err error) {
+			if err != nil {
+				p.changed(err)
+				return
+			}
+			p.change(modify)
+		})
+	default:
+		p.publish(p.g.cfg.Expires, p.changed)
+	}
 }
 
 // changed ends a PUBLISH of the load. One that failed rests, as long as a 503
@@ -137,6 +160,11 @@ func (p *presentity) end(done func(error)) {
 // publish sends one PUBLISH; back is called when it is answered, with nil for a
 // 2xx. To last no time is to be removed, without a document.
 func (p *presentity) publish(expires time.Duration, back func(error)) {
+	p.send(expires, expires > 0, back)
+}
+
+func (p *presentity) send(expires time.Duration, document bool, back func(error)) {
+	p.lasts = expires > 0
 	p.busy.Store(true)
 	p.seq++
 	p.back = back
@@ -147,7 +175,7 @@ func (p *presentity) publish(expires time.Duration, back func(error)) {
 		b = append(append(append(b, "SIP-If-Match: "...), p.tag...), "\r\n"...)
 	}
 	p.as, p.sent = p.accepted(), p.g.now()
-	if p.out.Body = nil; expires > 0 {
+	if p.out.Body = nil; document {
 		b = append(b, "Content-Type: application/pidf+xml\r\n"...)
 		p.as++
 		writeMark(p.body[p.mark:], p.as, p.sent)
@@ -169,10 +197,12 @@ func (p *presentity) answered(res *sip.Response, err error) {
 	if err == nil {
 		err = p.accept(res)
 	}
-	if err == nil && p.out.Body != nil {
+	if err == nil && p.lasts {
 		p.number.Store(p.as)
 		if p.g.measured(p.sent) {
-			p.count.Add(1)
+			if p.out.Body != nil {
+				p.count.Add(1)
+			}
 			p.g.response.add(now - p.sent)
 			p.g.lastAccepted.Store(int64(now))
 		}
@@ -198,7 +228,7 @@ func (p *presentity) accept(res *sip.Response) error {
 	if err != nil || !ok {
 		return errNoTag
 	}
-	if p.tag = strings.Clone(tag); p.out.Body == nil {
+	if p.tag = strings.Clone(tag); !p.lasts {
 		p.tag = ""
 		return nil
 	}

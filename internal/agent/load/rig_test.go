@@ -138,7 +138,11 @@ func (s *server) publish(r *sip.Request) (int, string) {
 		delete(s.tags, uri)
 		return 200, "SIP-ETag: " + tag + "\r\nExpires: 0\r\n"
 	}
-	s.tags[uri], s.documents[uri] = tag, string(r.Body())
+	s.tags[uri] = tag
+	if len(r.Body()) == 0 {
+		return 200, "SIP-ETag: " + tag + "\r\nExpires: " + expires + "\r\n"
+	}
+	s.documents[uri] = string(r.Body())
 	s.changes[uri]++
 	for id, sub := range s.subscriptions {
 		if sub.presentity == uri && (s.tells == nil || s.tells(id, s.changes[uri])) {
