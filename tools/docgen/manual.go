@@ -71,7 +71,8 @@ func (m *manual) accounts() []byte {
 The key default at the top names the account that commands use when neither -a nor
 $IMP_ACCOUNT does. Each table [accounts.NAME] is an account. An unknown key is an
 error. Names of files are relative to the directory of the file; ~/ is the home
-directory.
+directory. What commands keep for an account, such as entity-tags of publications, is
+in $IMP_STATE, else in $XDG_STATE_HOME/imp; a lab has a directory of its own for both.
 
 imp account add, set, unset and default change the file in place: comments, order
 and what they do not concern stay. They write it for the user alone (mode 0600). An
