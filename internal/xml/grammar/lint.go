@@ -8,31 +8,40 @@ import (
 
 // Names of rules that warn.
 const (
-	LintZone         = "timestamp-zone"   // RFC 3339 wants a time zone; RFC 3863, section 4.1.7
-	LintURI          = "uri-form"         // characters that no URI has, as of a name-addr
-	LintScheme       = "uri-scheme"       // a URI that has to be absolute
-	LintEntity       = "entity-missing"   // an entity that is empty
-	LintUnknown      = "unknown-element"  // an element that its namespace does not have
-	LintNamespace    = "namespace-uri"    // RFC 3863, section 4.2.2
-	LintStatus       = "status-empty"     // RFC 3863, section 4.1.3
-	LintBasic        = "basic-missing"    // watchers that know nothing else show nothing
-	LintPlace        = "wrong-place"      // RFC 4480, section 3.1; RFC 4481, section 3; RFC 5196, section 3.2
-	LintRepeated     = "repeated"         // RFC 4480, section 3.1; RFC 4482, section 3
-	LintRange        = "time-range"       // an end before its start
-	LintClassContact = "service-contact"  // RFC 4480, section 3.10
-	LintMediaType    = "media-type"       // RFC 5196, section 3.2.9
-	LintEntry        = "duplicate-entry"  // RFC 4826, section 3.4.5
-	LintList         = "duplicate-list"   // the same
-	LintService      = "duplicate-uri"    // RFC 4826, section 4.4.5
-	LintReference    = "reference-form"   // RFC 4826, section 3.2: relative or absolute
-	LintFilter       = "duplicate-filter" // RFC 4661, section 3.4
-	LintTarget       = "filter-target"    // RFC 4661, section 3.4: uri and domain
-	LintSchema       = "not-in-schema"    // RFC 4480, section 3.2 has what its schema has not
-	LintTime         = "time-form"        // a time in an element that the schema has as text
-	LintKey          = "duplicate-key"    // RFC 4575, section 4.5
-	LintState        = "state-mismatch"   // RFC 4575, section 4.4
-	LintIncomplete   = "incomplete-full"  // RFC 4575, section 5.2
-	LintSource       = "not-rtp"          // RFC 4575, section 5.8.3
+	LintZone         = "timestamp-zone"     // RFC 3339 wants a time zone; RFC 3863, section 4.1.7
+	LintURI          = "uri-form"           // characters that no URI has, as of a name-addr
+	LintScheme       = "uri-scheme"         // a URI that has to be absolute
+	LintEntity       = "entity-missing"     // an entity that is empty
+	LintUnknown      = "unknown-element"    // an element that its namespace does not have
+	LintNamespace    = "namespace-uri"      // RFC 3863, section 4.2.2
+	LintStatus       = "status-empty"       // RFC 3863, section 4.1.3
+	LintBasic        = "basic-missing"      // watchers that know nothing else show nothing
+	LintPlace        = "wrong-place"        // RFC 4480, section 3.1; RFC 4481, section 3; RFC 5196, section 3.2
+	LintRepeated     = "repeated"           // RFC 4480, section 3.1; RFC 4482, section 3
+	LintRange        = "time-range"         // an end before its start
+	LintClassContact = "service-contact"    // RFC 4480, section 3.10
+	LintMediaType    = "media-type"         // RFC 5196, section 3.2.9
+	LintEntry        = "duplicate-entry"    // RFC 4826, section 3.4.5
+	LintList         = "duplicate-list"     // the same
+	LintService      = "duplicate-uri"      // RFC 4826, section 4.4.5
+	LintReference    = "reference-form"     // RFC 4826, section 3.2: relative or absolute
+	LintFilter       = "duplicate-filter"   // RFC 4661, section 3.4
+	LintTarget       = "filter-target"      // RFC 4661, section 3.4: uri and domain
+	LintSchema       = "not-in-schema"      // RFC 4480, section 3.2 has what its schema has not
+	LintTime         = "time-form"          // a time in an element that the schema has as text
+	LintKey          = "duplicate-key"      // RFC 4575, section 4.5
+	LintState        = "state-mismatch"     // RFC 4575, section 4.4
+	LintIncomplete   = "incomplete-full"    // RFC 4575, section 5.2
+	LintSource       = "not-rtp"            // RFC 4575, section 5.8.3
+	LintContact      = "contact-user"       // a watcher's URI where that of the presentity is wanted
+	LintFirst        = "partial-first"      // RFC 3858, section 3; RFC 4662, section 5.2
+	LintWatcher      = "duplicate-watcher"  // RFC 3858, section 3
+	LintToken        = "token-form"         // the same
+	LintResource     = "duplicate-resource" // RFC 4662, section 5.3
+	LintInstanceID   = "duplicate-instance" // RFC 4662, section 5.5
+	LintNoCID        = "cid-missing"        // the same
+	LintCID          = "cid-form"           // the same
+	LintReason       = "reason-missing"     // the same
 )
 
 // lints are the checks of elements by name. They look at the tree alone, which may be invalid.

@@ -1,6 +1,7 @@
 package grammar
 
 import (
+	"net/url"
 	"slices"
 	"strings"
 
@@ -26,7 +27,33 @@ func lintStatus(c *checker, n tree.Node) {
 	}
 }
 
-func lintContact(c *checker, n tree.Node) { c.wantAbsolute(n, tree.Attr{}, n.Text()) }
+func lintContact(c *checker, n tree.Node) {
+	c.wantAbsolute(n, tree.Attr{}, n.Text())
+	entity, _ := n.Parent().Parent().Attr("", "entity")
+	user, host, _ := userAtHost(entity)
+	who, where, gruu := userAtHost(n.Text())
+	if user != "" && who != "" && user != who && host == where && !gruu {
+		c.at(n, LintContact, c.name(n)+" is of "+quote(who)+", and the document is about "+quote(user)+" of the same host; watchers would call somebody else")
+	}
+}
+
+// userAtHost returns the user and the host of a SIP or pres URI, and whether it is a GRUU, whose user may be anything (RFC 5627, section 3.1).
+func userAtHost(uri string) (user, host string, gruu bool) {
+	scheme, rest, _ := strings.Cut(collapse(uri), ":")
+	if scheme = strings.ToLower(scheme); scheme != "sip" && scheme != "sips" && scheme != "pres" {
+		return "", "", false
+	}
+	user, rest, ok := strings.Cut(rest, "@")
+	user, err := url.PathUnescape(user)
+	if !ok || err != nil {
+		return "", "", false
+	}
+	host, params, _ := strings.Cut(rest, ";")
+	if host, _, ok = strings.Cut(host, ":"); ok && strings.HasPrefix(host, "[") {
+		return "", "", false
+	}
+	return user, strings.ToLower(host), strings.HasPrefix(params, "gr") || strings.Contains(params, ";gr")
+}
 
 // places are the elements of a PIDF document that extensions describe (RFC 4480, section 3.1; RFC 4481, section 3; RFC
 // 4482, section 1; RFC 5196, section 3.2).
