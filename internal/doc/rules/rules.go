@@ -13,6 +13,9 @@ import (
 // MediaType is the type of the documents (RFC 4745 section 15.3).
 const MediaType = "application/auth-policy+xml"
 
+// AUID is the application usage of the documents (RFC 5025 section 9.1).
+const AUID = "pres-rules"
+
 // The namespaces that this package knows (RFC 4745 section 15.1, RFC 5025 section 11.2).
 const (
 	Space         = "urn:ietf:params:xml:ns:common-policy"

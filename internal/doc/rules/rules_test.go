@@ -82,6 +82,44 @@ func TestParse(t *testing.T) {
 	})
 }
 
+func TestUnknownPermissions(t *testing.T) {
+	t.Run("XUSE-044 unknown permissions are ignored", func(t *testing.T) {
+		d := mustParse(t, in(`<rule id="a"><actions><p:sub-handling>allow</p:sub-handling><x:a/></actions><transformations><p:provide-mood>true</p:provide-mood><x:b/></transformations></rule>`))
+		if got := Evaluate([]*Ruleset{d}, Request{}); !reflect.DeepEqual(got, Permissions{Handling: Allow, Provide: Mood}) {
+			t.Errorf("%+v", got)
+		}
+	})
+}
+
+func TestNamespaces(t *testing.T) {
+	t.Run("XUSE-036 the root is of common policy, and the type is that of policies", func(t *testing.T) {
+		doc := string((&Ruleset{}).Bytes())
+		if MediaType != "application/auth-policy+xml" || AUID != "pres-rules" || PresenceSpace != "urn:ietf:params:xml:ns:"+AUID {
+			t.Error(MediaType, AUID, PresenceSpace)
+		}
+		mustParse(t, doc)
+		if _, err := Parse([]byte(strings.Replace(doc, "urn:ietf:params:xml:ns:common-policy", PresenceSpace, 1))); err == nil {
+			t.Error("a ruleset of pres-rules is taken")
+		}
+	})
+}
+
+func TestFreeID(t *testing.T) {
+	t.Run("XUSE-040 an id is free in all documents", func(t *testing.T) {
+		sets := []*Ruleset{{Rules: []Rule{{ID: "bob"}, {ID: "bob-2"}}}, {Rules: []Rule{{ID: "bob-3"}, {ID: "rule"}}}}
+		for wish, want := range map[string]string{"bob": "bob-4", "carol": "carol", "bob-2": "bob-2-2", "": "r", "sip:d@x y": "sip_d_x_y", "1": "r1", "\u00e9!": "\u00e9_"} {
+			got := FreeID(sets, wish)
+			if got != want {
+				t.Errorf("%q became %q, want %q", wish, got, want)
+			}
+			mustParse(t, string((&Ruleset{Rules: []Rule{{ID: got}}}).Bytes()))
+		}
+		if got := FreeID(nil, "bob"); got != "bob" {
+			t.Error(got)
+		}
+	})
+}
+
 func TestExamples(t *testing.T) {
 	var docs [][]byte
 	for file, src := range examples(t, "common-policy", "pres-rules") {
@@ -158,29 +196,29 @@ func TestConditions(t *testing.T) {
 		req              Request
 		want             bool
 	}{
-		{"AUT-002 no conditions hold for all", "", Request{}, true},
-		{"AUT-003 an unknown condition is false", `<x:a/>`, bob, false},
+		{"AUT-002 XUSE-042 no conditions hold for all", "", Request{}, true},
+		{"AUT-003 XUSE-044 an unknown condition is false", `<x:a/>`, bob, false},
 		{"AUT-004 an unknown identity is false", identity(`<x:a/>`), bob, false},
 		{"AUT-004 beside others", identity(`<x:a/><one id="sip:bob@example.com"/>`), bob, true},
 		{"AUT-004 what is unknown in one is not passed over", identity(`<one id="sip:bob@example.com"><x:a/></one>`), bob, false},
-		{"AUT-005 no identity is anybody", `<sphere value="work"/>`, Request{Sphere: "work"}, true},
-		{"AUT-006 any of them", identity(`<one id="sip:a@b"/><one id="sip:bob@example.com"/>`), bob, true},
+		{"AUT-005 XUSE-042 no identity is anybody", `<sphere value="work"/>`, Request{Sphere: "work"}, true},
+		{"AUT-006 XUSE-041 any of them", identity(`<one id="sip:a@b"/><one id="sip:bob@example.com"/>`), bob, true},
 		{"AUT-007 canonical forms are compared", identity(`<one id="SIP:%62ob@EXAMPLE.com;user=ip"/>`), bob, true},
 		{"AUT-007 the user is case-sensitive", identity(`<one id="sip:Bob@example.com"/>`), bob, false},
 		{"AUT-008 NAM-013 schemes differ", identity(`<one id="pres:bob@example.com"/><one id="sips:bob@example.com"/>`), bob, false},
 		{"AUT-008 tel is not sip", identity(`<one id="tel:+1"/>`), as("sip:+1@example.com"), false},
 		{"AUT-008 tel is tel", identity(`<one id="tel:+1"/>`), as("tel:+1"), true},
-		{"AUT-010 many is anybody authenticated", identity(`<many/>`), bob, true},
-		{"AUT-010 not others", identity(`<many/>`), Request{}, false},
-		{"AUT-011 domains without regard to case", identity(`<many domain="EXAMPLE.com"/>`), bob, true},
+		{"AUT-010 XUSE-042 many is anybody authenticated", identity(`<many/>`), bob, true},
+		{"AUT-010 XUSE-042 not others", identity(`<many/>`), Request{}, false},
+		{"AUT-011 XUSE-043 domains without regard to case", identity(`<many domain="EXAMPLE.com"/>`), bob, true},
 		{"AUT-011 not those below", identity(`<many domain="example.com"/>`), as("sip:bob@a.example.com"), false},
 		{"AUT-011 not those above", identity(`<many domain="a.example.com"/>`), bob, false},
 		{"AUT-011 the port is not part of it", identity(`<many domain="example.com"/>`), as("sip:bob@example.com:5070"), true},
-		{"AUT-011 international names", identity(`<many domain="BÜCHER.example"/>`), as("sip:bob@xn--bcher-kva.example"), true},
-		{"AUT-011 escaped names", identity(`<many domain="b%C3%BCcher.example"/>`), as("sip:bob@xn--bcher-kva.example"), true},
+		{"AUT-011 XUSE-043 international names", identity(`<many domain="BÜCHER.example"/>`), as("sip:bob@xn--bcher-kva.example"), true},
+		{"AUT-011 XUSE-043 escaped names", identity(`<many domain="b%C3%BCcher.example"/>`), as("sip:bob@xn--bcher-kva.example"), true},
 		{"AUT-011 what cannot be converted", identity(`<many domain="%FF"/>`), as("sip:bob@%FF"), false},
-		{"AUT-012 except a user", identity(`<many domain="example.com"><except id="sip:BOB@example.com"/><except id="SIP:bob@Example.com"/></many>`), bob, false},
-		{"AUT-012 except a domain", identity(`<many><except domain="Example.Com"/></many>`), bob, false},
+		{"AUT-012 XUSE-041 except a user", identity(`<many domain="example.com"><except id="sip:BOB@example.com"/><except id="SIP:bob@Example.com"/></many>`), bob, false},
+		{"AUT-012 XUSE-041 except a domain", identity(`<many><except domain="Example.Com"/></many>`), bob, false},
 		{"AUT-012 except others", identity(`<many><except domain="example.net"/><except id="sip:a@b"/></many>`), bob, true},
 		{"AUT-015 any identity counts", identity(`<one id="tel:+1"/>`), as("sip:bob@example.com", "tel:+1"), true},
 		{"AUT-015 for exceptions too", identity(`<many><except id="tel:+1"/></many>`), as("sip:bob@example.com", "tel:+1"), false},
@@ -191,7 +229,7 @@ func TestConditions(t *testing.T) {
 		{"AUT-021 from is within", `<validity><from>2026-01-15T13:00:00+01:00</from><until>2026-01-16T00:00:00Z</until></validity>`, bob, true},
 		{"AUT-021 until is not", `<validity><from>2026-01-14T00:00:00Z</from><until>2026-01-15T12:00:00Z</until></validity>`, bob, false},
 		{"AUT-021 any pair", `<validity><from>2025-01-14T00:00:00Z</from><until>2025-01-15T00:00:00Z</until><from>2026-01-15T11:59:59.5Z</from><until>2026-01-15T12:00:00.1Z</until></validity>`, bob, true},
-		{"AUT-002 all have to be true", identity(`<many/>`) + `<sphere value="work"/>`, bob, false},
+		{"AUT-002 XUSE-041 all have to be true", identity(`<many/>`) + `<sphere value="work"/>`, bob, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if got := applies(t, c.conditions, c.req); got != c.want {
@@ -221,7 +259,7 @@ func TestCombination(t *testing.T) {
 			t.Errorf("%+v", got)
 		}
 	})
-	t.Run("AUT-001 AUT-027 the order has no meaning", func(t *testing.T) {
+	t.Run("AUT-001 AUT-027 XUSE-037 XUSE-041 the order has no meaning, and rules of all documents count", func(t *testing.T) {
 		if got := Evaluate([]*Ruleset{block, allow}, Request{}); got.Handling != Allow || !got.Provide.Has(Mood|Note) {
 			t.Errorf("%+v", got)
 		}

@@ -62,6 +62,18 @@ func (w *writer) id(id string) string {
 	return unique
 }
 
+// FreeID returns an id for a rule that is like the wish, a name, and none of those in the documents of a user: ids are unique over all of them (RFC 4745
+// section 6.1).
+func FreeID(sets []*Ruleset, wish string) string {
+	w := writer{ids: map[string]int{}}
+	for _, set := range sets {
+		for i := range set.Rules {
+			w.ids[set.Rules[i].ID]++
+		}
+	}
+	return w.id(wish)
+}
+
 func (w *writer) rule(r *Rule) {
 	w.buf = append(lexical.AppendAttribute(append(w.buf, "  <rule"...), "id", w.id(r.ID)), ">\n"...)
 	if len(r.Conditions) > 0 {

@@ -1,9 +1,11 @@
-// Package winfo implements the watcher information format (RFC 3858): reading, writing and showing its documents, and the table that a subscriber
+// Package winfo implements the watcher information format (RFC 3858): reading, writing, checking and showing its documents, and the table that a subscriber
 // keeps of them. It knows nothing of SIP.
 package winfo
 
 import (
 	"errors"
+	"strconv"
+	"strings"
 
 	"imp/internal/xml/lexical"
 	"imp/internal/xml/tree"
@@ -130,3 +132,25 @@ func (d *Document) List(resource, pkg string) *List {
 	}
 	return nil
 }
+
+// Check reports what the schema cannot say (RFC 3858 section 3): an id that is no token, and watchers of the document that share one, which a subscriber
+// could not tell apart. It returns the first of these, or nil.
+func (d *Document) Check() error {
+	ids := map[string]bool{}
+	for _, l := range d.Lists {
+		for _, w := range l.Watchers {
+			where := "checking watcher " + strconv.Quote(lexical.Clip(w.ID)) + " of " + lexical.Clip(l.Resource) + ": "
+			if w.ID == "" || strings.Trim(w.ID, tokenChars) != "" {
+				return errors.New(where + "its id is no token; make it of letters and digits")
+			}
+			if ids[w.ID] {
+				return errors.New(where + "its id stands twice; give it another")
+			}
+			ids[w.ID] = true
+		}
+	}
+	return nil
+}
+
+// tokenChars are those of a token (RFC 3261 section 25.1).
+const tokenChars = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-.!%*_+`'~"

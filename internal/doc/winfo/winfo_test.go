@@ -33,6 +33,36 @@ func sample() *Document {
 	}}, {"sip:alice@example.com", "presence.winfo", nil}}}
 }
 
+func TestIDs(t *testing.T) {
+	t.Run("WIN-036 ids are tokens and differ", func(t *testing.T) {
+		if err := sample().Check(); err != nil {
+			t.Error(err)
+		}
+		for _, id := range []string{"", "w 2", "w1", "<w2>", "w,2", "\u00fc"} {
+			d := sample()
+			d.Lists[1].Watchers = []Watcher{{ID: id}}
+			if err := d.Check(); err == nil {
+				t.Errorf("%q is taken", id)
+			}
+		}
+	})
+	t.Run("WIN-036 an id stays from pending to active", func(t *testing.T) {
+		var table Table
+		change := func(full bool, status Status, id string) *Document {
+			d := &Document{Version: table.Document().Version + 1, Full: full, Lists: []List{{"sip:a@b", "presence", []Watcher{{ID: id, Status: status}}}}}
+			table.Apply(d)
+			return table.Document()
+		}
+		change(true, Pending, "w")
+		if d := change(false, Active, "w"); len(d.Lists[0].Watchers) != 1 || d.Lists[0].Watchers[0].Status != Active {
+			t.Errorf("%+v", d)
+		}
+		if d := change(false, Active, "W"); len(d.Lists[0].Watchers) != 2 {
+			t.Errorf("%+v", d)
+		}
+	})
+}
+
 func TestRoundTrip(t *testing.T) {
 	t.Run("WIN-035 watchers keep all that they have", func(t *testing.T) {
 		want := sample()
