@@ -88,7 +88,7 @@ func New(cfg Config) *Agent {
 	}
 	a.notifier = event.NewNotifier(notifier, a)
 	a.compositor = event.NewCompositor(event.CompositorConfig{Store: cfg.Store, Resources: cfg.Directory,
-		Identify: cfg.Identify, Authorize: cfg.Authorize, AllowEvents: a.notifier.Packages(), Log: cfg.Log}, a)
+		Identify: cfg.Identify, Authorize: cfg.Authorize, Watched: a.watched, AllowEvents: a.notifier.Packages(), Log: cfg.Log}, a)
 	a.compositor.OnChange(a.Name(), a.changed)
 	cfg.Stack.Handle("SUBSCRIBE", a.notifier.Subscribe)
 	cfg.Stack.Handle("PUBLISH", a.compositor.Publish)
@@ -187,6 +187,9 @@ func (a *Agent) state() event.State {
 	}
 	return event.Active
 }
+
+// watched tells whether anybody watches a presentity.
+func (a *Agent) watched(_, name string) bool { return a.presentities.has(store.Key(name)) }
 
 // changed hands a change of published state to the watchers.
 func (a *Agent) changed(c event.Change) {

@@ -103,6 +103,13 @@ func (ps *presentities) release(p *presentity) {
 	}
 }
 
+// has tells whether a presentity is in memory.
+func (ps *presentities) has(key string) bool {
+	ps.mu.Lock()
+	defer ps.mu.Unlock()
+	return ps.byKey[key] != nil
+}
+
 // watched lists the presentities in memory.
 func (ps *presentities) watched() []*presentity {
 	ps.mu.Lock()

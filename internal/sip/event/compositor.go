@@ -28,6 +28,9 @@ type CompositorConfig struct {
 	// Authorize tells whether a publisher may publish for a resource; who may
 	// not is answered 403. nil lets everybody.
 	Authorize func(publisher, resource string) bool
+	// Watched tells whether state of a resource is held in memory, so that what
+	// is written must have come there before it is answered. nil: always.
+	Watched func(event, resource string) bool
 	// AllowEvents is what a 489 lists (RFC 3903 table 2); nil lists the
 	// compositor's own packages.
 	AllowEvents []string
@@ -222,7 +225,7 @@ func (c *Compositor) initial(ctx context.Context, p *publish) *stack.Response {
 		return refusal
 	}
 	key := publicationKey(p.resource, p.pkg.Name(), pub.ID)
-	if err := c.write(ctx, key, &pub, 0, p.duration); err != nil {
+	if err := c.write(ctx, p, key, &pub, 0, p.duration); err != nil {
 		return c.failed(err)
 	}
 	return published(&pub, p.duration)
@@ -298,12 +301,12 @@ func (c *Compositor) change(ctx context.Context, p *publish) *stack.Response {
 		pub.seq++
 		pub.writeID = newWriteID()
 		if p.duration == 0 {
-			err = c.remove(ctx, e)
+			err = c.remove(ctx, p, e)
 		} else {
 			if p.doc != nil {
 				pub.Type, pub.Body, pub.Published = p.doc.Type, p.doc.Body, time.Now()
 			}
-			err = c.write(ctx, e.Key, &pub, e.Rev, p.duration)
+			err = c.write(ctx, p, e.Key, &pub, e.Rev, p.duration)
 		}
 		if err == nil {
 			return published(&pub, p.duration)
@@ -320,10 +323,18 @@ func (c *Compositor) change(ctx context.Context, p *publish) *stack.Response {
 	return c.failed(err)
 }
 
+// expect has the watch looked out for what is to be written, where that matters.
+func (c *Compositor) expect(p *publish, key string) *echoWait {
+	if c.cfg.Watched != nil && !c.cfg.Watched(p.pkg.Name(), p.resource) {
+		return nil // whoever comes now reads the store
+	}
+	return c.echo.expect(key)
+}
+
 // write puts a publication and waits until the watch has told of it, so that
 // whoever gets the answer finds the state.
-func (c *Compositor) write(ctx context.Context, key string, pub *Publication, want store.Rev, ttl time.Duration) error {
-	w := c.echo.expect(key)
+func (c *Compositor) write(ctx context.Context, p *publish, key string, pub *Publication, want store.Rev, ttl time.Duration) error {
+	w := c.expect(p, key)
 	defer c.echo.forget(w)
 	rev, err := c.cfg.Store.Put(ctx, key, pub.encode(), want, ttl)
 	if errors.Is(err, store.ErrUnknown) || errors.Is(err, store.ErrConflict) {
@@ -345,8 +356,8 @@ func (c *Compositor) write(ctx context.Context, key string, pub *Publication, wa
 	return nil
 }
 
-func (c *Compositor) remove(ctx context.Context, e store.Entry) error {
-	w := c.echo.expect(e.Key)
+func (c *Compositor) remove(ctx context.Context, p *publish, e store.Entry) error {
+	w := c.expect(p, e.Key)
 	defer c.echo.forget(w)
 	err := c.cfg.Store.Delete(ctx, e.Key, e.Rev)
 	if errors.Is(err, store.ErrUnknown) {

@@ -239,6 +239,28 @@ func TestEcho(t *testing.T) {
 				t.Fatalf("%d still wait", len(o.echo.waiting))
 			}
 		}},
+		{"what nobody watches is answered at once", func(t *testing.T, o *office) {
+			watched := false
+			o.cfg.Watched = func(string, string) bool { return watched }
+			gate := make(chan struct{})
+			o.desk.before = func(Change) { <-gate }
+			defer close(gate)
+			began := time.Now()
+			tag := o.published("alice", "x")
+			for _, step := range steps {
+				res := o.publish("alice", step.body, tag, "Expires: "+step.expires)
+				want(t, res, 200)
+				tag = fieldOf(res, "SIP-ETag")
+			}
+			if d := time.Since(began); d != 0 {
+				t.Fatalf("took %v", d)
+			}
+			watched = true
+			o.published("bob", "x")
+			if d := time.Since(began); d != echoPatience {
+				t.Fatalf("what is watched took %v", d)
+			}
+		}},
 		{"what the watch tells of an earlier change is not what an answer waits for", func(t *testing.T, o *office) {
 			gate := make(chan struct{})
 			o.desk.before = func(Change) { <-gate }
