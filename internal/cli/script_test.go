@@ -44,6 +44,7 @@ func TestMain(m *testing.M) {
 //	start NAME imp …                run imp in the background, go on when it has printed a line; $WORK/NAME.out and NAME.err have its output
 //	end NAME [N]                    send SIGTERM, wait; it must end with status N (0)
 //	interrupt NAME [N]              the same with SIGINT
+//	over NAME [N]                   wait until it ends by itself
 //	hangup NAME                     send SIGHUP and go on
 //	await FILE REGEXP               wait until FILE has a match
 //	examples COMMAND…               run the transcripts in the command's help and compare what they print: … stands for any text, alone on a line for any lines; a last line ^C
@@ -66,6 +67,7 @@ func TestScripts(t *testing.T) {
 			"start":     scriptStart,
 			"end":       func(ts *testscript.TestScript, neg bool, args []string) { scriptEnd(ts, neg, args, syscall.SIGTERM) },
 			"interrupt": func(ts *testscript.TestScript, neg bool, args []string) { scriptEnd(ts, neg, args, syscall.SIGINT) },
+			"over":      func(ts *testscript.TestScript, neg bool, args []string) { scriptEnd(ts, neg, args, syscall.Signal(0)) },
 			"hangup":    scriptHangup,
 			"await":     scriptAwait,
 			"examples":  scriptExamples,
