@@ -27,6 +27,7 @@ func TestGuard(t *testing.T) {
 	}{
 		{"PUB-027 Require not understood", msg("PUBLISH", "Require: foo, eventlist", "+Require: bar"),
 			"420 Bad Extension", "Unsupported", "foo, bar"},
+		{"RLS-062 a list in a SUBSCRIBE", msg("SUBSCRIBE", "Require: recipient-list-subscribe, eventlist"), "420 Bad Extension", "Unsupported", "recipient-list-subscribe"},
 		{"Require understood", msg("PUBLISH", "Require: EventList"), "200 OK", "", ""},
 		{"PUB-027 scheme", msg("PUBLISH", "URI: soap.beep://192.0.2.103:3002"), "416 Unsupported URI Scheme", "", ""},
 		{"PUB-027 method not handled", msg("REGISTER"), "405 Method Not Allowed", "Allow", allow},
