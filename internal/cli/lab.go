@@ -42,6 +42,8 @@ ends, and return its status. In the environment are IMP_CONFIG, so that every
 imp command finds the accounts, IMP_STATE, so that what commands keep goes with the
 lab, and IMP_ADMIN for imp ctl.
 
+Limits are those of imp-presence-server(1).
+
 Without a command the lab serves until Ctrl-C, SIGTERM or "imp lab stop". Paste
 the line it prints into another shell, or type: eval "$(imp lab env)"`,
 		Example: `  $ imp lab -- sh -c 'imp publish --basic open && imp fetch alice'

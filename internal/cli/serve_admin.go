@@ -27,7 +27,7 @@ type adminOptions struct {
 func (o *adminOptions) flags(cmd *cobra.Command, addr string) {
 	fs := cmd.Flags()
 	fs.StringVar(&o.addr, "admin", addr, "tell health, metrics and what is live over HTTP at `HOST:PORT`, for imp ctl; port 0: any")
-	fs.StringVar(&o.token, "admin-token", "", "ask for the token in `FILE`, which imp ctl then needs too; without it HOST is a loopback address")
+	fs.StringVar(&o.token, "admin-token", "", "ask for the token in `FILE`, which imp ctl then needs too, and which is sent in the clear; without it HOST is a loopback address")
 	cmd.MarkFlagFilename("admin-token")
 }
 
