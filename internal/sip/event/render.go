@@ -26,9 +26,14 @@ type resource struct {
 	// time.
 	alone     atomic.Bool // there is one subscription, so nobody to share renderings with
 	rendering sync.Mutex
-	rendered  uint64 // generation that the renderings are of
-	one       rendering
-	more      map[renderingKey]rendering // beside one: most resources need no map
+	rendered  uint64      // generation that the renderings are of
+	kept      *renderings // nil: none
+}
+
+// renderings are those that subscriptions share.
+type renderings struct {
+	one  rendering
+	more map[renderingKey]rendering // beside one: most resources need no map
 }
 
 type renderingKey struct {
@@ -62,7 +67,7 @@ func (r *resource) render(s *subscription, v View, since Mark, generation uint64
 		}
 	}()
 	if r.rendered < generation {
-		r.rendered, r.one, r.more = generation, rendering{}, nil
+		r.rendered, r.kept = generation, nil
 	}
 	key := renderingKey{v.Key(), since}
 	if got, ok := r.shared(key); ok {
@@ -81,22 +86,25 @@ func (r *resource) render(s *subscription, v View, since Mark, generation uint64
 }
 
 func (r *resource) shared(key renderingKey) (rendering, bool) {
-	if key == r.one.key {
-		return r.one, key.view != ""
+	if r.kept == nil {
+		return rendering{}, false
 	}
-	got, ok := r.more[key]
+	if key == r.kept.one.key {
+		return r.kept.one, key.view != ""
+	}
+	got, ok := r.kept.more[key]
 	return got, ok
 }
 
 func (r *resource) share(out rendering) {
-	if r.one.key.view == "" {
-		r.one = out
+	if r.kept == nil {
+		r.kept = &renderings{one: out}
 		return
 	}
-	if r.more == nil {
-		r.more = map[renderingKey]rendering{}
+	if r.kept.more == nil {
+		r.kept.more = map[renderingKey]rendering{}
 	}
-	r.more[out.key] = out
+	r.kept.more[out.key] = out
 }
 
 // closeView closes a view that may be rendering at this moment.

@@ -14,7 +14,7 @@ type pacer struct {
 const (
 	paceWindow = 50 * time.Millisecond
 	paceFrom   = 1200 // datagrams a second
-	pause      = time.Millisecond
+	pause      = 2 * time.Millisecond
 )
 
 // count takes note of datagrams.
