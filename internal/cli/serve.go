@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"net/netip"
 	"strings"
 	"syscall"
@@ -16,6 +15,7 @@ import (
 
 	"imp/internal/auth/certs"
 	"imp/internal/cli/kit"
+	"imp/internal/server/admin"
 	"imp/internal/sip/header"
 	"imp/internal/sip/stack"
 )
@@ -77,7 +77,7 @@ func (o *serverOptions) endpoints() ([]stack.Endpoint, error) {
 			return nil, kit.Fail(kit.ExitUsage, "reading --listen "+l, err, "write it like 127.0.0.1:5060 or tcp:[::1]:5060")
 		}
 		for _, e := range eps {
-			if o.auth.none && !loopback(e.Addr) {
+			if o.auth.none && !admin.Loopback(e.Addr) {
 				return nil, kit.Fail(kit.ExitUsage, "listening at "+e.String(),
 					"with --no-auth only this machine may connect", "use a loopback address such as 127.0.0.1:5060, or leave --no-auth out")
 			}
@@ -110,18 +110,6 @@ func checkHost(s string, port bool) error {
 		return errors.New("it has a port")
 	}
 	return nil
-}
-
-func loopback(addr string) bool {
-	host, _, err := net.SplitHostPort(addr)
-	if err != nil {
-		return false
-	}
-	if strings.EqualFold(host, "localhost") {
-		return true
-	}
-	ip, err := netip.ParseAddr(host)
-	return err == nil && ip.IsLoopback()
 }
 
 // logger is the log of a server: to stderr in the form and from the level asked
