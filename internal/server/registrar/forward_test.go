@@ -350,7 +350,7 @@ func TestDialog(t *testing.T) {
 		wants(t, alice.receive(), 200)
 	})
 	t.Run("and back", func(t *testing.T) {
-		bob.send(bob.request("BYE", alice.uri(), "", append(routes(inv, false), to, "Call-ID: "+alice.callID)...))
+		bob.send(bob.request("BYE", alice.uri(), "", append(routes(inv, false), "To: "+field(inv, "From"), "Call-ID: "+alice.callID)...))
 		if got := alice.takes("BYE", "200 OK"); field(got, "Route") != "" || target(got) != alice.uri() {
 			t.Errorf("got %q", got)
 		}
@@ -413,7 +413,26 @@ func TestTokenIsNoPass(t *testing.T) {
 	wants(t, eve.ask("MESSAGE", bob.uri(), append(routes(ok, true), "To: <sip:bob@example.com>;tag=1")...), 407)
 	// Within the dialog nobody is asked, but it leads nowhere else either.
 	own := []string{"+Route: " + all(ok, "Record-Route")[1], "To: " + field(ok, "To")}
-	wants(t, alice.ask("BYE", "sip:x@192.0.2.7", own...), 403)
+	wants(t, alice.ask("BYE", "sip:x@192.0.2.7", own...), 407)
+	t.Run("NAM-057 nor does a token speak for others", func(t *testing.T) {
+		for _, route := range all(ok, "Record-Route") {
+			for _, uri := range []string{to, bob.uri(), alice.uri()} {
+				got := alice.ask("MESSAGE", uri, "+Route: "+route, "From: <sip:carol@example.com>;tag=1", "To: <"+to+">;tag=1")
+				if !strings.HasPrefix(got, "SIP/2.0 403 ") && !strings.HasPrefix(got, "SIP/2.0 407 ") {
+					t.Errorf("to %s over %s: %q", uri, route, got)
+				}
+				// As the other party only to herself.
+				alice.send(alice.request("MESSAGE", uri, "", "+Route: "+route, "From: <"+to+">;tag=1", "To: <sip:alice@example.com>;tag=1"))
+				if got := alice.receive(); !strings.HasPrefix(got, "SIP/2.0 40") && !strings.HasPrefix(got, "MESSAGE ") {
+					t.Errorf("to %s over %s: %q", uri, route, got)
+				} else if strings.HasPrefix(got, "MESSAGE ") {
+					alice.send(answer(got, "200 OK"))
+					wants(t, alice.receive(), 200)
+				}
+			}
+		}
+		bob.quiet()
+	})
 	alice.send(alice.request("BYE", bob.uri(), "", append(routes(ok, true), "To: "+field(ok, "To"))...))
 	bob.takes("BYE", "200 OK")
 	wants(t, alice.receive(), 200)
@@ -430,6 +449,37 @@ func TestRegisteredContactAsTarget(t *testing.T) {
 		t.Errorf("got %q", got)
 	}
 	wants(t, alice.receive(), 200)
+}
+
+func TestRouteIsNoRelay(t *testing.T) {
+	s := newSite(t, nil)
+	alice, bob, far := s.phone("alice", "udp"), s.phone("bob", "udp"), s.phone("far", "udp")
+	bob.registered(strings.Replace("Contact: <"+bob.uri()+">", ">", ";ob>", 1))
+	eventually(t, "the contact is known", func() bool { return s.registrar.Count() == 1 })
+	elsewhere := "<sip:" + far.host() + ";lr>"
+	t.Run("to a registered contact by way of elsewhere", func(t *testing.T) {
+		for _, uri := range []string{bob.uri(), bob.uri() + ";ob", bob.aor()} {
+			wants(t, alice.ask("MESSAGE", uri, "+Route: "+elsewhere), 403)
+			wants(t, alice.ask("CANCEL", uri, "+Route: "+elsewhere), 481)
+			alice.send(alice.request("ACK", uri, "", "+Route: "+elsewhere))
+		}
+		far.quiet()
+		bob.quiet()
+	})
+	t.Run("with a token of the sender's own", func(t *testing.T) {
+		alice.send(alice.request("INVITE", bob.aor(), "", "Contact: <"+alice.uri()+";ob>"))
+		bob.takes("INVITE", "200 OK")
+		ok := alice.receive()
+		wants(t, ok, 200)
+		for _, route := range all(ok, "Record-Route") {
+			alice.send(alice.request("MESSAGE", bob.aor(), "", "+Route: "+route+", "+elsewhere, "To: "+field(ok, "To")))
+			if got := bob.takes("MESSAGE", "200 OK"); field(got, "Route") != elsewhere {
+				t.Errorf("got %q", got)
+			}
+			wants(t, alice.receive(), 200)
+		}
+		far.quiet()
+	})
 }
 
 func TestEveryDomain(t *testing.T) {

@@ -175,9 +175,10 @@ func (p *Proxy) validate(r *stack.Passing, w *way) *stack.Response {
 }
 
 // authorize lets senders through who say who they are (RFC 3261 section 22.3). Requests within a dialog that this proxy is
-// in the path of need not: a token of its own is in their Route. ACK and CANCEL cannot be asked.
+// in the path of need not, where a token of its own in their Route leads to the other party. ACK and CANCEL cannot be
+// asked.
 func (p *Proxy) authorize(r *stack.Passing, w *way) *stack.Response {
-	if r.Name() == "ACK" || r.Name() == "CANCEL" || p.cfg.Identify == nil || w.token && r.InDialog() || r.Trusted() {
+	if r.Name() == "ACK" || r.Name() == "CANCEL" || p.cfg.Identify == nil || r.InDialog() && p.toParty(r, w) || r.Trusted() {
 		return nil
 	}
 	if _, refusal := p.cfg.Identify(r.Request); refusal != nil {
@@ -187,6 +188,18 @@ func (p *Proxy) authorize(r *stack.Passing, w *way) *stack.Response {
 		r.Trust()
 	}
 	return nil
+}
+
+// toParty tells whether a request goes where its token leads, or to the device of the one in To that a GRUU names.
+func (p *Proxy) toParty(r *stack.Passing, w *way) bool {
+	if w.target == nil {
+		return false
+	}
+	if !p.cfg.Location.Serves(w.uri) || !p.cfg.Location.IsGRUU(w.uri) {
+		return true
+	}
+	_, to := r.Parties()
+	return w.uri.AOR() == to
 }
 
 // targets finds where a request goes (RFC 3261 section 16.5).
@@ -200,11 +213,12 @@ func (p *Proxy) targets(ctx context.Context, r *stack.Passing, w *way) ([][]Cont
 	case w.target != nil && !gruu:
 		return w.secured([][]Contact{{{URI: w.raw, Target: *w.target, Bound: true}}})
 	}
-	if c, ok := l.Contact(ctx, w.uri); ok {
+	foreign := len(w.routes) > 0 && !w.token
+	if c, ok := l.Contact(ctx, w.uri); ok && !foreign {
 		c.URI = w.raw
 		return w.secured([][]Contact{{c}})
 	}
-	if !serves || w.uri.User == "" || len(w.routes) > 0 && !w.token {
+	if !serves || w.uri.User == "" || foreign {
 		p.cfg.Log.Info("refusing to forward a request", "method", r.Name(), "uri", w.raw, "source", r.From().Remote())
 		return nil, &stack.Response{Status: 403, Reason: "Not A User Of This Server"}
 	}

@@ -41,33 +41,36 @@ func TestNothingFromDevices(t *testing.T) {
 func TestTokens(t *testing.T) {
 	p := New(Config{Stack: stack.New(stack.Config{}), Location: nowhere{}})
 	target := stack.Target{Transport: "tcp", Addr: "192.0.2.1:5060"}
-	token := p.token(target, "c")
-	if payload, ok := p.open(token, "c"); !ok || payload != "atcp 192.0.2.1:5060" {
+	there := leg{"c", "sip:a@example.com", "sip:b@example.com"}
+	token := p.token(target, there)
+	if payload, ok := p.open(token, there); !ok || payload != "atcp 192.0.2.1:5060" {
 		t.Errorf("opened as %q, %v", payload, ok)
 	}
 	t.Run("NAM-088 tokens cannot be forged", func(t *testing.T) {
 		for i := range token {
 			for _, c := range "AbZ09-_" {
 				forged := token[:i] + string(c) + token[i+1:]
-				if _, ok := p.open(forged, "c"); ok && forged != token {
+				if _, ok := p.open(forged, there); ok && forged != token {
 					t.Fatalf("%s opens too", forged)
 				}
 			}
 		}
 		for _, forged := range []string{"", "a", token + "AAAA", token[4:], strings.Repeat("A", 200)} {
-			if _, ok := p.open(forged, "c"); ok {
+			if _, ok := p.open(forged, there); ok {
 				t.Errorf("%q opens", forged)
 			}
 		}
 		other := New(Config{Stack: stack.New(stack.Config{}), Location: nowhere{}})
-		if _, ok := other.open(token, "c"); ok {
+		if _, ok := other.open(token, there); ok {
 			t.Error("another server opens it")
 		}
-		if _, ok := p.open(token, "d"); ok {
-			t.Error("it opens in another dialog")
+		for _, d := range []leg{{"d", there.from, there.to}, {"c", "sip:x@example.com", there.to}, {"c", there.from, "sip:x@example.com"}, there.reversed()} {
+			if _, ok := p.open(token, d); ok {
+				t.Errorf("it opens for %+v", d)
+			}
 		}
 	})
-	if p.token(target, "c") != token || p.token(stack.Target{Transport: "udp", Addr: target.Addr}, "c") == token {
+	if p.token(target, there) != token || p.token(stack.Target{Transport: "udp", Addr: target.Addr}, there) == token {
 		t.Error("a token is for one target, and the same each time")
 	}
 }
@@ -107,7 +110,7 @@ func TestOnward(t *testing.T) {
 		path          []string
 		uri, to, rest string
 	}{
-		{nil, "sip:b@192.0.2.1", "far.example.com", "<sip:far.example.com;lr>"},
+		{nil, "sip:b@192.0.2.1", "192.0.2.1", "<sip:far.example.com;lr>"}, // a sender's Route does not say where it goes
 		{[]string{"<sip:edge.example.com:5070;transport=tcp;lr>"}, "sip:b@192.0.2.1", "edge.example.com:5070", "<sip:edge.example.com:5070;transport=tcp;lr>, <sip:far.example.com;lr>"},
 		{[]string{"<sip:old.example.com>"}, "sip:old.example.com", "old.example.com", "<sip:far.example.com;lr>, <sip:b@192.0.2.1>"},
 	} {

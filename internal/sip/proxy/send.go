@@ -50,11 +50,11 @@ func (p *Proxy) recordRoutes(r *stack.Passing, w *way, c Contact, target stack.T
 	if isSIPS(c.URI) {
 		scheme = "sips"
 	}
-	_, callID, _ := r.Ends()
-	return []string{p.recordRoute(scheme, callID, target), p.recordRoute(scheme, callID, stack.Target{Flow: r.From()})}
+	d := legOf(r)
+	return []string{p.recordRoute(scheme, d, target), p.recordRoute(scheme, d.reversed(), stack.Target{Flow: r.From()})}
 }
 
-func (p *Proxy) recordRoute(scheme, callID string, t stack.Target) string {
+func (p *Proxy) recordRoute(scheme string, d leg, t stack.Target) string {
 	var hostport, transport string
 	if t.Flow != nil && !t.Flow.Closed() {
 		hostport, transport = p.cfg.Stack.HostPort(t.Flow), t.Flow.Transport()
@@ -70,7 +70,7 @@ func (p *Proxy) recordRoute(scheme, callID string, t stack.Target) string {
 	if transport == "tls" && scheme == "sips" {
 		transport = "tcp" // RFC 3261 section 26.2.2: the scheme says the rest
 	}
-	return "<" + scheme + ":" + p.token(t, callID) + "@" + hostport + ";transport=" + transport + ";lr>"
+	return "<" + scheme + ":" + p.token(t, d) + "@" + hostport + ";transport=" + transport + ";lr>"
 }
 
 // boundSource tells whether the sender can be reached over the flow alone that it used: its Contact says so, or it is

@@ -92,19 +92,22 @@ func (p *Proxy) isOwn(u header.URI) bool {
 
 // takeToken reads one token: it leads onward, or back to where the request came from (RFC 5626 section 5.3).
 func (p *Proxy) takeToken(r *stack.Passing, w *way, token string) {
-	_, callID, _ := r.Ends()
-	payload, ok := p.open(token, callID)
-	if !ok {
-		w.failed = &stack.Response{Status: 403, Reason: "Forged Flow Token"}
-		return
+	d := legOf(r)
+	payload, onward := p.open(token, d)
+	if !onward {
+		if _, back := p.open(token, d.reversed()); !back {
+			w.failed = &stack.Response{Status: 403, Reason: "Forged Flow Token"}
+			return
+		}
 	}
 	w.token = true
-	if w.target != nil {
+	if w.target != nil || !onward {
 		return
 	}
+	mine := d.from == d.to // only the source tells then which of the user's two devices it comes from
 	if payload[0] == addressToken {
 		transport, addr, _ := strings.Cut(payload[1:], " ")
-		if !strings.EqualFold(transport, r.From().Transport()) || addr != r.From().Remote().String() {
+		if !mine || !strings.EqualFold(transport, r.From().Transport()) || addr != r.From().Remote().String() {
 			w.target = &stack.Target{Transport: transport, Addr: addr}
 		}
 		return
@@ -113,7 +116,7 @@ func (p *Proxy) takeToken(r *stack.Passing, w *way, token string) {
 	switch {
 	case flow == nil:
 		w.failed = stack.Answer(430)
-	case !flow.Same(r.From()):
+	case !mine || !flow.Same(r.From()):
 		w.target = &stack.Target{Flow: flow}
 	}
 }
@@ -123,25 +126,37 @@ const addressToken = 'a'
 
 const macSize = 12
 
+// leg is the dialog and the direction that a token leads in: requests with this Call-ID, From and To. The sender of the
+// first request knows both tokens; without the direction he could send to anybody as the other party.
+type leg struct{ callID, from, to string }
+
+func legOf(r *stack.Passing) leg {
+	_, callID, _ := r.Ends()
+	from, to := r.Parties()
+	return leg{callID, from, to}
+}
+
+func (d leg) reversed() leg { return leg{d.callID, d.to, d.from} }
+
 // token is what leads requests of a dialog back to where a request came from or went: the name of a flow, or an address,
-// that nobody else can have made (RFC 5626 section 5.2). It is good for requests with the Call-ID that it was made for.
-func (p *Proxy) token(t stack.Target, callID string) string {
+// that nobody else can have made (RFC 5626 section 5.2). It is good for requests of the leg that it was made for.
+func (p *Proxy) token(t stack.Target, d leg) string {
 	var payload []byte
 	if t.Flow != nil {
 		payload = p.cfg.Stack.FlowID(t.Flow)
 	} else {
 		payload = []byte(string(addressToken) + t.Transport + " " + t.Addr)
 	}
-	return base64.RawURLEncoding.EncodeToString(append(p.sum("flow", callID, string(payload)), payload...))
+	return base64.RawURLEncoding.EncodeToString(append(p.sum("flow", d.callID, d.from, d.to, string(payload)), payload...))
 }
 
-func (p *Proxy) open(token, callID string) (payload string, ok bool) {
+func (p *Proxy) open(token string, d leg) (payload string, ok bool) {
 	b, err := base64.RawURLEncoding.Strict().DecodeString(token)
 	if err != nil || len(b) <= macSize {
 		return "", false
 	}
 	payload = string(b[macSize:])
-	return payload, hmac.Equal(b[:macSize], p.sum("flow", callID, payload))
+	return payload, hmac.Equal(b[:macSize], p.sum("flow", d.callID, d.from, d.to, payload))
 }
 
 func (p *Proxy) sum(parts ...string) []byte {
@@ -162,8 +177,9 @@ func (p *Proxy) mark(r *stack.Passing, w *way) string {
 	return base64.RawURLEncoding.EncodeToString(p.sum(parts...))
 }
 
-// onward is the rest of the way to a contact: its URI, the routes there, and where the request is sent. A strict router
-// at the top gets the request as it wants it (RFC 3261 section 16.6 step 6).
+// onward is the rest of the way to a contact: its URI, the routes there, and where the request is sent, which only the
+// contact says: a sender who wrote the next route could reach anybody through this server. A strict router at the top
+// gets the request as it wants it (RFC 3261 section 16.6 step 6).
 func (w *way) onward(c Contact) (uri string, routes []string, target stack.Target) {
 	uri, target = c.URI, c.Target
 	routes = append(append(routes, c.Path...), w.routes...)
@@ -174,7 +190,7 @@ func (w *way) onward(c Contact) (uri string, routes []string, target stack.Targe
 	if err != nil {
 		return uri, routes, target
 	}
-	if target.Flow == nil {
+	if target.Flow == nil && len(c.Path) > 0 {
 		target = dialog.Hop(first.URI)
 	}
 	if u, err := header.ParseURI(first.URI); err == nil && !u.Params.Has("lr") {

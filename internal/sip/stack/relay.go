@@ -141,6 +141,22 @@ func (p *Passing) Ends() (from, callID, number string) {
 	return string(e.fromTag), string(e.callID), strconv.FormatUint(uint64(e.cseqNumber), 10)
 }
 
+// Parties are the addresses of From and To.
+func (p *Passing) Parties() (from, to string) { return party(p.in.e.from), party(p.in.e.to) }
+
+// party is the address in From or To as it can be compared.
+func party(value []byte) string {
+	text := string(unfold(value))
+	a, err := header.ParseAddress(text)
+	if err != nil {
+		return text
+	}
+	if u, err := header.ParseURI(a.URI); err == nil && u.Host != "" {
+		return u.AOR()
+	}
+	return a.URI
+}
+
 // BehindNAT tells whether the sender is the first hop and says another address than the one it is seen at.
 func (p *Passing) BehindNAT() bool {
 	e := p.in.e
