@@ -29,7 +29,7 @@ var floors = [][]string{
 // other; the lowest is last.
 var inner = map[string][]string{
 	"internal/sip":   {"proxy", "registration", "event", "useragent", "uac", "dialog", "identity", "stack", "header"},
-	"internal/xml":   {"patch", "grammar", "query", "format", "lexical", "canon", "selector", "tree", "charset"},
+	"internal/xml":   {"schematest", "patch", "grammar", "query", "format", "lexical", "canon", "selector", "tree", "charset"},
 	"internal/msrp":  {"relayclient", "file", "session", "wire"},
 	"internal/xcap":  {"client", "usage", "key", "uri"},
 	"internal/store": {"storetest", "bolt", "memory", ""},

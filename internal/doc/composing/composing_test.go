@@ -3,17 +3,15 @@ package composing
 import (
 	"bytes"
 	"encoding/json"
-	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
-)
 
-const vectors = "../../../../shared/vectors"
+	"imp/internal/xml/schematest"
+)
 
 var noon = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 
@@ -21,34 +19,15 @@ func document(content string) string {
 	return `<isComposing xmlns="` + Space + `">` + content + `</isComposing>`
 }
 
-// oracle fails for each document that the schema refuses.
-func oracle(t *testing.T, docs ...[]byte) {
+// mustBeValid fails for each document that the schema or Check refuses.
+func mustBeValid(t *testing.T, docs ...[]byte) {
 	t.Helper()
 	for _, doc := range docs {
 		if err := Check(doc); err != nil {
 			t.Errorf("Check: %v\n%s", err, doc)
 		}
 	}
-	schema := filepath.Join(vectors, "schemas", "im-iscomposing.xsd")
-	if _, err := os.Stat(schema); err != nil {
-		t.Skip("no shared vectors at ../shared/vectors")
-	}
-	xmllint, err := exec.LookPath("xmllint")
-	if err != nil {
-		t.Skip("no xmllint to check against")
-	}
-	dir := t.TempDir()
-	args := []string{"--noout", "--nonet", "--schema", schema}
-	for i, doc := range docs {
-		name := filepath.Join(dir, fmt.Sprintf("%04d.xml", i))
-		if err := os.WriteFile(name, doc, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		args = append(args, name)
-	}
-	if out, err := exec.Command(xmllint, args...).CombinedOutput(); err != nil {
-		t.Errorf("%v: %s", err, out)
-	}
+	schematest.MustBeValid(t, "im-iscomposing.xsd", docs...)
 }
 
 func TestBytes(t *testing.T) {
@@ -73,7 +52,7 @@ func TestBytes(t *testing.T) {
 		for _, d := range []Document{full, {}, {State: Idle, LastActive: noon.In(time.FixedZone("", 3600))}, {State: "x", Refresh: time.Millisecond}, {State: Active, Refresh: -5}} {
 			docs = append(docs, d.Bytes())
 		}
-		oracle(t, docs...)
+		mustBeValid(t, docs...)
 	})
 }
 
@@ -123,7 +102,7 @@ func TestExamples(t *testing.T) {
 		"rfc3994-5-1.xml": {State: Active, ContentType: "text/plain", Refresh: 90 * time.Second},
 		"rfc3994-5-2.xml": {State: Idle, ContentType: "audio", LastActive: time.Date(2003, 1, 27, 10, 43, 0, 0, time.UTC)},
 	} {
-		src, err := os.ReadFile(filepath.Join(vectors, "examples", name))
+		src, err := os.ReadFile(filepath.Join(schematest.Vectors, "examples", name))
 		if err != nil {
 			t.Skip("no shared vectors at ../shared/vectors")
 		}
@@ -134,7 +113,7 @@ func TestExamples(t *testing.T) {
 		if back, err := Parse(d.Bytes()); err != nil || *back != want {
 			t.Errorf("%s: %v %+v", name, err, back)
 		}
-		oracle(t, src)
+		mustBeValid(t, src)
 	}
 }
 

@@ -6,14 +6,13 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
-)
 
-const vectors = "../../../../shared/vectors"
+	"imp/internal/xml/schematest"
+)
 
 // document is one of a notification element.
 func document(notification string) string {
@@ -35,47 +34,7 @@ func mustBeValid(t *testing.T, docs ...[]byte) {
 			t.Errorf("Check: %v\n%s", err, doc)
 		}
 	}
-	for i, verdict := range oracle(t, docs) {
-		if !verdict {
-			t.Errorf("xmllint refuses\n%s", docs[i])
-		}
-	}
-}
-
-// oracle asks xmllint about documents.
-func oracle(t *testing.T, docs [][]byte) []bool {
-	t.Helper()
-	schema := filepath.Join(vectors, "schemas", "imdn.rng")
-	if _, err := os.Stat(schema); err != nil {
-		t.Skip("no shared vectors at ../shared/vectors")
-	}
-	xmllint, err := exec.LookPath("xmllint")
-	if err != nil {
-		t.Skip("no xmllint to check against")
-	}
-	dir := t.TempDir()
-	args := []string{"--noout", "--nonet", "--relaxng", schema}
-	for i, doc := range docs {
-		name := filepath.Join(dir, fmt.Sprintf("%04d.xml", i))
-		if err := os.WriteFile(name, doc, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		args = append(args, name)
-	}
-	out, _ := exec.Command(xmllint, args...).CombinedOutput()
-	verdicts := make([]bool, len(docs))
-	told := 0
-	for i := range docs {
-		name := filepath.Join(dir, fmt.Sprintf("%04d.xml", i))
-		verdicts[i] = bytes.Contains(out, []byte(name+" validates\n"))
-		if verdicts[i] || bytes.Contains(out, []byte(name+" fails to validate\n")) || bytes.Contains(out, []byte(name+":")) {
-			told++
-		}
-	}
-	if told != len(docs) {
-		t.Fatalf("xmllint judged %d of %d documents: %.2000s", told, len(docs), out)
-	}
-	return verdicts
+	schematest.MustBeValid(t, "imdn.rng", docs...)
 }
 
 func TestBytes(t *testing.T) {
@@ -178,7 +137,7 @@ func TestParse(t *testing.T) {
 
 // TestExamples reads what RFC 5438 prints, and writes it again.
 func TestExamples(t *testing.T) {
-	files, _ := filepath.Glob(filepath.Join(vectors, "examples", "rfc5438-*.xml"))
+	files, _ := filepath.Glob(filepath.Join(schematest.Vectors, "examples", "rfc5438-*.xml"))
 	if len(files) == 0 {
 		t.Skip("no shared vectors at ../shared/vectors")
 	}
@@ -210,11 +169,7 @@ func TestOracle(t *testing.T) {
 		docs = append(docs, []byte(strings.Replace(whole, part, "", 1)), []byte(strings.Replace(whole, part, part+part, 1)),
 			[]byte(strings.Replace(whole, part, part+`<y xmlns="urn:x"/>`, 1)), []byte(strings.Replace(whole, part, part+`<read/>`, 1)))
 	}
-	for i, valid := range oracle(t, docs) {
-		if err := Check(docs[i]); valid != (err == nil) {
-			t.Errorf("xmllint: %v, Check: %v\n%s", valid, err, docs[i])
-		}
-	}
+	schematest.MustAgree(t, "imdn.rng", Check, docs...)
 }
 
 func TestView(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"imp/internal/xml/schematest"
 	"imp/internal/xml/tree"
 )
 
@@ -52,7 +53,7 @@ func TestRoundTrip(t *testing.T) {
 		if got := mustParse(t, string(want.Bytes())); !reflect.DeepEqual(got, want) {
 			t.Errorf("got %+v\nwant %+v\n%s", got, want, want.Bytes())
 		}
-		mustBeValid(t, "bundle-lists.xsd", want.Bytes())
+		schematest.MustBeValid(t, "bundle-lists.xsd", want.Bytes())
 	})
 	t.Run("XUSE-017 services have a list of their own namespace with content of the other", func(t *testing.T) {
 		want := services()
@@ -60,7 +61,7 @@ func TestRoundTrip(t *testing.T) {
 		if err != nil || !reflect.DeepEqual(got, want) {
 			t.Errorf("%v: got %+v\nwant %+v\n%s", err, got, want, want.Bytes())
 		}
-		mustBeValid(t, "bundle-lists.xsd", want.Bytes())
+		schematest.MustBeValid(t, "bundle-lists.xsd", want.Bytes())
 	})
 	t.Run("XUSE-053 extensions keep their namespaces", func(t *testing.T) {
 		d := mustParse(t, in(`<list xmlns:z="urn:z"><x:a z:b="1"><y:c xmlns:y="urn:y"/><d xmlns=""/><entry/></x:a></list>`))
@@ -216,7 +217,7 @@ func TestCheck(t *testing.T) {
 
 func TestExamples(t *testing.T) {
 	var docs [][]byte
-	for file, src := range examples(t, "resource-lists") {
+	for file, src := range schematest.Valid(t, "resource-lists") {
 		d, err := Parse(src)
 		if err != nil {
 			t.Errorf("%s: %v", file, err)
@@ -228,7 +229,7 @@ func TestExamples(t *testing.T) {
 		}
 		docs = append(docs, d.Bytes())
 	}
-	for file, src := range examples(t, "rls-services") {
+	for file, src := range schematest.Valid(t, "rls-services") {
 		d, err := ParseServices(src)
 		if err != nil || len(d.Services) == 0 {
 			t.Errorf("%s: %v", file, err)
@@ -236,7 +237,7 @@ func TestExamples(t *testing.T) {
 		}
 		docs = append(docs, d.Bytes())
 	}
-	mustBeValid(t, "bundle-lists.xsd", docs...)
+	schematest.MustBeValid(t, "bundle-lists.xsd", docs...)
 }
 
 // random makes lists of values that are hard to write.
@@ -274,7 +275,7 @@ func TestBytes(t *testing.T) {
 			docs = append(docs, (&Document{Lists: []List{l, random(r, 1)}}).Bytes(),
 				(&Services{Services: []Service{{URI: l.Name, List: &l, Packages: []string{l.Name}, Extensions: l.Extensions}, {URI: "a", ResourceList: "%"}, {}}}).Bytes())
 		}
-		mustBeValid(t, "bundle-lists.xsd", docs...)
+		schematest.MustBeValid(t, "bundle-lists.xsd", docs...)
 	})
 }
 

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"imp/internal/xml/lexical"
+	"imp/internal/xml/schematest"
 )
 
 func TestCanonical(t *testing.T) {
@@ -143,7 +144,7 @@ func TestHistory(t *testing.T) {
 		}
 	})
 	t.Run("LIST-036 LIST-037 LIST-039 the example of RFC 5364", func(t *testing.T) {
-		docs := examples(t, "resource-lists")
+		docs := schematest.Valid(t, "resource-lists")
 		sent, shown := docs["rfc5364-6-1.xml"], docs["rfc5364-6-2.xml"]
 		if sent == nil || shown == nil {
 			t.Fatal("no such examples")

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"imp/internal/xml/schematest"
 	"imp/internal/xml/tree"
 )
 
@@ -111,7 +112,7 @@ func TestAcceptBig(t *testing.T) {
 // What the RFCs print is judged as the index of the examples says.
 func TestExamples(t *testing.T) {
 	var written [][]byte
-	for _, e := range examples(t, "pidf") {
+	for _, e := range schematest.Examples(t, "pidf") {
 		t.Run(e.File, func(t *testing.T) {
 			d, err := Parse(e.Source)
 			if (err == nil) != e.Valid {
@@ -134,7 +135,7 @@ func TestExamples(t *testing.T) {
 			}
 		})
 	}
-	for _, e := range examples(t, "pidf-full") {
+	for _, e := range schematest.Examples(t, "pidf-full") {
 		t.Run(e.File, func(t *testing.T) {
 			d, err := Read(e.Source)
 			if err != nil || len(d.Tuples) < 3 {

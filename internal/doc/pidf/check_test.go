@@ -2,12 +2,13 @@ package pidf
 
 import (
 	"bytes"
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"reflect"
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-	"github.com/google/go-cmp/cmp/cmpopts"
+	"imp/internal/xml/schematest"
 )
 
 func TestCheck(t *testing.T) {
@@ -131,7 +132,7 @@ func TestCheckAgreesWithSchemas(t *testing.T) {
 		g := newGenerator(i)
 		docs = append(docs, g.mutate(draftOf(g.document())))
 	}
-	verdicts := oracle(t, docs)
+	verdicts := schematest.Judge(t, schemas(t), docs...)
 	valid := 0
 	for i, doc := range docs {
 		err := Check(doc)

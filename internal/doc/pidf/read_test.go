@@ -2,12 +2,13 @@ package pidf
 
 import (
 	"encoding/json"
+	"github.com/google/go-cmp/cmp"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
+	"imp/internal/xml/schematest"
 )
 
 func mustRead(t *testing.T, content string) *Document {
@@ -68,7 +69,7 @@ func TestRead(t *testing.T) {
 		}
 	})
 	t.Run("PDF-016 the sample of RFC 3863 section 4.3.3", func(t *testing.T) {
-		for _, e := range examples(t, "pidf") {
+		for _, e := range schematest.Examples(t, "pidf") {
 			if e.File != "rfc3863-4.3.3-1.xml" {
 				continue
 			}

@@ -9,6 +9,8 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+
+	"imp/internal/xml/schematest"
 )
 
 const head = `<list xmlns="urn:ietf:params:xml:ns:rlmi" uri="sip:f@b" version="3" fullState="true">`
@@ -120,13 +122,13 @@ func TestCheck(t *testing.T) {
 }
 
 func TestExamples(t *testing.T) {
-	for file, src := range examples(t, "rlmi") {
+	for file, src := range schematest.Valid(t, "rlmi") {
 		l, err := Parse(src)
 		if err != nil || len(l.Resources) != strings.Count(string(src), "<resource ") {
 			t.Errorf("%s: %+v, %v", file, l, err)
 			continue
 		}
-		mustBeValid(t, "rlmi.xsd", l.Bytes())
+		schematest.MustBeValid(t, "rlmi.xsd", l.Bytes())
 	}
 }
 
@@ -153,7 +155,7 @@ func TestBytes(t *testing.T) {
 			}
 			docs = append(docs, l.Bytes())
 		}
-		mustBeValid(t, "rlmi.xsd", docs...)
+		schematest.MustBeValid(t, "rlmi.xsd", docs...)
 	})
 }
 

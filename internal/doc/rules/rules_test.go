@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"imp/internal/xml/schematest"
 )
 
 const head = `<ruleset xmlns="urn:ietf:params:xml:ns:common-policy" xmlns:p="urn:ietf:params:xml:ns:pres-rules" xmlns:x="urn:x">`
@@ -46,7 +48,7 @@ func TestRoundTrip(t *testing.T) {
 		if got := mustParse(t, string(want.Bytes())); !reflect.DeepEqual(got, want) {
 			t.Errorf("got %+v\nwant %+v\n%s", got, want, want.Bytes())
 		}
-		mustBeValid(t, "bundle-rules.xsd", want.Bytes())
+		schematest.MustBeValid(t, "bundle-rules.xsd", want.Bytes())
 	})
 }
 
@@ -122,7 +124,7 @@ func TestFreeID(t *testing.T) {
 
 func TestExamples(t *testing.T) {
 	var docs [][]byte
-	for file, src := range examples(t, "common-policy", "pres-rules") {
+	for file, src := range schematest.Valid(t, "common-policy", "pres-rules") {
 		d, err := Parse(src)
 		if err != nil || len(d.Rules) == 0 {
 			t.Errorf("%s: %v", file, err)
@@ -133,7 +135,7 @@ func TestExamples(t *testing.T) {
 		}
 		docs = append(docs, d.Bytes())
 	}
-	mustBeValid(t, "bundle-rules.xsd", docs...)
+	schematest.MustBeValid(t, "bundle-rules.xsd", docs...)
 }
 
 func TestBytes(t *testing.T) {
@@ -170,7 +172,7 @@ func TestBytes(t *testing.T) {
 			}
 			docs = append(docs, d.Bytes())
 		}
-		mustBeValid(t, "bundle-rules.xsd", docs...)
+		schematest.MustBeValid(t, "bundle-rules.xsd", docs...)
 	})
 }
 
@@ -305,6 +307,14 @@ func TestCombination(t *testing.T) {
 			t.Error(got)
 		}
 	})
+}
+
+// TestMutants: Parse and the schemas agree about spoilt documents.
+func TestMutants(t *testing.T) {
+	schematest.MustAgree(t, "bundle-rules.xsd", func(doc []byte) error {
+		_, err := Parse(doc)
+		return err
+	}, schematest.Mutants(3, 400, sample().Bytes())...)
 }
 
 func TestShown(t *testing.T) {

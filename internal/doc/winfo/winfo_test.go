@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"imp/internal/xml/lexical"
+	"imp/internal/xml/schematest"
 )
 
 const head = `<watcherinfo xmlns="urn:ietf:params:xml:ns:watcherinfo" version="3" state="full">`
@@ -73,7 +74,7 @@ func TestRoundTrip(t *testing.T) {
 	})
 	t.Run("WIN-040 a full document may be empty", func(t *testing.T) {
 		for _, d := range []*Document{{Full: true}, {Full: true, Lists: []List{{Resource: "sip:a@b", Package: "presence"}}}} {
-			mustBeValid(t, "watcherinfo.xsd", d.Bytes())
+			schematest.MustBeValid(t, "watcherinfo.xsd", d.Bytes())
 			if got := mustParse(t, string(d.Bytes())); !reflect.DeepEqual(got, d) {
 				t.Errorf("got %+v, want %+v", got, d)
 			}
@@ -119,13 +120,13 @@ func TestParse(t *testing.T) {
 }
 
 func TestExamples(t *testing.T) {
-	for file, src := range examples(t, "watcherinfo") {
+	for file, src := range schematest.Valid(t, "watcherinfo") {
 		d, err := Parse(src)
 		if err != nil || strings.Contains(string(src), "<watcher ") && len(d.Lists[0].Watchers) == 0 {
 			t.Errorf("%s: %+v, %v", file, d, err)
 			continue
 		}
-		mustBeValid(t, "watcherinfo.xsd", d.Bytes())
+		schematest.MustBeValid(t, "watcherinfo.xsd", d.Bytes())
 	}
 }
 
@@ -155,7 +156,7 @@ func TestBytes(t *testing.T) {
 		for range 300 {
 			docs = append(docs, random(r).Bytes())
 		}
-		mustBeValid(t, "watcherinfo.xsd", docs...)
+		schematest.MustBeValid(t, "watcherinfo.xsd", docs...)
 	})
 	t.Run("URIs that are right stay as they are", func(t *testing.T) {
 		for _, uri := range []string{"sip:a%20b@[2001:db8::1]:5060;x=y?z=1", "tel:+1-2", "http://a/b#c", "sip:ü@example.com"} {
