@@ -219,7 +219,7 @@ func TestWSServer(t *testing.T) {
 		{"a message too large", websocket.AppendFrame(nil, websocket.Text, make([]byte, 100_001), true), websocket.CloseTooBig},
 		{"the peer's close frame", websocket.AppendClose(nil, websocket.CloseGoingAway, true), websocket.CloseGoingAway},
 	} {
-		t.Run("closed after "+tt.name, func(t *testing.T) {
+		t.Run(tt.name+" closes the connection", func(t *testing.T) {
 			b := browse(t, s)
 			go func() { _, _ = b.conn.Write(tt.bytes) }()
 			b.closed(tt.code)
