@@ -9,9 +9,9 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
 
 	"imp/internal/xml/grammar"
+	"imp/internal/xml/lexical"
 	"imp/internal/xml/tree"
 )
 
@@ -51,10 +51,7 @@ func Check(src []byte) error {
 		return err
 	}
 	g, _ := grammar.For(Space, "isComposing")
-	if problems := g.Check(t); len(problems) > 0 {
-		return &Error{Line: problems[0].Line, Col: problems[0].Col, Msg: problems[0].Text}
-	}
-	return nil
+	return g.Validate(t)
 }
 
 // Parse reads a document leniently: in any order, any state but active being idle (RFC 3994 section 3.5), and values that are not right as if they were not
@@ -65,12 +62,12 @@ func Parse(src []byte) (*Document, error) {
 		return nil, err
 	}
 	root := t.Root()
-	if !root.Is(Space, "isComposing") {
-		return nil, errorAt(root, "the root is {"+root.Space()+"}"+root.Local()+", not the isComposing of "+Space)
+	if err := lexical.WantRoot(t, Space, "isComposing"); err != nil {
+		return nil, err
 	}
 	state := root.Element(Space, "state")
 	if !state.Valid() {
-		return nil, errorAt(root, "no state in the document")
+		return nil, lexical.ErrorIn(root, "no state in the document")
 	}
 	d := &Document{State: Idle}
 	if strings.TrimSpace(state.Text()) == Active {
@@ -94,18 +91,12 @@ func readRefresh(s string) time.Duration {
 	return maxRefresh
 }
 
-func errorAt(n tree.Node, msg string) *Error {
-	line, col := n.Position()
-	start, _ := n.Range()
-	return &Error{Line: line, Col: col, Offset: start, Msg: msg}
-}
-
 // Bytes writes the document in the order of the schema. A refresh below a second is not written.
 func (d *Document) Bytes() []byte {
 	b := append(make([]byte, 0, 256), `<?xml version="1.0" encoding="UTF-8"?>`+"\n"+`<isComposing xmlns="`+Space+`">`+"\n"...)
 	element := func(name, text string) {
 		b = append(b, "  <"+name+">"...)
-		b = tree.AppendText(b, clean(text))
+		b = tree.AppendText(b, lexical.Legal(text))
 		b = append(b, "</"+name+">\n"...)
 	}
 	state := Idle
@@ -123,16 +114,6 @@ func (d *Document) Bytes() []byte {
 		element("refresh", strconv.FormatInt(seconds, 10))
 	}
 	return append(b, "</isComposing>\n"...)
-}
-
-// clean replaces what is no character of XML, or might act on a terminal.
-func clean(s string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) || unicode.In(r, unicode.Cf, unicode.Zl, unicode.Zp, unicode.Co, unicode.Cs) || r == 0xFFFE || r == 0xFFFF {
-			return unicode.ReplacementChar
-		}
-		return r
-	}, s)
 }
 
 // View is the document as JSON shows it; its names are those that scripts use.
@@ -169,7 +150,7 @@ func (d *Document) WriteText(w io.Writer, now time.Time, in *time.Location) erro
 	}
 	text := d.State
 	if d.ContentType != "" {
-		text += "  " + clean(d.ContentType)
+		text += "  " + lexical.Visible(d.ContentType)
 	}
 	if last := d.LastActive.In(in); !d.LastActive.IsZero() {
 		form := time.DateTime

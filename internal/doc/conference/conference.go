@@ -165,13 +165,12 @@ func open(src []byte) (*tree.Tree, error) {
 	if err != nil {
 		return nil, err
 	}
-	root := t.Root()
-	if !root.Is(Space, "conference-info") {
-		return nil, lexical.ErrorAt(t, lexical.StartOf(root), "the root is {"+lexical.Clip(root.Space())+"}"+lexical.Clip(root.Local())+", not the conference-info of "+Space)
+	if err := lexical.WantRoot(t, Space, "conference-info"); err != nil {
+		return nil, err
 	}
 	g, _ := grammar.ByName("conference-info")
-	if problems := g.Check(t); len(problems) > 0 {
-		return nil, &Error{Line: problems[0].Line, Col: problems[0].Col, Msg: problems[0].Text}
+	if err := g.Validate(t); err != nil {
+		return nil, err
 	}
 	return t, nil
 }

@@ -93,17 +93,17 @@ func Parse(src []byte) (*Set, error) {
 		return nil, err
 	}
 	root := t.Root()
-	if !root.Is(Space, "filter-set") {
-		return nil, at(root, "the root is {"+lexical.Clip(root.Space())+"}"+lexical.Clip(root.Local())+", not the filter-set of "+Space)
+	if err := lexical.WantRoot(t, Space, "filter-set"); err != nil {
+		return nil, err
 	}
 	g, _ := grammar.ByName("simple-filter")
-	if problems := g.Check(t); len(problems) > 0 {
-		return nil, &Error{Line: problems[0].Line, Col: problems[0].Col, Msg: problems[0].Text}
+	if err := g.Validate(t); err != nil {
+		return nil, err
 	}
 	return read(root)
 }
 
-func at(n tree.Node, msg string) *Error { return lexical.ErrorAt(n.Tree(), lexical.StartOf(n), msg) }
+func at(n tree.Node, msg string) *Error { return lexical.ErrorIn(n, msg) }
 
 func read(root tree.Node) (*Set, error) {
 	s := &Set{}

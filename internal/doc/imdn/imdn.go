@@ -3,11 +3,11 @@
 package imdn
 
 import (
-	"net/netip"
 	"slices"
 	"strings"
 
 	"imp/internal/xml/grammar"
+	"imp/internal/xml/lexical"
 	"imp/internal/xml/tree"
 )
 
@@ -102,10 +102,7 @@ func Check(src []byte) error {
 		return err
 	}
 	g, _ := grammar.For(Space, "imdn")
-	if problems := g.Check(t); len(problems) > 0 {
-		return &Error{Line: problems[0].Line, Col: problems[0].Col, Msg: problems[0].Text}
-	}
-	return nil
+	return g.Validate(t)
 }
 
 // Parse reads a document leniently: in any order, with unknown elements. It refuses what is not well-formed, has another root, no message-id, or a status
@@ -116,8 +113,8 @@ func Parse(src []byte) (*Document, error) {
 		return nil, err
 	}
 	root := t.Root()
-	if !root.Is(Space, "imdn") {
-		return nil, errorAt(root, "the root is {"+root.Space()+"}"+root.Local()+", not the imdn of "+Space)
+	if err := lexical.WantRoot(t, Space, "imdn"); err != nil {
+		return nil, err
 	}
 	d := &Document{}
 	for n := range root.Elements() {
@@ -126,7 +123,7 @@ func Parse(src []byte) (*Document, error) {
 		}
 	}
 	if d.MessageID == "" {
-		return nil, errorAt(root, "no message-id, so that it is about no message")
+		return nil, lexical.ErrorIn(root, "no message-id, so that it is about no message")
 	}
 	return d, nil
 }
@@ -159,7 +156,7 @@ func (d *Document) read(n tree.Node) *Error {
 
 func (d *Document) notification(n tree.Node, kind Kind) *Error {
 	if d.Kind != "" {
-		return errorAt(n, "a second notification; a document has one")
+		return lexical.ErrorIn(n, "a second notification; a document has one")
 	}
 	d.Kind = kind
 	for s := range n.Element(Space, "status").Elements() {
@@ -167,15 +164,15 @@ func (d *Document) notification(n tree.Node, kind Kind) *Error {
 		case s.Space() != Space:
 			d.extend(s)
 		case !slices.Contains(Statuses(kind), Status(s.Local())):
-			return errorAt(s, s.Local()+" is no status of "+string(kind)+", which has "+list(kind))
+			return lexical.ErrorIn(s, s.Local()+" is no status of "+string(kind)+", which has "+list(kind))
 		case d.Status != "":
-			return errorAt(s, "a second status; a notification has one")
+			return lexical.ErrorIn(s, "a second status; a notification has one")
 		default:
 			d.Status = Status(s.Local())
 		}
 	}
 	if d.Status == "" {
-		return errorAt(n, "no status in the notification, where one of "+list(kind)+" is wanted")
+		return lexical.ErrorIn(n, "no status in the notification, where one of "+list(kind)+" is wanted")
 	}
 	return nil
 }
@@ -194,12 +191,6 @@ func list(kind Kind) string {
 	return strings.Join(words, ", ")
 }
 
-func errorAt(n tree.Node, msg string) *Error {
-	line, col := n.Position()
-	start, _ := n.Range()
-	return &Error{Line: line, Col: col, Offset: start, Msg: msg}
-}
-
 // collapse makes white space between words one blank.
 func collapse(s string) string { return strings.Join(strings.Fields(s), " ") }
 
@@ -209,7 +200,7 @@ func (d *Document) Bytes() []byte {
 	b := append(make([]byte, 0, 512), `<?xml version="1.0" encoding="UTF-8"?>`+"\n"+`<imdn xmlns="`+Space+`">`+"\n"...)
 	element := func(name, text string) {
 		b = append(b, "  <"+name+">"...)
-		b = tree.AppendText(b, clean(text))
+		b = tree.AppendText(b, lexical.Legal(text))
 		b = append(b, "</"+name+">\n"...)
 	}
 	element("message-id", collapse(d.MessageID))
@@ -222,8 +213,8 @@ func (d *Document) Bytes() []byte {
 		original = recipient
 	}
 	if recipient != "" {
-		element("recipient-uri", fixURI(recipient))
-		element("original-recipient-uri", fixURI(original))
+		element("recipient-uri", lexical.FixURI(recipient))
+		element("original-recipient-uri", lexical.FixURI(original))
 		if d.Subject != "" {
 			element("subject", d.Subject)
 		}
@@ -234,55 +225,3 @@ func (d *Document) Bytes() []byte {
 	}
 	return append(b, "</imdn>\n"...)
 }
-
-// clean replaces what is no character of XML.
-func clean(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' && r != '\t' && r != '\n' && r != '\r' || r == 0xFFFE || r == 0xFFFF {
-			return '\uFFFD'
-		}
-		return r
-	}, s)
-}
-
-// fixURI escapes what no URI has. The brackets of an IPv6 address stay, also where only a SIP URI has them (RFC 3261 section 25.1) and validators of
-// schemas object, because no receiver could call the address that they are escaped in.
-func fixURI(s string) string {
-	const upper = "0123456789ABCDEF"
-	s = strings.TrimSpace(strings.ToValidUTF8(s, "\uFFFD"))
-	absolute := hasScheme(s)
-	var b []byte
-	for i := range len(s) {
-		c := s[i]
-		bad := c <= ' ' || c == 0x7F || strings.IndexByte("<>\"{}|\\^`#", c) >= 0 || (c == '[' || c == ']') && !inAddress(s, i) ||
-			c == ':' && !absolute || c == '%' && (i+2 >= len(s) || !isHex(s[i+1]) || !isHex(s[i+2]))
-		if bad {
-			b = append(b, '%', upper[c>>4], upper[c&15])
-		} else {
-			b = append(b, c)
-		}
-	}
-	return string(b)
-}
-
-func hasScheme(s string) bool {
-	scheme, _, ok := strings.Cut(s, ":")
-	for i, c := range []byte(scheme) {
-		if letter := 'a' <= c|0x20 && c|0x20 <= 'z'; !letter && (i == 0 || (c < '0' || c > '9') && c != '+' && c != '-' && c != '.') {
-			return false
-		}
-	}
-	return ok && scheme != ""
-}
-
-// inAddress reports whether a bracket is one of the two of an IPv6 address, as in sip:a@[::1].
-func inAddress(s string, i int) bool {
-	open, end := strings.IndexByte(s, '['), strings.IndexByte(s, ']')
-	if i != open && i != end || open < 1 || end < open || s[open-1] != '@' && s[open-1] != ':' {
-		return false
-	}
-	a, err := netip.ParseAddr(s[open+1 : end])
-	return err == nil && a.Is6()
-}
-
-func isHex(c byte) bool { return '0' <= c && c <= '9' || 'a' <= c|0x20 && c|0x20 <= 'f' }

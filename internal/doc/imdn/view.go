@@ -6,7 +6,8 @@ import (
 	"io"
 	"strings"
 	"time"
-	"unicode"
+
+	"imp/internal/xml/lexical"
 )
 
 // View is the document as JSON shows it; its names are those that scripts use.
@@ -59,9 +60,9 @@ func (d *Document) WriteText(w io.Writer, now time.Time, in *time.Location) erro
 	if d.Kind != "" {
 		words = []string{string(d.Kind) + ":", string(d.Status)}
 	}
-	b.WriteString(strings.Join(append(words, "", "message", visible(d.MessageID)), " ") + "\n")
+	b.WriteString(strings.Join(append(words, "", "message", lexical.Visible(d.MessageID)), " ") + "\n")
 	line := func(name, value string) {
-		if value = visible(value); value != "" {
+		if value = lexical.Visible(value); value != "" {
 			b.WriteString("  " + name + ": " + value + "\n")
 		}
 	}
@@ -89,15 +90,4 @@ func shownTime(s string, now time.Time, in *time.Location) string {
 		return t.Format(time.TimeOnly)
 	}
 	return t.Format(time.DateTime)
-}
-
-// visible makes text safe for a terminal: white space becomes one blank, and control and format characters, which could move the cursor or turn the direction
-// of writing, become U+FFFD.
-func visible(s string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) || unicode.In(r, unicode.Cf, unicode.Zl, unicode.Zp, unicode.Co, unicode.Cs) && r != '\u200D' {
-			return unicode.ReplacementChar
-		}
-		return r
-	}, collapse(s))
 }

@@ -34,9 +34,9 @@ func canonical(uri string) (base string, params []string, ok bool) {
 	base = scheme + ":"
 	if user, host, found := strings.Cut(rest, "@"); found {
 		name, password, found := strings.Cut(user, ":")
-		base += unescape(name, userChars)
+		base += lexical.Unescape(name, userChars)
 		if found {
-			base += ":" + unescape(password, passwordChars)
+			base += ":" + lexical.Unescape(password, passwordChars)
 		}
 		base += "@"
 		rest = host
@@ -46,7 +46,7 @@ func canonical(uri string) (base string, params []string, ok bool) {
 	base += strings.ToLower(lexical.Trim(host))
 	for p := range strings.SplitSeq(list, ";") {
 		if p = lexical.Trim(p); p != "" {
-			params = append(params, ";"+strings.ToLower(unescape(p, paramChars)))
+			params = append(params, ";"+strings.ToLower(lexical.Unescape(p, paramChars)))
 		}
 	}
 	slices.SortStableFunc(params, func(a, b string) int { return strings.Compare(nameOf(a), nameOf(b)) })
@@ -57,35 +57,6 @@ func canonical(uri string) (base string, params []string, ok bool) {
 func nameOf(param string) string {
 	name, _, _ := strings.Cut(param, "=")
 	return name
-}
-
-// unescape undoes the escapes of letters, digits and other characters, and writes the rest in capitals.
-func unescape(s, plain string) string {
-	if !strings.Contains(s, "%") {
-		return s
-	}
-	var b strings.Builder
-	for i := 0; i < len(s); i++ {
-		if s[i] != '%' || !lexical.Escape(s[i:]) {
-			b.WriteByte(s[i])
-			continue
-		}
-		c := nibble(s[i+1])<<4 | nibble(s[i+2])
-		if 'a' <= c|0x20 && c|0x20 <= 'z' || '0' <= c && c <= '9' || strings.IndexByte(plain, c) >= 0 {
-			b.WriteByte(c)
-		} else {
-			b.WriteString(strings.ToUpper(s[i : i+3]))
-		}
-		i += 2
-	}
-	return b.String()
-}
-
-func nibble(c byte) byte {
-	if c <= '9' {
-		return c - '0'
-	}
-	return c | 0x20 - 'a' + 10
 }
 
 // mustAgree are the parameters that two URIs have both or none (RFC 3261 section 19.1.4).

@@ -12,9 +12,6 @@ import (
 
 const schemaInstance = "http://www.w3.org/2001/XMLSchema-instance"
 
-// maxName is the length that a namespace name may have to be repeated in what is written.
-const maxName = 256
-
 // Parse reads a resource-lists document. It refuses, with an *Error, what is not well-formed and what the grammar of RFC 4826 refuses. Check demands more.
 func Parse(src []byte) (*Document, error) {
 	r, err := open(src, "resource-lists")
@@ -53,17 +50,12 @@ func open(src []byte, name string) (*reader, error) {
 	if err != nil {
 		return nil, err
 	}
-	root := t.Root()
-	if space := "urn:ietf:params:xml:ns:" + name; !root.Is(space, name) {
-		return nil, lexical.ErrorAt(t, lexical.StartOf(root), "the root is {"+lexical.Clip(root.Space())+"}"+lexical.Clip(root.Local())+", not the "+name+" of "+space)
+	if err := lexical.WantRoot(t, "urn:ietf:params:xml:ns:"+name, name); err != nil {
+		return nil, err
 	}
-	g, ok := grammar.ByName(name)
-	if !ok {
-		return nil, lexical.ErrorAt(t, lexical.StartOf(root), "no grammar of "+name)
-	}
-	if problems := g.Check(t); len(problems) > 0 {
-		p := problems[0]
-		return nil, &Error{Line: p.Line, Col: p.Col, Msg: p.Text}
+	g, _ := grammar.ByName(name)
+	if err := g.Validate(t); err != nil {
+		return nil, err
 	}
 	return &reader{tree: t}, nil
 }
@@ -185,51 +177,19 @@ func (r *reader) attrs(n tree.Node) (list []Attr) {
 		if a.Space() == "" || a.Space() == schemaInstance {
 			continue
 		}
-		if start, _ := a.Range(); len(a.Space()) > maxName {
-			r.refuse(start, "the namespace name of "+lexical.Clip(a.Name())+" is longer than "+strconv.Itoa(maxName)+" bytes")
+		if start, _ := a.Range(); len(a.Space()) > lexical.MaxSpace {
+			r.refuse(start, "the namespace name of "+lexical.Clip(a.Name())+" is longer than "+strconv.Itoa(lexical.MaxSpace)+" bytes")
 		}
 		list = append(list, Attr{a.Space(), a.Local(), a.Value()})
 	}
 	return list
 }
 
-// raw takes an element out of its document, with the declarations of the prefixes that are used in it.
+// raw takes an element out of its document.
 func (r *reader) raw(n tree.Node) Raw {
-	var prefixes []string
-	use := func(prefix string) {
-		if prefix != "xml" && len(prefixes) <= limits.Declarations && !slices.Contains(prefixes, prefix) {
-			prefixes = append(prefixes, prefix)
-		}
+	src, err := lexical.Standalone(n)
+	if err != nil && r.err == nil {
+		r.err = err
 	}
-	var walk func(tree.Node)
-	walk = func(n tree.Node) {
-		use(n.Prefix())
-		for a := range n.Attrs() {
-			if a.Prefix() != "" {
-				use(a.Prefix())
-			}
-		}
-		for c := range n.Elements() {
-			walk(c)
-		}
-	}
-	walk(n)
-	for d := range n.Decls() {
-		prefixes = slices.DeleteFunc(prefixes, func(p string) bool { return p == d.Prefix() })
-	}
-	src := string(n.Bytes())
-	head := 1 + len(n.Name())
-	b := []byte(src[:head])
-	for _, p := range prefixes {
-		ns, ok := n.LookupPrefix(p)
-		if !ok && p != "" {
-			continue // declared further in
-		}
-		if len(ns) > maxName {
-			r.refuse(lexical.StartOf(n), "the namespace name of "+lexical.Clip(n.Name())+" is longer than "+strconv.Itoa(maxName)+" bytes")
-			break
-		}
-		b = lexical.AppendAttribute(b, strings.TrimSuffix("xmlns:"+p, ":"), ns)
-	}
-	return Raw{n.Space(), n.Local(), string(b) + src[head:]}
+	return Raw{n.Space(), n.Local(), src}
 }

@@ -146,7 +146,7 @@ func hasBody(uri string) bool {
 	_, headers := cutHeaders(uri)
 	for h := range strings.SplitSeq(headers, "&") {
 		name, _, _ := strings.Cut(h, "=")
-		if strings.EqualFold(unescape(name, marks), "body") {
+		if strings.EqualFold(lexical.Unescape(name, marks), "body") {
 			return true
 		}
 	}

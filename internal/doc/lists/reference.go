@@ -87,8 +87,8 @@ func ParseElement(src []byte) (*Item, error) {
 		return nil, lexical.ErrorAt(t, lexical.StartOf(root), "the root is {"+lexical.Clip(root.Space())+"}"+lexical.Clip(root.Local())+", not an entry or a list of "+Space)
 	}
 	g, _ := grammar.For(root.Space(), root.Local())
-	if problems := g.Check(t); len(problems) > 0 {
-		return nil, &Error{Line: problems[0].Line, Col: problems[0].Col, Msg: problems[0].Text}
+	if err := g.Validate(t); err != nil {
+		return nil, err
 	}
 	r := reader{tree: t}
 	it := r.item(root, kind)

@@ -18,8 +18,8 @@ func Parse(src []byte) (*List, error) {
 	}
 	r := reader{tree: t}
 	root := t.Root()
-	if !root.Is(Space, "list") {
-		return nil, lexical.ErrorAt(t, lexical.StartOf(root), "the root is {"+lexical.Clip(root.Space())+"}"+lexical.Clip(root.Local())+", not the list of "+Space)
+	if err := lexical.WantRoot(t, Space, "list"); err != nil {
+		return nil, err
 	}
 	l := &List{URI: lexical.Trim(r.require(root, "uri")), CID: cid(root)}
 	version := r.require(root, "version")

@@ -217,31 +217,5 @@ func domainOf(uri string) string {
 	return ascii(host)
 }
 
-// unescape undoes escapes of unreserved characters (RFC 3986 section 2.3) and writes others in capitals.
-func unescape(s string) string {
-	if !strings.Contains(s, "%") {
-		return s
-	}
-	var b strings.Builder
-	for i := 0; i < len(s); i++ {
-		if s[i] != '%' || !lexical.Escape(s[i:]) {
-			b.WriteByte(s[i])
-			continue
-		}
-		c := nibble(s[i+1])<<4 | nibble(s[i+2])
-		if 'a' <= c|0x20 && c|0x20 <= 'z' || '0' <= c && c <= '9' || strings.IndexByte("-._~", c) >= 0 {
-			b.WriteByte(c)
-		} else {
-			b.WriteString(strings.ToUpper(s[i : i+3]))
-		}
-		i += 2
-	}
-	return b.String()
-}
-
-func nibble(c byte) byte {
-	if c <= '9' {
-		return c - '0'
-	}
-	return c | 0x20 - 'a' + 10
-}
+// unescape undoes escapes of unreserved characters (RFC 3986 section 2.3).
+func unescape(s string) string { return lexical.Unescape(s, "-._~") }

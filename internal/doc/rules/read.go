@@ -1,17 +1,12 @@
 package rules
 
 import (
-	"slices"
-	"strconv"
 	"strings"
 
 	"imp/internal/xml/grammar"
 	"imp/internal/xml/lexical"
 	"imp/internal/xml/tree"
 )
-
-// maxName is the length that a namespace name may have to be repeated in what is written.
-const maxName = 256
 
 // Parse reads a ruleset. It refuses, with an *Error, what is not well-formed and what the grammars of RFC 4745 and RFC 5025 refuse, so that a document
 // with a slip never grants what it should not.
@@ -20,17 +15,15 @@ func Parse(src []byte) (*Ruleset, error) {
 	if err != nil {
 		return nil, err
 	}
-	root := t.Root()
-	g, ok := grammar.ByName("pres-rules")
-	if !root.Is(Space, "ruleset") || !ok {
-		return nil, lexical.ErrorAt(t, lexical.StartOf(root), "the root is {"+lexical.Clip(root.Space())+"}"+lexical.Clip(root.Local())+", not the ruleset of "+Space)
+	if err := lexical.WantRoot(t, Space, "ruleset"); err != nil {
+		return nil, err
 	}
-	if problems := g.Check(t); len(problems) > 0 {
-		p := problems[0]
-		return nil, &Error{Line: p.Line, Col: p.Col, Msg: p.Text}
+	g, _ := grammar.ByName("pres-rules")
+	if err := g.Validate(t); err != nil {
+		return nil, err
 	}
 	r, d := reader{tree: t}, &Ruleset{}
-	for n := range root.Elements() {
+	for n := range t.Root().Elements() {
 		d.Rules = append(d.Rules, r.rule(n))
 	}
 	if r.err != nil {
@@ -181,43 +174,11 @@ func attr(n tree.Node, name string) string {
 // collapse makes runs of white space one blank, as xs:token does.
 func collapse(s string) string { return strings.Join(strings.Fields(s), " ") }
 
-// raw takes an element out of its document, with the declarations of the prefixes that are used in it.
+// raw takes an element out of its document.
 func (r *reader) raw(n tree.Node) Raw {
-	var prefixes []string
-	use := func(prefix string) {
-		if prefix != "xml" && len(prefixes) <= limits.Declarations && !slices.Contains(prefixes, prefix) {
-			prefixes = append(prefixes, prefix)
-		}
+	src, err := lexical.Standalone(n)
+	if err != nil && r.err == nil {
+		r.err = err
 	}
-	var walk func(tree.Node)
-	walk = func(n tree.Node) {
-		use(n.Prefix())
-		for a := range n.Attrs() {
-			if a.Prefix() != "" {
-				use(a.Prefix())
-			}
-		}
-		for c := range n.Elements() {
-			walk(c)
-		}
-	}
-	walk(n)
-	for d := range n.Decls() {
-		prefixes = slices.DeleteFunc(prefixes, func(p string) bool { return p == d.Prefix() })
-	}
-	src := string(n.Bytes())
-	head := 1 + len(n.Name())
-	b := []byte(src[:head])
-	for _, p := range prefixes {
-		ns, ok := n.LookupPrefix(p)
-		if !ok && p != "" {
-			continue // declared further in
-		}
-		if len(ns) > maxName {
-			r.refuse(lexical.StartOf(n), "the namespace name of "+lexical.Clip(n.Name())+" is longer than "+strconv.Itoa(maxName)+" bytes")
-			break
-		}
-		b = lexical.AppendAttribute(b, strings.TrimSuffix("xmlns:"+p, ":"), ns)
-	}
-	return Raw{n.Space(), n.Local(), string(b) + src[head:]}
+	return Raw{n.Space(), n.Local(), src}
 }

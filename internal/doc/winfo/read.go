@@ -17,8 +17,8 @@ func Parse(src []byte) (*Document, error) {
 	}
 	r := reader{tree: t}
 	root := t.Root()
-	if !root.Is(Space, "watcherinfo") {
-		return nil, lexical.ErrorAt(t, lexical.StartOf(root), "the root is {"+lexical.Clip(root.Space())+"}"+lexical.Clip(root.Local())+", not the watcherinfo of "+Space)
+	if err := lexical.WantRoot(t, Space, "watcherinfo"); err != nil {
+		return nil, err
 	}
 	d := &Document{}
 	if v, ok := r.number(root, "version", 32); ok {

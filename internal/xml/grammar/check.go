@@ -40,6 +40,15 @@ func (g *Grammar) Check(t *tree.Tree) []Problem {
 	return g.run(t, false)
 }
 
+// Validate returns the first error of Check, as a *tree.Error, nil when there is none.
+func (g *Grammar) Validate(t *tree.Tree) error {
+	problems := g.Check(t)
+	if len(problems) == 0 {
+		return nil
+	}
+	return &tree.Error{Line: problems[0].Line, Col: problems[0].Col, Msg: problems[0].Text}
+}
+
 // Lint returns what the grammar cannot say: values and structures that the RFCs forbid or advise against, or that peers are
 // known to get wrong. Each is a warning.
 func (g *Grammar) Lint(t *tree.Tree) []Problem {

@@ -15,6 +15,21 @@ func ErrorAt(t *tree.Tree, offset int, msg string) *tree.Error {
 	return &tree.Error{Line: line, Col: col, Offset: offset, Msg: msg}
 }
 
+// ErrorIn is the error for what a node is or has.
+func ErrorIn(n tree.Node, msg string) *tree.Error {
+	line, col := n.Position()
+	return &tree.Error{Line: line, Col: col, Offset: StartOf(n), Msg: msg}
+}
+
+// WantRoot is the error for a root element of another name, nil for this one.
+func WantRoot(t *tree.Tree, space, local string) error {
+	root := t.Root()
+	if root.Is(space, local) {
+		return nil
+	}
+	return ErrorIn(root, "the root is {"+Clip(root.Space())+"}"+Clip(root.Local())+", not the "+local+" of "+space)
+}
+
 // StartOf is the offset of a node in its document.
 func StartOf(n tree.Node) int {
 	start, _ := n.Range()
@@ -105,6 +120,35 @@ func isScheme(s string) bool {
 // Escape reports whether s begins with a percent sign and two hexadecimal digits.
 func Escape(s string) bool {
 	return len(s) >= 3 && strings.IndexByte(hexDigits, s[1]) >= 0 && strings.IndexByte(hexDigits, s[2]) >= 0
+}
+
+// Unescape undoes the escapes of letters, digits and the plain characters in a URI, and writes the others in capitals (RFC 3986 section 6.2.2).
+func Unescape(s, plain string) string {
+	if !strings.Contains(s, "%") {
+		return s
+	}
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		if s[i] != '%' || !Escape(s[i:]) {
+			b.WriteByte(s[i])
+			continue
+		}
+		c := nibble(s[i+1])<<4 | nibble(s[i+2])
+		if 'a' <= c|0x20 && c|0x20 <= 'z' || '0' <= c && c <= '9' || strings.IndexByte(plain, c) >= 0 {
+			b.WriteByte(c)
+		} else {
+			b.WriteString(strings.ToUpper(s[i : i+3]))
+		}
+		i += 2
+	}
+	return b.String()
+}
+
+func nibble(c byte) byte {
+	if c <= '9' {
+		return c - '0'
+	}
+	return c | 0x20 - 'a' + 10
 }
 
 const hexDigits = "0123456789ABCDEFabcdef"
