@@ -83,6 +83,9 @@ func TestScripts(t *testing.T) {
 			switch name {
 			case "long":
 				return os.Getenv("IMP_LONG") != "", nil
+			case "phones": // Node.js with libraries of browsers
+				_, err := exec.LookPath("node")
+				return err == nil && os.Getenv("IMP_NODE_MODULES") != "", nil
 			}
 			return false, fmt.Errorf("unknown condition %q", name)
 		},
@@ -97,6 +100,14 @@ func setupScript(e *testscript.Env) error {
 	e.Setenv("XDG_CONFIG_HOME", filepath.Join(home, ".config"))
 	e.Setenv("XDG_STATE_HOME", filepath.Join(home, ".local", "state"))
 	e.Setenv("TZ", "UTC")
+	if modules := os.Getenv("IMP_NODE_MODULES"); modules != "" {
+		drivers, err := filepath.Abs(filepath.Join("..", "..", "testdata", "interop"))
+		if err != nil {
+			return err
+		}
+		e.Setenv("MODULES", modules)
+		e.Setenv("DRIVERS", drivers)
+	}
 	// The race detector would wait a second at the end of every process.
 	e.Setenv("GORACE", "atexit_sleep_ms=0")
 	e.Values[runningKey{}] = map[string]*running{}
