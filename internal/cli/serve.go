@@ -60,7 +60,8 @@ func (o *serverOptions) flags(cmd *cobra.Command, listen ...string) {
 
 // stackLimits are those of the SIP stack, for the help of servers.
 const stackLimits = `Limits of connections: --max-connections, half of them from one address of another
-machine, 256 in a handshake, which has 5 seconds and for WebSocket a header of 8 KiB;
+machine, 256 in a handshake, 64 of them with one address; 5 seconds for a handshake,
+and 8 KiB for the header of one for WebSocket;
 30 seconds for a message, which has 1 MiB at most; 1 MiB for a body that is inflated,
 and beyond 64 KiB 100 times what came; 5 seconds and 1 MiB for what waits for a peer
 that does not read; 30 minutes without a message either way. Of memory: 64 MiB of

@@ -71,7 +71,7 @@ type Config struct {
 	MaxConnections  int // streams, both directions together; 0 = 10,000
 	MaxPerAddress   int // accepted streams from one IPv4 address or IPv6 /64, but for those of this machine; 0 = half of MaxConnections
 	MaxWSHeader     int // bytes of the header of a WebSocket handshake; 0 = 8 KiB
-	MaxHandshakes   int // accepted connections in the middle of a handshake, others wait for their turn; 0 = 256
+	MaxHandshakes   int // accepted connections in the middle of a handshake, a quarter of them from one address, others wait for their turn; 0 = 256
 	MaxPending      int // client transactions without an answer; 0 = 100,000
 	MaxWriteQueue   int // bytes waiting to be written to one stream; 0 = 1 MiB
 	ReplayBytes     int // memory for answers kept for retransmissions; 0 = 64 MiB

@@ -26,12 +26,11 @@ func (c *conn) greet(nc net.Conn) (net.Conn, error) {
 		if _, err := nc.Read(first); err != nil {
 			return nil, err
 		}
-		select {
-		case s.handshakes <- struct{}{}:
-			defer func() { <-s.handshakes }()
-		case <-ctx.Done():
-			return nil, errTooMany
+		done, err := s.handshakes.take(ctx, addrPort(nc.RemoteAddr()).Addr())
+		if err != nil {
+			return nil, err
 		}
+		defer done()
 		nc := resume(nc, first)
 		if c.kind.secure {
 			t, err := c.greetTLS(ctx, nc)

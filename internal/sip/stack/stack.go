@@ -44,9 +44,9 @@ type Stack struct {
 	routes  routes
 	relay   relay
 
-	seeking    atomic.Int64  // name lookups for answers
-	locating   atomic.Int64  // requests waiting for Config.Locate
-	handshakes chan struct{} // has an element for each that is going on
+	seeking    atomic.Int64 // name lookups for answers
+	locating   atomic.Int64 // requests waiting for Config.Locate
+	handshakes *turns
 
 	// Set before Listen.
 	handlers   map[string]Handler
@@ -87,7 +87,7 @@ func New(cfg Config) *Stack {
 	_, _ = rand.Read(s.secret[:])
 	s.invalid = strings.ToLower(NewTag()) + ".invalid"
 	s.client = newClients(s)
-	s.handshakes = make(chan struct{}, cfg.MaxHandshakes)
+	s.handshakes = newTurns(cfg.MaxHandshakes)
 	s.bindings.Store(new([]*binding))
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	return s
@@ -195,10 +195,15 @@ func (s *Stack) addAccepted(c *conn, remote netip.Addr, connect func() (net.Conn
 
 // site is what an address counts as where those of one peer are counted; invalid = it is not counted.
 func site(a netip.Addr) netip.Addr {
-	switch {
-	case !a.IsValid(), a.IsLoopback():
+	if !a.IsValid() || a.IsLoopback() {
 		return netip.Addr{}
-	case a.Is4():
+	}
+	return prefix(a)
+}
+
+// prefix is the part of an address that one peer has: all of IPv4, the upper half of IPv6.
+func prefix(a netip.Addr) netip.Addr {
+	if a.Is4() {
 		return a
 	}
 	p, _ := a.WithZone("").Prefix(64)

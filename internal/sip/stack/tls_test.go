@@ -262,6 +262,42 @@ func TestSlowHandshakes(t *testing.T) {
 	}
 }
 
+// TestHandshakesOfOnePeer: who begins many handshakes and ends none keeps others from nothing.
+func TestHandshakesOfOnePeer(t *testing.T) {
+	a := newAuthority(t)
+	srv := serveAt(t, Config{ServerTLS: server(a.domains("example.com")), MaxHandshakes: 4, HandshakeTimeout: 10 * patience}, nil, "tls:127.0.0.1:0")
+	at := srv.Addrs()[0].Addr
+	for range 10 {
+		nc, err := net.Dial("tcp", at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer nc.Close()
+		_, _ = io.WriteString(nc, "\x16\x03\x01\x02\x00\x01")
+	}
+	waitUntil(t, func() bool { return len(srv.handshakes.all) > 0 && srv.handshakes.waiting() == 10 })
+	from := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 2)}, Timeout: patience}
+	nc, err := from.Dial("tcp", at)
+	if err != nil {
+		t.Skipf("no second loopback address: %v", err)
+	}
+	defer nc.Close()
+	_ = nc.SetDeadline(time.Now().Add(patience))
+	if err := tls.Client(nc, &tls.Config{InsecureSkipVerify: true}).Handshake(); err != nil {
+		t.Errorf("beside ten handshakes of another peer: %v", err)
+	}
+}
+
+// waiting is how many have a turn or wait for one.
+func (t *turns) waiting() (n int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, s := range t.sites {
+		n += s.users
+	}
+	return n
+}
+
 // TestTLSNotReading: a peer that stops to read is disconnected, and nobody waits for the words of farewell.
 func TestTLSNotReading(t *testing.T) {
 	a := newAuthority(t)
