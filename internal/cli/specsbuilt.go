@@ -23,9 +23,6 @@ func left(why string) implementation { return implementation{why: why} }
 // notYet is the reason for what is planned.
 const notYet = "not built yet"
 
-// documentsOnly is the reason where a format has a package and no command yet.
-const documentsOnly = "the documents are read and written, nothing uses them yet"
-
 // pidfTools are the commands for presence documents.
 var pidfTools = []string{"pidf new", "pidf show", "publish", "fetch", "subscribe"}
 
@@ -35,7 +32,7 @@ var built = map[string]implementation{
 	"RFC 6665": by("subscribe", "fetch", "presence-server").in("sip/event"),
 	"RFC 3265": left("obsolete: RFC 6665 is built"),
 	"RFC 3856": by("subscribe", "fetch", "presence-server").in("server/presence", "agent/presence").but("rules and watcher information are not built yet"),
-	"RFC 4662": left(documentsOnly).in("doc/rlmi"),
+	"RFC 4662": by("xml check", "decode").in("doc/rlmi").but("documents and their bodies are built, subscriptions to lists are not"),
 	"RFC 5367": left(notYet),
 	"RFC 3903": by("publish", "presence-server").in("sip/event", "agent/presence"),
 	"RFC 3863": by(pidfTools...).in("doc/pidf"),
@@ -44,14 +41,14 @@ var built = map[string]implementation{
 	"RFC 4481": by("pidf show").in("doc/pidf"),
 	"RFC 4482": by("pidf new", "pidf show").in("doc/pidf"),
 	"RFC 5196": by("pidf new", "pidf show").in("doc/pidf"),
-	"RFC 4745": left(documentsOnly).in("doc/rules"),
-	"RFC 5025": left(documentsOnly).in("doc/rules"),
+	"RFC 4745": by("xml check").in("doc/rules").but("rules are read, checked and evaluated, no server applies them yet"),
+	"RFC 5025": by("xml check").in("doc/rules").but("rules are read, checked and evaluated, no server applies them yet"),
 	"RFC 3857": left(notYet),
-	"RFC 3858": left(documentsOnly).in("doc/winfo"),
+	"RFC 3858": by("xml check").in("doc/winfo").but("documents are built, the event package is not"),
 	"RFC 4825": by("xml select").in("xml/selector").but("of XCAP the node selectors are built"),
 	"RFC 5875": left(notYet),
-	"RFC 5874": by("xml diff", "xml patch").in("xml/patch", "doc/xcapdiff"),
-	"RFC 4826": left(documentsOnly).in("doc/lists"),
+	"RFC 5874": by("xml check", "xml diff", "xml patch").in("xml/patch", "doc/xcapdiff"),
+	"RFC 4826": by("xml check").in("doc/lists").but("documents are checked, flattened and expanded, no server uses them yet"),
 	"RFC 4827": left(notYet),
 	"RFC 5344": left("use cases, nothing to build"),
 	"RFC 4660": by("filter apply").in("doc/filter").but("what a filter does to a document is built, its use in SIP is not"),
@@ -73,10 +70,10 @@ var built = map[string]implementation{
 	"RFC 4353": left(notYet),
 	"RFC 5239": left("the conference object of a room will be in its terms, its control protocols will not"),
 	"RFC 7701": left(notYet),
-	"RFC 3994": left(documentsOnly).in("doc/composing"),
+	"RFC 3994": by("xml check", "listen").in("doc/composing", "agent/pager").but("status messages are understood, none are sent by itself"),
 	"RFC 5438": by("imdn new", "imdn show", "cpim wrap").in("doc/imdn", "doc/cpim").but("documents and header fields are built, their use in SIP is not"),
 	"RFC 2026": left("describes the IETF's process, nothing to build"),
-	"RFC 4575": left(documentsOnly).in("doc/conference"),
+	"RFC 4575": by("xml check").in("doc/conference").but("documents are built, the event package is not"),
 	"RFC 4579": left(notYet),
 	"RFC 6501": left(notYet),
 	"RFC 8266": left(notYet),
@@ -89,8 +86,8 @@ var built = map[string]implementation{
 	"RFC 7351": by("xml patch", "xml diff").in("xml/patch"),
 	"RFC 5789": left(notYet),
 	"RFC 7303": by("xml fmt", "xml select", "xml patch").in("xml/charset"),
-	"RFC 5363": left(notYet),
-	"RFC 5364": left(documentsOnly).in("doc/lists"),
+	"RFC 5363": left("lists are united, nothing sends to them yet").in("doc/lists"),
+	"RFC 5364": by("xml check").in("doc/lists").but("recipients and their history are built, no service sends to them yet"),
 	"RFC 5366": left(notYet),
 	"RFC 5360": left("list services will ask their own rules for consent instead"),
 	"RFC 8591": left(notYet),
