@@ -57,6 +57,7 @@ func (u *socket) receiver() func() error {
 			return err
 		}
 		pace.count(b.count)
+		u.busy.Store(pace.busy)
 		return nil
 	}
 }

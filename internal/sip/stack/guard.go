@@ -52,7 +52,7 @@ func (r *Request) Defer() func(*Response) {
 // trying answers 100, when the sender's timer E has reached T2 and no sooner (RFC 4320 4.1).
 func (in *incoming) trying() {
 	if in.e.answerable() {
-		in.send(rendered{status: appendStatus(nil, 100, "Trying"), tail: []byte("Content-Length: 0\r\n\r\n")})
+		in.send(rendered{status: appendStatus(nil, 100, "Trying"), tail: []byte("Content-Length: 0\r\n\r\n")}, false)
 	}
 }
 
@@ -202,7 +202,7 @@ func (in *incoming) again(initial bool) *Response {
 		return absorbed
 	case answered:
 		s.count.replayed.Add(1)
-		in.send(kept)
+		in.send(kept, true)
 		return absorbed
 	case merged:
 		s.count.merged.Add(1)
@@ -326,7 +326,7 @@ func (in *incoming) finish(r *Response) {
 	case !in.flow.kind.stream:
 		s.replay.keep(in.key, whole)
 	}
-	in.send(whole)
+	in.send(whole, r.Sent == nil)
 	giveBack(buf)
 	r.sent()
 }

@@ -11,18 +11,16 @@ import (
 
 // send sends an answer: over UDP to the source, at the port that Via says (RFC 3261 18.2.2, RFC 3581 4), otherwise on
 // the connection of the request, and when that is gone to where sent-by leads.
-func (in *incoming) send(r rendered) {
+// Those of a busy UDP listener may go together, unless somebody waits until this one has gone.
+func (in *incoming) send(r rendered, together bool) {
 	s, e, f := in.s, in.e, in.flow
 	buf := borrow()
-	defer giveBack(buf)
 	*buf = appendAnswer(*buf, e, f.remote, r)
 	if f.socket != nil {
-		if err := f.socket.write(*buf, answerTo(e, f.remote)); err != nil {
-			s.count.unanswered.Add(1)
-			s.cfg.Log.Debug("answer not sent", "remote", f.remote, "error", err)
-		}
+		f.socket.answer(buf, answerTo(e, f.remote), together)
 		return
 	}
+	defer giveBack(buf)
 	// Twice the usual bound: requests of ours may fill the queue, answers shall pass.
 	if err := f.conn.send(*buf, 2); err == nil {
 		return

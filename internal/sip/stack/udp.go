@@ -30,6 +30,8 @@ type socket struct {
 	requests  []chan packet
 	responses []chan packet
 	queued    atomic.Int64 // bytes in the queues
+	busy      atomic.Bool  // so many datagrams come that the reader pauses
+	answers   *answers     // nil: none wait
 	stun      stunPending
 }
 
@@ -73,6 +75,9 @@ func (u *socket) start() {
 	for _, q := range slices.Concat(u.requests, u.responses) {
 		u.s.goes.Go(func() { u.work(q) })
 	}
+	if u.queueAnswers(); u.answers != nil {
+		u.s.goes.Go(u.answers.run)
+	}
 	u.s.goes.Go(u.read)
 }
 
@@ -81,6 +86,7 @@ func (u *socket) read() {
 		for _, q := range slices.Concat(u.requests, u.responses) {
 			close(q)
 		}
+		u.answers.close()
 	}()
 	receive := u.receiver()
 	for {
@@ -230,10 +236,19 @@ func keepAlive(data []byte) bool {
 	return true
 }
 
-// write sends one datagram. It is traced before, so that no answer to it can appear earlier in the trace.
+// write sends one datagram.
 func (u *socket) write(b []byte, to netip.AddrPort) error {
+	u.record(b, to)
+	return u.push(b, to)
+}
+
+// record counts and traces what is sent, before it is, so that no answer to it can appear earlier in the trace.
+func (u *socket) record(b []byte, to netip.AddrPort) {
 	u.s.count.out(u.kind)
 	u.s.trace(true, u.kind, u.local, to, b)
+}
+
+func (u *socket) push(b []byte, to netip.AddrPort) error {
 	_, err := u.pc.WriteToUDPAddrPort(b, to)
 	for tries := 0; u.belated(err); tries++ {
 		if tries == maxBelated {
@@ -247,7 +262,24 @@ func (u *socket) write(b []byte, to netip.AddrPort) error {
 // maxBelated is how often a datagram is tried again while others are refused.
 const maxBelated = 8
 
+// answer sends an answer, together with others when there are many; buf is not the caller's any more.
+func (u *socket) answer(buf *[]byte, to netip.AddrPort, together bool) {
+	if !together || !u.answers.put(buf, to) {
+		u.answered(u.write(*buf, to), to)
+		giveBack(buf)
+	}
+}
+
+// answered takes note of an answer that could not be sent.
+func (u *socket) answered(err error, to netip.AddrPort) {
+	if err != nil {
+		u.s.count.unanswered.Add(1)
+		u.s.cfg.Log.Debug("answer not sent", "remote", to, "error", err)
+	}
+}
+
 func (u *socket) close() {
 	u.closed.Store(true)
+	u.answers.flush()
 	_ = u.pc.Close()
 }
