@@ -451,6 +451,36 @@ func TestRegisteredContactAsTarget(t *testing.T) {
 	wants(t, alice.receive(), 200)
 }
 
+// TestContactOfAnother: who registers the contact of another user takes nothing from that one.
+func TestContactOfAnother(t *testing.T) {
+	s := newSite(t, nil)
+	alice, bob, carol := s.phone("alice", "udp"), s.phone("bob", "udp"), s.phone("carol", "tcp")
+	bob.registered()
+	carol.registered("Contact: <" + bob.uri() + ">")
+	eventually(t, "the contacts are known", func() bool { return s.registrar.Count() == 2 })
+	alice.send(alice.request("MESSAGE", bob.uri(), ""))
+	bob.takes("MESSAGE", "200 OK")
+	wants(t, alice.receive(), 200)
+
+	browser, other := s.phone("dave", "tcp"), s.phone("carol", "tcp")
+	const hidden = "sip:x@df7jal23ls0d.invalid"
+	browser.registered("Contact: <" + hidden + ">")
+	eventually(t, "the contact is known", func() bool { return s.registrar.Count() == 3 })
+	alice.send(alice.request("MESSAGE", hidden, ""))
+	browser.takes("MESSAGE", "200 OK")
+	wants(t, alice.receive(), 200)
+	other.registered("Contact: <"+hidden+">", "From: <sip:erin@example.com>;tag=1", "To: <sip:erin@example.com>")
+	eventually(t, "the contact is known", func() bool { return s.registrar.Count() == 4 })
+	wants(t, alice.ask("MESSAGE", hidden), 403)
+	if _, ok := s.registrar.Route(hidden); ok {
+		t.Error("nor does what this server sends itself go to either")
+	}
+	browser.registered("Contact: <"+hidden+">", "From: <sip:erin@example.com>;tag=1", "To: <sip:erin@example.com>")
+	alice.send(alice.request("MESSAGE", hidden, ""))
+	browser.takes("MESSAGE", "200 OK") // one device of two users
+	wants(t, alice.receive(), 200)
+}
+
 func TestRouteIsNoRelay(t *testing.T) {
 	s := newSite(t, nil)
 	alice, bob, far := s.phone("alice", "udp"), s.phone("bob", "udp"), s.phone("far", "udp")

@@ -113,29 +113,51 @@ func (r *Registrar) contact(b *binding) proxy.Contact {
 	return c
 }
 
-// Contact finds a live contact by its URI, by user, host and port.
+// Contact finds a live contact by its URI, by user, host and port. Whoever registers a contact of somebody else must not
+// get what is for that one: where the ways of several users to it differ, it is reached by its URI alone, or not at all.
 func (r *Registrar) Contact(ctx context.Context, u header.URI) (proxy.Contact, bool) {
 	if r.named(strings.ToLower(u.Host)) || r.IsGRUU(u) {
 		return proxy.Contact{}, false
 	}
 	name := contactName(u)
-	var best *binding
+	var found []proxy.Contact // one of each user
 	for _, aor := range r.index.owners(name) {
 		rec, _, err := r.load(ctx, aor)
 		if err != nil {
 			continue
 		}
-		for _, b := range rec.Bindings {
-			own, err := header.ParseURI(b.URI)
-			if err == nil && contactName(own) == name && (best == nil || b.Refreshed > best.Refreshed) {
-				best = b
-			}
+		if b := rec.latest(name); b != nil {
+			found = append(found, r.contact(b))
 		}
 	}
-	if best == nil {
+	if len(found) == 0 {
 		return proxy.Contact{}, false
 	}
-	return r.contact(best), true
+	c := found[0]
+	if slices.ContainsFunc(found[1:], func(o proxy.Contact) bool { return !sameWay(c, o) }) {
+		c = proxy.Contact{URI: c.URI, Target: dialog.Hop(c.URI)}
+		return c, !proxy.IsInvalid(u.Host)
+	}
+	return c, true
+}
+
+// latest is the binding refreshed last of those for a contact, nil when there is none.
+func (rec *record) latest(name string) (best *binding) {
+	for _, b := range rec.Bindings {
+		own, err := header.ParseURI(b.URI)
+		if err == nil && contactName(own) == name && (best == nil || b.Refreshed > best.Refreshed) {
+			best = b
+		}
+	}
+	return best
+}
+
+// sameWay tells whether requests for two contacts go the same way.
+func sameWay(a, b proxy.Contact) bool {
+	if a.Target.Flow != nil || b.Target.Flow != nil {
+		return a.Target.Flow.Same(b.Target.Flow)
+	}
+	return a.Target.Transport == b.Target.Transport && a.Target.Addr == b.Target.Addr && slices.Equal(a.Path, b.Path)
 }
 
 // contactName is what contacts are looked up by: the parameters of a URI may differ in a dialog.
