@@ -8,6 +8,8 @@ import (
 	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"imp/internal/xml/lexical"
 )
 
 // View is the message as JSON shows it; its names are those that scripts use.
@@ -118,7 +120,7 @@ func (m *Message) WriteText(w io.Writer, now time.Time, in *time.Location) error
 	}
 	var b strings.Builder
 	line := func(name, value string) {
-		if value = visible(value); value != "" {
+		if value = lexical.Visible(value); value != "" {
 			b.WriteString(name + ": " + value + "\n")
 		}
 	}
@@ -142,7 +144,7 @@ func (m *Message) WriteText(w io.Writer, now time.Time, in *time.Location) error
 	line("wants", strings.Join(v.Requests, ", "))
 	line("requires", strings.Join(v.Required, ", "))
 	for _, f := range v.Extensions {
-		b.WriteString("extension: " + visible(f.Name+": "+f.Value+"  "+f.Namespace) + "\n")
+		b.WriteString("extension: " + lexical.Visible(f.Name+": "+f.Value+"  "+f.Namespace) + "\n")
 	}
 	line("content", m.Content.Get("Content-Type"))
 	if v.Text != "" {
@@ -173,9 +175,6 @@ func shownTime(t, now time.Time, in *time.Location) string {
 	}
 	return t.Format(time.DateTime)
 }
-
-// visible makes a value safe for a terminal and a line: see printable.
-func visible(s string) string { return printable(strings.Join(strings.Fields(s), " ")) }
 
 // printable makes control and format characters, which could move the cursor or turn the direction of writing, U+FFFD.
 func printable(s string) string {

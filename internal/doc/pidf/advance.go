@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"time"
 
+	"imp/internal/xml/lexical"
 	"imp/internal/xml/tree"
 )
 
@@ -89,7 +90,7 @@ func (s stamp) rest(was stamp) bool {
 
 // within is where the text of the timestamp stands in its component.
 func (s stamp) within() (start, end int) {
-	base := startOf(s.node)
+	base := lexical.StartOf(s.node)
 	start, end = s.text.Range()
 	return start - base, end - base
 }

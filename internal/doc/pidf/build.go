@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"imp/internal/xml/lexical"
 )
 
 // State is what somebody publishes of a presentity, in plain values. New sorts it into a document. Text that no value stands for is written
@@ -250,7 +252,7 @@ func (b *builder) check() {
 	b.checkTimes()
 	b.checkCapabilities()
 	for _, n := range append(slices.Clone(b.Notes), b.Info.Names...) {
-		if !isLanguage(n.Lang) {
+		if n.Lang != "" && !lexical.IsLanguage(n.Lang) {
 			b.fail("%q is no language tag, which looks like en or pt-BR", n.Lang)
 		}
 	}

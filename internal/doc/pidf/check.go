@@ -4,6 +4,7 @@ import (
 	"slices"
 	"sync"
 
+	"imp/internal/xml/lexical"
 	"imp/internal/xml/tree"
 )
 
@@ -19,7 +20,7 @@ func Accept(src []byte) error { return judge(src, limits, accept) }
 func AcceptFull(src []byte) error {
 	return judge(src, limits, func(t *tree.Tree) *Error {
 		if root := t.Root(); !isFull(root) {
-			return errorAt(t, startOf(root), "the root is {"+root.Space()+"}"+root.Local()+", not the pidf-full of "+diffSpace)
+			return lexical.ErrorAt(t, lexical.StartOf(root), "the root is {"+root.Space()+"}"+root.Local()+", not the pidf-full of "+diffSpace)
 		}
 		return acceptContent(t)
 	})
@@ -52,7 +53,7 @@ func judge(src []byte, within tree.Options, verdict func(*tree.Tree) *Error) err
 // accept is Accept for a parsed document.
 func accept(t *tree.Tree) *Error {
 	if root := t.Root(); !isPresence(root) {
-		return errorAt(t, startOf(root), "the root is {"+root.Space()+"}"+root.Local()+", not the presence of "+Space)
+		return lexical.ErrorAt(t, lexical.StartOf(root), "the root is {"+root.Space()+"}"+root.Local()+", not the presence of "+Space)
 	}
 	return acceptContent(t)
 }
@@ -60,27 +61,27 @@ func accept(t *tree.Tree) *Error {
 func acceptContent(t *tree.Tree) *Error {
 	root := t.Root()
 	if entity, _ := root.Attr("", "entity"); trim(entity) == "" {
-		return errorAt(t, startOf(root), root.Local()+" without entity")
+		return lexical.ErrorAt(t, lexical.StartOf(root), root.Local()+" without entity")
 	}
 	ids := idSets.Get().(*idSet)
 	defer idSets.Put(ids)
 	ids.reset()
 	for n := root.FirstChild(); n.Valid(); n = n.NextSibling() {
 		if isTimed(n) {
-			return errorAt(t, startOf(n), "timed-status outside of a tuple")
+			return lexical.ErrorAt(t, lexical.StartOf(n), "timed-status outside of a tuple")
 		}
 		if kindOf(n) == notComponent {
 			continue
 		}
 		id := n.Attribute("", "id")
 		if !id.Valid() {
-			return errorAt(t, startOf(n), n.Local()+" without id")
+			return lexical.ErrorAt(t, lexical.StartOf(n), n.Local()+" without id")
 		}
 		if err := ids.claim(t, id); err != nil {
 			return err
 		}
 		if bad := misplaced(n); bad.Valid() {
-			return errorAt(t, startOf(bad), "timed-status in "+bad.Parent().Local()+": it belongs into tuple")
+			return lexical.ErrorAt(t, lexical.StartOf(bad), "timed-status in "+bad.Parent().Local()+": it belongs into tuple")
 		}
 	}
 	return nil
@@ -178,10 +179,10 @@ func (s *idSet) claim(t *tree.Tree, a tree.Attr) *Error {
 	start, _ := a.Range()
 	id := trim(a.Value())
 	if !isNCName(id) {
-		return errorAt(t, start, "id "+quote(id)+" is no NCName: it begins with a letter or _ and goes on with letters, digits, '.', '-' and _")
+		return lexical.ErrorAt(t, start, "id "+quote(id)+" is no NCName: it begins with a letter or _ and goes on with letters, digits, '.', '-' and _")
 	}
 	if !s.add(id) {
-		return errorAt(t, start, "id "+quote(id)+" stands twice")
+		return lexical.ErrorAt(t, start, "id "+quote(id)+" stands twice")
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"strconv"
 	"strings"
 
+	"imp/internal/xml/lexical"
 	"imp/internal/xml/tree"
 )
 
@@ -31,7 +32,9 @@ func check(t *tree.Tree) *Error {
 	return c.element(t.Root(), presenceModel)
 }
 
-func (c *checker) fail(n tree.Node, msg string) *Error { return errorAt(c.t, startOf(n), msg) }
+func (c *checker) fail(n tree.Node, msg string) *Error {
+	return lexical.ErrorAt(c.t, lexical.StartOf(n), msg)
+}
 
 func (c *checker) element(n tree.Node, m *model) *Error {
 	if err := c.attributes(n, m); err != nil {
@@ -168,7 +171,7 @@ func (c *checker) attributes(n tree.Node, m *model) *Error {
 
 func (c *checker) failAttr(a tree.Attr, msg string) *Error {
 	start, _ := a.Range()
-	return errorAt(c.t, start, msg)
+	return lexical.ErrorAt(c.t, start, msg)
 }
 
 func (m *model) attribute(a tree.Attr) *attribute {
@@ -238,7 +241,7 @@ func (k kind) refuses(s string) string {
 		_, _, ok := priority(s)
 		return unless(ok, "a number from 0 to 1 with at most three decimals")
 	case kindLang:
-		return unless(isLanguage(trim(s)), "a language tag")
+		return unless(trim(s) == "" || lexical.IsLanguage(trim(s)), "a language tag")
 	case kindSpace:
 		return unless(trim(s) == "default" || trim(s) == "preserve", "default or preserve")
 	}
@@ -296,7 +299,7 @@ func (s *onceSeen) again(in space, local string, n tree.Node) bool {
 	}
 	if in == inCIPID && local == "display-name" {
 		lang := langOf(n)
-		if !isLanguage(lang) {
+		if lang != "" && !lexical.IsLanguage(lang) {
 			lang = ""
 		}
 		for _, other := range s.langs {

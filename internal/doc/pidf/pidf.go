@@ -99,17 +99,6 @@ func spaceOf(uri string) space {
 	return elsewhere
 }
 
-// errorAt is the error for what begins at an offset of the document.
-func errorAt(t *tree.Tree, offset int, msg string) *Error {
-	line, col := t.Position(offset)
-	return &Error{Line: line, Col: col, Offset: offset, Msg: msg}
-}
-
-func startOf(n tree.Node) int {
-	start, _ := n.Range()
-	return start
-}
-
 func isPresence(root tree.Node) bool { return root.Is(Space, "presence") }
 
 // isFull reports whether a root is that of RFC 5262 section 3.1, which holds what presence holds.

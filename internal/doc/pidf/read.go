@@ -4,6 +4,7 @@ import (
 	"strconv"
 	"strings"
 
+	"imp/internal/xml/lexical"
 	"imp/internal/xml/tree"
 )
 
@@ -28,7 +29,7 @@ func Read(src []byte) (*Document, error) {
 		return nil, err
 	}
 	if root := t.Root(); !isPresence(root) && !isFull(root) {
-		return nil, errorAt(t, startOf(root), "the root is {"+root.Space()+"}"+root.Local()+", not the presence of "+Space)
+		return nil, lexical.ErrorAt(t, lexical.StartOf(root), "the root is {"+root.Space()+"}"+root.Local()+", not the presence of "+Space)
 	}
 	return read(t.Root()), nil
 }

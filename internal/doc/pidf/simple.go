@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"imp/internal/xml/lexical"
 )
 
 const blanks = " \t\r\n"
@@ -234,26 +236,6 @@ func isPositive(s string) bool {
 
 func isBoolean(s string) bool { return s == "true" || s == "false" || s == "1" || s == "0" }
 
-// isLanguage reports whether s is an xs:language or empty, which is what xml:lang takes.
-func isLanguage(s string) bool {
-	run, first := 0, true
-	for _, c := range []byte(s) {
-		switch {
-		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', !first && '0' <= c && c <= '9':
-			run++
-		case c == '-' && run > 0:
-			run, first = 0, false
-			continue
-		default:
-			return false
-		}
-		if run > 8 {
-			return false
-		}
-	}
-	return s == "" || run > 0
-}
-
 // isURI reports whether s can stand where an xs:anyURI is wanted: no white space, each percent sign followed by two hexadecimal digits, one fragment,
 // and no colon in the first segment but behind a scheme (RFC 3986 section 4.2).
 func isURI(s string) bool {
@@ -293,7 +275,7 @@ func isScheme(s string) bool {
 func mustEscape(s string, i int, fragment bool, colons int) bool {
 	switch c := s[i]; c {
 	case '%':
-		return i+2 >= len(s) || !isHex(s[i+1]) || !isHex(s[i+2])
+		return !lexical.Escape(s[i:])
 	case '#':
 		return fragment
 	case ':':
@@ -302,8 +284,6 @@ func mustEscape(s string, i int, fragment bool, colons int) bool {
 		return c <= ' ' || c == 0x7F
 	}
 }
-
-func isHex(c byte) bool { return '0' <= c && c <= '9' || 'a' <= c && c <= 'f' || 'A' <= c && c <= 'F' }
 
 // fixURI escapes what isURI refuses.
 func fixURI(s string) string {

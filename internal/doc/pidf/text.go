@@ -5,7 +5,8 @@ import (
 	"io"
 	"strings"
 	"time"
-	"unicode"
+
+	"imp/internal/xml/lexical"
 )
 
 // WriteText shows the document to a person, in lines: the presentity with its overall status, then each tuple, person and device with what it tells,
@@ -16,7 +17,7 @@ func (d *Document) WriteText(w io.Writer, now time.Time, in *time.Location) erro
 		in = time.UTC
 	}
 	t := text{now: now.In(in)}
-	t.line(0, visible(d.Entity), d.Basic())
+	t.line(0, lexical.Visible(d.Entity), d.Basic())
 	for _, n := range d.Notes {
 		t.note(1, n)
 	}
@@ -59,24 +60,24 @@ func (t *text) line(indent int, parts ...string) {
 
 // detail writes a named value if there is one.
 func (t *text) detail(name string, values ...string) {
-	if s := visible(strings.Join(values, ", ")); s != "" {
-		t.line(2, visible(name)+": "+s)
+	if s := lexical.Visible(strings.Join(values, ", ")); s != "" {
+		t.line(2, lexical.Visible(name)+": "+s)
 	}
 }
 
 func (t *text) note(indent int, n Note) {
-	t.line(indent, "note: "+visible(n.Text)+language(n.Lang))
+	t.line(indent, "note: "+lexical.Visible(n.Text)+language(n.Lang))
 }
 
 func language(lang string) string {
 	if lang == "" {
 		return ""
 	}
-	return " [" + visible(lang) + "]"
+	return " [" + lexical.Visible(lang) + "]"
 }
 
 func (t *text) tuple(u *Tuple) {
-	t.line(1, "tuple", visible(u.ID), u.Basic, visible(u.Contact.URI), word("priority", visible(u.Contact.Priority)), t.since(u.Timestamp))
+	t.line(1, "tuple", lexical.Visible(u.ID), u.Basic, lexical.Visible(u.Contact.URI), word("priority", lexical.Visible(u.Contact.Priority)), t.since(u.Timestamp))
 	for _, n := range u.Notes {
 		t.note(2, n)
 	}
@@ -94,7 +95,7 @@ func (t *text) tuple(u *Tuple) {
 	t.capabilities(u.Caps)
 	for i := range u.Timed {
 		s := &u.Timed[i]
-		t.line(2, "at another time:", s.Basic, t.span(Span{From: s.From, Until: s.Until}), visible(s.Note.Text))
+		t.line(2, "at another time:", s.Basic, t.span(Span{From: s.From, Until: s.Until}), lexical.Visible(s.Note.Text))
 	}
 	t.detail("devices", u.DeviceIDs...)
 	t.extensions(2, u.Status)
@@ -102,7 +103,7 @@ func (t *text) tuple(u *Tuple) {
 }
 
 func (t *text) person(p *Person) {
-	t.line(1, "person", visible(p.ID), t.since(p.Timestamp))
+	t.line(1, "person", lexical.Visible(p.ID), t.since(p.Timestamp))
 	t.enumerations("activities", p.Activities)
 	t.enumerations("mood", p.Moods)
 	for i := range p.Places {
@@ -135,7 +136,7 @@ func (t *text) person(p *Person) {
 }
 
 func (t *text) device(d *Device) {
-	t.line(1, "device", visible(d.ID), visible(d.DeviceID), t.since(d.Timestamp))
+	t.line(1, "device", lexical.Visible(d.ID), lexical.Visible(d.DeviceID), t.since(d.Timestamp))
 	t.input(d.UserInput)
 	t.detail("class", d.Class)
 	t.capabilities(d.Caps)
@@ -147,9 +148,9 @@ func (t *text) device(d *Device) {
 
 // qualified writes values with what qualifies them.
 func (t *text) qualified(name string, values []string, notes []Note, s Span) {
-	parts := []string{name + ": " + visible(strings.Join(values, ", ")), t.span(s)}
+	parts := []string{name + ": " + lexical.Visible(strings.Join(values, ", ")), t.span(s)}
 	for _, n := range notes {
-		parts = append(parts, "("+visible(n.Text)+language(n.Lang)+")")
+		parts = append(parts, "("+lexical.Visible(n.Text)+language(n.Lang)+")")
 	}
 	t.line(2, parts...)
 }
@@ -226,7 +227,7 @@ func (t *text) capabilities(c *Capabilities) {
 // extensions names what is not known; the whole of it is in JSON.
 func (t *text) extensions(indent int, list []Raw) {
 	for _, r := range list {
-		t.line(indent, "extension: "+visible(r.Local), visible(r.Space))
+		t.line(indent, "extension: "+lexical.Visible(r.Local), lexical.Visible(r.Space))
 	}
 }
 
@@ -264,15 +265,3 @@ func (t *text) time(when time.Time) string {
 }
 
 func abs(n int) int { return max(n, -n) }
-
-// visible makes text of a document safe for a terminal: white space becomes one blank, and control and format characters, which could move the cursor
-// or turn the direction of writing, become U+FFFD.
-func visible(s string) string {
-	s = strings.Join(strings.Fields(s), " ")
-	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) || r == unicode.ReplacementChar || unicode.In(r, unicode.Cf, unicode.Zl, unicode.Zp, unicode.Co, unicode.Cs) && r != '\u200D' {
-			return unicode.ReplacementChar
-		}
-		return r
-	}, s)
-}

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"imp/internal/xml/lexical"
 	"imp/internal/xml/tree"
 )
 
@@ -235,7 +236,7 @@ func (w *writer) attributes(e *entry) bool {
 			continue
 		}
 		if want.kind == kindLang && !a.Valid() {
-			if lang := langOf(e.node); lang != "" && isLanguage(lang) {
+			if lang := langOf(e.node); lexical.IsLanguage(lang) {
 				w.attribute("xml:lang", lang)
 			}
 			continue

@@ -53,13 +53,13 @@ func Parse(src []byte) (*Document, error) {
 	}
 	root := p.Root()
 	if p.Vocabulary != patch.XCAPDiff {
-		return nil, errorAt(root, "the root is <"+lexical.Clip(root.Name())+">, not the xcap-diff of "+Space)
+		return nil, lexical.ErrorIn(root, "the root is <"+lexical.Clip(root.Name())+">, not the xcap-diff of "+Space)
 	}
 	d := &Document{Root: p.XCAPRoot}
 	for i, c := range p.Changes {
 		d.Changes = append(d.Changes, Change{Sel: c.Document, PreviousETag: c.PreviousETag, NewETag: c.NewETag, BodyNotChanged: c.BodyNotChanged, patch: c})
 		if d.Changes[i].Action() == Unknown {
-			return nil, errorAt(documents(root)[i], "the entity-tags of <document> mean nothing: there is none, or body-not-changed without both")
+			return nil, lexical.ErrorIn(documents(root)[i], "the entity-tags of <document> mean nothing: there is none, or body-not-changed without both")
 		}
 	}
 	for n := range root.Elements() {
@@ -76,10 +76,6 @@ func Parse(src []byte) (*Document, error) {
 	return d, nil
 }
 
-func errorAt(n tree.Node, msg string) error {
-	return lexical.ErrorAt(n.Tree(), lexical.StartOf(n), msg)
-}
-
 func documents(root tree.Node) (list []tree.Node) {
 	for n := range root.Elements() {
 		if n.Is(Space, "document") {
@@ -94,22 +90,22 @@ func read(list *[]Node, n tree.Node) error {
 	var made Node
 	var ok bool
 	if made.Sel, ok = n.Attr("", "sel"); !ok {
-		return errorAt(n, "<"+lexical.Clip(n.Name())+"> has no sel")
+		return lexical.ErrorIn(n, "<"+lexical.Clip(n.Name())+"> has no sel")
 	}
 	if _, _, err := made.split(); err != nil {
-		return errorAt(n, err.Error())
+		return lexical.ErrorIn(n, err.Error())
 	}
 	switch v, _ := n.Attr("", "exists"); lexical.Trim(v) {
 	case "", "true", "1":
 	case "false", "0":
 		made.Missing = true
 	default:
-		return errorAt(n, "exists is "+lexical.Clip(v)+", expected true or false")
+		return lexical.ErrorIn(n, "exists is "+lexical.Clip(v)+", expected true or false")
 	}
 	if n.Local() == "attribute" {
 		made.Value = n.Text()
 	} else if child := slices.Collect(n.Elements()); len(child) > 1 {
-		return errorAt(n, "<"+lexical.Clip(n.Name())+"> has several elements")
+		return lexical.ErrorIn(n, "<"+lexical.Clip(n.Name())+"> has several elements")
 	} else if len(child) == 1 {
 		made.Content = whole(child[0])
 	}

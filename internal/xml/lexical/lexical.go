@@ -155,17 +155,22 @@ const hexDigits = "0123456789ABCDEFabcdef"
 
 // IsLanguage reports whether s is an xs:language, which xml:lang takes.
 func IsLanguage(s string) bool {
-	for i, part := range strings.Split(s, "-") {
-		if part == "" || len(part) > 8 {
+	run, first := 0, true
+	for _, c := range []byte(s) {
+		switch {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', !first && '0' <= c && c <= '9':
+			run++
+		case c == '-' && run > 0:
+			run, first = 0, false
+			continue
+		default:
 			return false
 		}
-		for _, c := range []byte(part) {
-			if letter := 'a' <= c|0x20 && c|0x20 <= 'z'; !letter && (i == 0 || c < '0' || c > '9') {
-				return false
-			}
+		if run > 8 {
+			return false
 		}
 	}
-	return true
+	return run > 0
 }
 
 // Visible makes text of a document safe for a terminal: white space becomes one blank, and control and format characters become U+FFFD.
