@@ -63,22 +63,23 @@ func publicationKey(resource, event, id string) string {
 	return store.Key("pub", resource, event, id)
 }
 
-const valueVersion = 1
+const valueVersion = 2
 
-// fixedLen is the length of what stands before the type in the stored form.
-const fixedLen = 1 + 3*8
+// fixedLen is the length of what stands before the numbers of any length in the
+// stored form.
+const fixedLen = 1 + 2*8
 
-// encode gives the stored form: version, sequence number, write id, time of
-// publication, length of the type as a varint, type, body.
+// encode gives the stored form: version, write id, time of publication, as
+// varints sequence number and length of the type, type, body.
 func (p *Publication) encode() []byte {
-	b := make([]byte, 0, fixedLen+binary.MaxVarintLen64+len(p.Type)+len(p.Body))
-	b = append(b, valueVersion)
-	b = binary.BigEndian.AppendUint64(b, p.seq)
+	var room [fixedLen + 2*binary.MaxVarintLen64]byte
+	b := append(room[:0], valueVersion)
 	b = binary.BigEndian.AppendUint64(b, p.writeID)
 	b = binary.BigEndian.AppendUint64(b, uint64(p.Published.UnixNano()))
+	b = binary.AppendUvarint(b, p.seq)
 	b = binary.AppendUvarint(b, uint64(len(p.Type)))
-	b = append(b, p.Type...)
-	return append(b, p.Body...)
+	stored := make([]byte, 0, len(b)+len(p.Type)+len(p.Body)) // as long as it must be: there may be many
+	return append(append(append(stored, b...), p.Type...), p.Body...)
 }
 
 var errStoredForm = errors.New("stored publication is not in a form this version reads")
@@ -90,6 +91,11 @@ func decodePublication(id string, e store.Entry) (Publication, error) {
 		return Publication{}, errStoredForm
 	}
 	rest := b[fixedLen:]
+	seq, size := binary.Uvarint(rest)
+	if size <= 0 {
+		return Publication{}, errStoredForm
+	}
+	rest = rest[size:]
 	n, size := binary.Uvarint(rest)
 	if size <= 0 || n > uint64(len(rest)-size) {
 		return Publication{}, errStoredForm
@@ -97,9 +103,9 @@ func decodePublication(id string, e store.Entry) (Publication, error) {
 	body := rest[size+int(n):]
 	return Publication{
 		ID:        id,
-		seq:       binary.BigEndian.Uint64(b[1:]),
-		writeID:   binary.BigEndian.Uint64(b[9:]),
-		Published: time.Unix(0, int64(binary.BigEndian.Uint64(b[17:]))),
+		seq:       seq,
+		writeID:   binary.BigEndian.Uint64(b[1:]),
+		Published: time.Unix(0, int64(binary.BigEndian.Uint64(b[9:]))),
 		Type:      string(rest[size : size+int(n)]),
 		Body:      body[:len(body):len(body)],
 		Expires:   e.Expires,
