@@ -75,7 +75,7 @@ func TestRecipients(t *testing.T) {
 			}
 		}
 		for _, c := range []struct{ a, b string }{
-			{"sip:a@x", "sips:a@x"}, {"sip:a@x", "sip:A@x"}, {"sip:a@x;foo=1", "sip:a@x;foo=2"}, {"sip:a@x;transport=udp", "sip:a@x"}, {"sip:a@x", "sip:a@x;zz;user=phone"},
+			{"sip:a@x", "sips:a@x"}, {"sip:a@x", "sip:A@x"}, {"sip:a@x;foo=1", "sip:a@x;foo=2"}, {"sip:a@x;transport=udp", "sip:a@x"}, {"sip:a@x", "sip:a@x;zz;user=phone"}, {"sip:a@x;transport=udp", "sip:a@x;zz"}, {"sip:a@x;zz", "sip:a@x;transport=udp"},
 			{"sip:a@x:5060", "sip:a@x"}, {"tel:+1", "TEL:+1"}, {"sip:a:p@x", "sip:a@x"},
 		} {
 			if all := Recipients(mustParse(t, entries(`<entry uri="`+c.a+`"/><entry uri="`+c.b+`"/>`))); len(all) != 2 {
