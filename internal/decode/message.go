@@ -119,6 +119,13 @@ func (p *Part) checkSIP() {
 			p.problem("%s: %v", f.Name, err)
 		}
 	}
+	method, _, request := strings.Cut(p.Title, " ")
+	if !request || strings.HasPrefix(method, "SIP/") {
+		return
+	}
+	if c, err := header.ParseCSeq(p.get("CSeq", false)); err == nil && c.Method != method {
+		p.problem("CSeq is of %s, the request is %s", clip(c.Method), clip(method))
+	}
 }
 
 func decodeHTTP(src []byte, depth int) *Part {
