@@ -116,7 +116,7 @@ func (p *parser) declaration() (ascii bool, err error) {
 	case strings.EqualFold(encoding, "US-ASCII"):
 		return false, p.fail(at, ErrEncoding, "document declares to be %s but starts with the byte order mark of UTF-8", encoding)
 	default:
-		return false, p.fail(at, ErrEncoding, "document declares to be %s, only UTF-8 and US-ASCII are read", clip(encoding))
+		return false, p.fail(at, ErrEncoding, "document declares to be %s, which is not read; write it in UTF-8", clip(encoding))
 	}
 	standalone, at, err := p.pseudoAttribute("standalone")
 	switch {
