@@ -12,6 +12,8 @@ import (
 
 	"github.com/antchfx/xmlquery"
 	"github.com/antchfx/xpath"
+
+	exprs "imp/internal/xml/query"
 )
 
 // Prefixes are the namespace prefixes that XPath knows without --ns.
@@ -109,6 +111,9 @@ func CompileXPath(expr string, ns []string) (query *xpath.Expr, err error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := exprs.Check(expr); err != nil {
+		return nil, badXPath(expr, err.Error())
+	}
 	defer func() {
 		if r := recover(); r != nil {
 			query, err = nil, badXPath(expr, fmt.Sprint(r))
@@ -139,7 +144,10 @@ func bindings(ns []string) (map[string]string, error) {
 }
 
 func badXPath(expr, what string) error {
-	hint := "elements need a prefix: //p:basic; known are " + strings.Join(slices.Sorted(maps.Keys(Prefixes)), " ") + ", --ns PREFIX=URI adds"
+	hint := "it is XPath 1.0, such as //p:basic = 'open'"
+	if strings.Contains(what, "prefix") {
+		hint = "elements need a prefix: //p:basic; known are " + strings.Join(slices.Sorted(maps.Keys(Prefixes)), " ") + ", --ns PREFIX=URI adds"
+	}
 	return Fail(ExitUsage, fmt.Sprintf("reading XPath %q", expr), what, hint)
 }
 

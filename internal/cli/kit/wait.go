@@ -74,7 +74,7 @@ type Watch struct {
 //	}
 func (k *Kit) Watch(ctx context.Context, w Wait) (*Watch, error) {
 	if w.Count < 0 {
-		return nil, Fail(ExitUsage, "--count", fmt.Sprintf("%d is negative", w.Count), "0 counts nothing")
+		return nil, Fail(ExitUsage, "--count", fmt.Sprintf("%d is negative", w.Count), "0 sets no limit")
 	}
 	if w.Timeout == 0 && k.TimeoutSet {
 		w.Timeout = k.Timeout.Std()
