@@ -101,7 +101,7 @@ func (o *filterApplyOptions) run(_ context.Context, name, document string) error
 	}
 	content, err := f.Apply(doc)
 	if err != nil {
-		return kit.Fail(kit.ExitDocument, "reading "+inputName(document), err, "imp xml check tells more about the document")
+		return kit.Fail(kit.ExitDocument, "reading "+inputName(document), err, documentHint(err))
 	}
 	why := "the filter selects nothing in the document"
 	if o.previous != "" {
@@ -111,7 +111,7 @@ func (o *filterApplyOptions) run(_ context.Context, name, document string) error
 		}
 		fires, err := f.Fires(before, doc)
 		if err != nil {
-			return kit.Fail(kit.ExitDocument, "reading "+inputName(o.previous), err, "imp xml check tells more about the document")
+			return kit.Fail(kit.ExitDocument, "reading "+inputName(o.previous), err, documentHint(err))
 		}
 		if !fires {
 			content, why = nil, "nothing that the filter waits for has changed"

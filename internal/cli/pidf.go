@@ -137,7 +137,7 @@ func (o *pidfShowOptions) run(_ context.Context, args []string) error {
 	}
 	d, err := pidf.Read(src)
 	if err != nil {
-		return kit.Fail(kit.ExitDocument, "reading "+inputName(name), err, "imp xml check tells more about the document")
+		return kit.Fail(kit.ExitDocument, "reading "+inputName(name), err, documentHint(err))
 	}
 	return o.kit.Emit(documentEvent{Head: o.kit.Head("document"), Document: d.View(), read: d, source: src})
 }

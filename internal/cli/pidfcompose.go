@@ -58,11 +58,11 @@ func (o *pidfComposeOptions) run(_ context.Context, names []string) error {
 			accept = pidf.AcceptFull
 		}
 		if err := accept(src); err != nil {
-			return kit.Fail(kit.ExitDocument, "reading "+inputName(name), err, "imp xml check tells more about the document")
+			return kit.Fail(kit.ExitDocument, "reading "+inputName(name), err, documentHint(err))
 		}
 		d, err := pidf.Read(src)
 		if err != nil {
-			return kit.Fail(kit.ExitDocument, "reading "+inputName(name), err, "imp xml check tells more about the document")
+			return kit.Fail(kit.ExitDocument, "reading "+inputName(name), err, documentHint(err))
 		}
 		if entity = cmp.Or(entity, d.Entity); o.entity == "" && d.Entity != entity {
 			return kit.Fail(kit.ExitDocument, "composing "+inputName(name), fmt.Sprintf("it is of %s, the first publication of %s", kit.CleanLine(d.Entity), kit.CleanLine(entity)), "name the presentity with --entity if both are the same")

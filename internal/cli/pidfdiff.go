@@ -66,7 +66,7 @@ func (o *pidfDiffOptions) run(_ context.Context, nameA, nameB string) error {
 		}
 	}
 	if err != nil {
-		return kit.Fail(kit.ExitDocument, "comparing "+inputName(nameA)+" with "+inputName(nameB), err, "imp xml check tells more about the document")
+		return kit.Fail(kit.ExitDocument, "comparing "+inputName(nameA)+" with "+inputName(nameB), err, documentHint(err))
 	}
 	if err := o.kit.Print(made); err != nil || !changed {
 		return err
@@ -84,7 +84,7 @@ func readState(k *kit.Kit, name string) ([]byte, error) {
 		_, err = pidfdiff.Presence(src)
 	}
 	if err != nil {
-		return nil, kit.Fail(kit.ExitDocument, "reading "+inputName(name), err, "imp xml check tells more about the document")
+		return nil, kit.Fail(kit.ExitDocument, "reading "+inputName(name), err, documentHint(err))
 	}
 	return src, nil
 }
@@ -146,7 +146,7 @@ func (o *pidfPatchOptions) run(_ context.Context, original string, patches []str
 	}
 	held, err := pidfdiff.NewCopy(state)
 	if err != nil {
-		return kit.Fail(kit.ExitDocument, "reading "+inputName(original), err, "imp xml check tells more about the document")
+		return kit.Fail(kit.ExitDocument, "reading "+inputName(original), err, documentHint(err))
 	}
 	for _, name := range patches {
 		if err := o.apply(held, original, name); err != nil {
@@ -155,7 +155,7 @@ func (o *pidfPatchOptions) run(_ context.Context, original string, patches []str
 	}
 	if state = held.State(); o.presence {
 		if state, err = pidfdiff.Presence(state); err != nil {
-			return kit.Fail(kit.ExitDocument, "patching "+inputName(original), err, "imp xml check tells more about the document")
+			return kit.Fail(kit.ExitDocument, "patching "+inputName(original), err, documentHint(err))
 		}
 	}
 	switch {
@@ -174,7 +174,7 @@ func (o *pidfPatchOptions) apply(held *pidfdiff.Copy, original, name string) err
 		return err
 	}
 	if src, err = charset.ToUTF8(src); err != nil {
-		return kit.Fail(kit.ExitDocument, "reading "+inputName(name), err, "imp xml check tells more about the document")
+		return kit.Fail(kit.ExitDocument, "reading "+inputName(name), err, documentHint(err))
 	}
 	d, err := pidfdiff.Parse(src)
 	if err != nil {

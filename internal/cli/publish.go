@@ -232,7 +232,7 @@ func (o *publishOptions) check(d document) error {
 		check = pidf.Check
 	}
 	if err := check(d.body); err != nil {
-		return kit.Fail(kit.ExitDocument, "checking the presence document", err, "imp xml check tells more about it, imp pidf new makes one")
+		return kit.Fail(kit.ExitDocument, "checking the presence document", err, documentHint(err)+"; imp pidf new makes one")
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 
@@ -47,6 +48,15 @@ func parseXML(name string, src []byte) (*xmltree.Tree, error) {
 		return nil, kit.Fail(kit.ExitDocument, "reading "+inputName(name), err, "documents are well-formed XML in UTF-8, UTF-16, ISO-8859-1 or windows-1252")
 	}
 	return t, nil
+}
+
+// documentHint says what to do about a document that is refused. What SIP carries is UTF-8 without a document type
+// declaration; imp xml check takes more.
+func documentHint(err error) string {
+	if errors.Is(err, xmltree.ErrDTD) || errors.Is(err, xmltree.ErrEncoding) {
+		return "imp xml canon makes UTF-8 of it, without a document type declaration"
+	}
+	return "imp xml check tells more about the document"
 }
 
 // inputName is what messages call an input.

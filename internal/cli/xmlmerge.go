@@ -91,7 +91,7 @@ func (o *xmlMergeOptions) run(_ context.Context, names [3]string) error {
 	doing := "merging " + inputName(names[1]) + " and " + inputName(names[2])
 	merged, conflicts, err := patch.Merge(docs[0], docs[1], docs[2], o.merge)
 	if err != nil {
-		return kit.Fail(kit.ExitDocument, doing, err, "imp xml check tells more about the document")
+		return kit.Fail(kit.ExitDocument, doing, err, documentHint(err))
 	}
 	for _, c := range conflicts {
 		if err := o.tell(c, names); err != nil {
