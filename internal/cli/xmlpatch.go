@@ -141,8 +141,11 @@ func (o *xmlPatchOptions) refused(status int, doing string, err error) error {
 		}
 	}
 	hint := "imp xml check tells more about it"
-	if status == kit.ExitNo {
-		hint = "--explain tells of each operation what it selected"
+	switch {
+	case status == kit.ExitNo && o.explain:
+		hint = ""
+	case status == kit.ExitNo:
+		hint = "--explain tells of the operations before it what they selected"
 	}
 	return kit.Fail(status, doing, err, hint)
 }
