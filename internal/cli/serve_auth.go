@@ -108,6 +108,9 @@ func logUsers(log *slog.Logger, source *users.Source) {
 	for _, note := range source.Notes() {
 		log.Warn("reading users", "note", note)
 	}
+	if source.Len() == 0 {
+		log.Warn("reading users", "note", "nobody can come in, there are no users; SIGHUP reads the file again")
+	}
 	log.Info("users", "count", source.Len())
 }
 

@@ -196,6 +196,10 @@ func refusalHint(e *event.ResponseError) string {
 		return fmt.Sprintf("the server takes these types: %s", e.Field("Accept"))
 	case e.Status == 423 && e.Field("Min-Expires") != "":
 		return fmt.Sprintf("ask for at least --expires %s", e.Field("Min-Expires"))
+	case e.Status == 404:
+		return "the server has no user of that address; is it spelled right?"
+	case e.Status == 413 || e.Status == 513:
+		return "send less: it is more than the server takes"
 	case (e.Status == 503 || e.Status == 403) && e.Field("Retry-After") != "":
 		return fmt.Sprintf("try again in %s seconds", e.Field("Retry-After"))
 	}
