@@ -36,9 +36,9 @@ compose what all devices of a user say into one document, and notify watchers
 (RFC 6665). Users register where they are too (RFC 3261 section 10, RFC 5626), and
 what is for them, such as messages, is forwarded to their devices.
 
-Users authenticate by digest (RFC 8760): --user or --users says who may come in,
-under which address of record follows from the name: NAME is sip:NAME@DOMAIN of
-every domain served, NAME@DOMAIN of that one. Nobody else exists, nobody acts as
+Users authenticate by digest (RFC 8760): --user or --users says who may come in;
+the address of record follows from the name: NAME is sip:NAME@DOMAIN of every
+domain served, NAME@DOMAIN of that one. Nobody else exists, nobody acts as
 somebody else, and each publishes for himself unless --publish-for all. Who fails
 more often than ten times gets short answers for a while. With --no-auth everybody
 on this machine is who he says.

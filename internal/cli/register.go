@@ -34,7 +34,8 @@ registrar has for it. Other devices of yours stay registered.
 Without --keep the registration is left to run out: it is for an address that
 something else answers at, such as that of --contact. --keep stays, renews the
 registration, keeps its connection alive and makes it anew when that fails, and
-takes it back when the command ends. imp listen registers by itself.
+takes it back when the command ends. --timeout is for one answer and ends no
+--keep. imp listen registers by itself.
 
 --query changes nothing; its status is 1 when nobody is registered. --remove
 takes back what this machine registered, or the address of --contact;
