@@ -67,12 +67,14 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintln(stderr, "compare: usage: compare [-runs N] [-o FILE] presence")
 		return 2
 	}
-	reports, err := measureAll(ctx, &o, stderr)
-	if err != nil {
-		fmt.Fprintln(stderr, "compare:", err)
-		if errors.Is(err, errMissing) {
+	reports, failed := measureAll(ctx, &o, stderr)
+	if failed != nil {
+		fmt.Fprintln(stderr, "compare:", failed)
+		if errors.Is(failed, errMissing) {
 			return 2
 		}
+	}
+	if len(reports) == 0 {
 		return 1
 	}
 	if o.out != "" {
@@ -85,7 +87,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 			return 1
 		}
 	}
-	if err := writeTable(stdout, reports); err != nil {
+	if err := writeTable(stdout, reports); err != nil || failed != nil {
 		return 1
 	}
 	return 0
@@ -94,7 +96,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 // errMissing is wrapped by errors about what this machine lacks.
 var errMissing = errors.New("not installed")
 
-// measureAll does all runs. Everything it makes is gone when it returns.
+// measureAll does all runs, until one fails. Everything it makes is gone when it returns.
 func measureAll(ctx context.Context, o *options, stderr io.Writer) ([]report, error) {
 	kamailio, err := findKamailio(look)
 	if err != nil {
@@ -123,7 +125,7 @@ func measureAll(ctx context.Context, o *options, stderr io.Writer) ([]report, er
 			tell: func(what string) { fmt.Fprintf(stderr, "run %d of %d: %s\n", i+1, o.runs, what) }})
 		cancel()
 		if err != nil {
-			return nil, fmt.Errorf("run %d: %w", i+1, err)
+			return reports, fmt.Errorf("run %d: %w", i+1, err)
 		}
 		reports = append(reports, r)
 	}

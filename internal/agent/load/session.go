@@ -2,6 +2,7 @@ package load
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -79,14 +80,13 @@ func (s *Session) Subscribe(ctx context.Context, rate float64) (Step, error) {
 // Change publishes n new documents, one presentity after the other, rate of
 // them a second, and waits until the watchers know the last.
 func (s *Session) Change(ctx context.Context, n int, rate float64) (Step, error) {
-	g, missed := s.g, 0
+	g := s.g
 	for i := range g.presentities {
 		g.presentities[i].count.Store(0)
 	}
 	step, err := g.step(ctx, n, rate, func(i int, done func(error)) {
 		p := &g.presentities[i%len(g.presentities)]
 		if p.busy.Load() {
-			missed++
 			done(errBusy)
 			return
 		}
@@ -95,14 +95,14 @@ func (s *Session) Change(ctx context.Context, n int, rate float64) (Step, error)
 	g.settle(ctx)
 	var sum Report
 	g.fill(&sum)
-	step.Missed, step.Notified, step.Lost, step.Last = missed, sum.Notified(), sum.Due-sum.Notified(), g.complete.latency()
+	step.Notified, step.Lost, step.Last = sum.Notified(), sum.Due-sum.Notified(), g.complete.latency()
 	return step, err
 }
 
 // Close leaves the server with what was begun, to be asked for no more.
 func (s *Session) Close() error { return s.wire.Close() }
 
-var errBusy = fmt.Errorf("%w: the change before is without an answer", stack.ErrTimeout)
+var errBusy = errors.New("the change before is without an answer")
 
 // step does op n times at a rate and waits until all have called done, once
 // each.
@@ -119,9 +119,12 @@ func (g *generator) step(ctx context.Context, n int, rate float64, op func(i int
 		step.Took, step.Response, step.Repeated = g.now()-start, operation.latency(), g.repeated()-repeated
 	}()
 	take := func(err error) {
-		if err == nil {
+		switch {
+		case err == nil:
 			step.Done++
-		} else {
+		case errors.Is(err, errBusy):
+			step.Missed++
+		default:
 			step.Failed[failure(err)]++
 		}
 	}

@@ -58,7 +58,7 @@ func TestStepsCountWhatIsMissing(t *testing.T) {
 			t.Errorf("one refused, one not told: %+v, %v", step, err)
 		}
 		s.delay = 150 * time.Millisecond
-		if step, err = session.Change(t.Context(), 3, 10); err != nil || step.Done != 2 || step.Missed != 1 {
+		if step, err = session.Change(t.Context(), 3, 10); err != nil || step.Done != 2 || step.Missed != 1 || len(step.Failed) != 0 {
 			t.Errorf("the second while the first has no answer: %+v, %v", step, err)
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
