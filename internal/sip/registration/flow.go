@@ -308,6 +308,9 @@ func (f *flow) accepted(res *sip.Response) Registered {
 		f.public, f.temporary = own.Public, own.Temporary
 	}
 	f.retryAt = time.Time{}
+	if got.Expires <= 0 { // to ask again at once would only get the same
+		f.retryAt = now.Add(baseAllFailed)
+	}
 	if f.unproven = got.Outbound; !f.unproven {
 		f.failures = 0
 	}

@@ -47,6 +47,23 @@ func TestRenewal(t *testing.T) {
 	})
 }
 
+func TestBindingOfNoTime(t *testing.T) {
+	with(t, config(), func(t *testing.T, r *rig) {
+		r.registered()
+		time.Sleep(time.Hour - 6*time.Minute)
+		granting(r.wire.Next(), ";expires=0")
+		if e := r.told(); e.Err != nil || e.Expires != 0 {
+			t.Errorf("%+v", e)
+		}
+		time.Sleep(20 * time.Second)
+		r.wire.Silent()
+		time.Sleep(20 * time.Second)
+		granting(r.wire.Next(), ";expires=3600")
+		time.Sleep(30 * time.Minute)
+		r.wire.Silent()
+	})
+}
+
 func TestAfterSleep(t *testing.T) {
 	cfg := config()
 	var slept atomic.Int64
