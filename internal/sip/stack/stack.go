@@ -2,10 +2,10 @@
 // other than INVITE, with RFC 3581 (symmetric responses), RFC 4320 (actions on non-INVITE transactions), RFC 5922
 // (names of TLS peers), RFC 7118 (WebSocket) and the keep-alives of RFC 5626 section 4.4.
 //
-// Messages are parsed by sipgo, and handlers get its request type. Its transports and transactions are not used,
-// because presence needs what they do not give: requests of one connection, and datagrams for one resource, are
-// handled in the order in which they came; an answered request costs the bytes of its answer and not a transaction
-// for 32 seconds; a request in flight costs a few hundred bytes and no goroutine; a peer that does not read holds up
+// Handlers get sipgo's message types, made from the stack's own reading of a message. Its parser, its transports and
+// its transactions are not used, because presence needs what they do not give: requests of one connection, and
+// datagrams for one resource, are handled in the order in which they came; an answered request costs the bytes of its
+// answer and not a transaction for 32 seconds; a request in flight costs a few hundred bytes and no goroutine; a peer that does not read holds up
 // nobody and is disconnected; what cannot be parsed is answered 400; an answer echoes the request byte for byte.
 //
 // Every request passes a guard (RFC 3261 8.2) before its handler, so that handlers see only well-formed requests of
