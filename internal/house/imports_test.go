@@ -31,7 +31,7 @@ var inner = map[string][]string{
 	"internal/sip":   {"proxy", "registration", "event", "useragent", "uac", "dialog", "identity", "stack", "header"},
 	"internal/xml":   {"schematest", "patch", "grammar", "query", "format", "lexical", "canon", "selector", "tree", "charset"},
 	"internal/msrp":  {"relayclient", "file", "session", "wire"},
-	"internal/xcap":  {"client", "usage", "key", "uri"},
+	"internal/xcap":  {"client", "usage", "resource", "key", "uri"},
 	"internal/store": {"storetest", "bolt", "memory", ""},
 	"internal/cli":   {"", "kit"},
 }
