@@ -149,6 +149,8 @@ func transportHint(err error) string {
 		return "the server asks for a certificate: give --cert FILE and --key FILE, or cert and key in the account"
 	case strings.Contains(text, "remote error: tls:"):
 		return "the server does not take this client's TLS or the certificate of --cert"
+	case strings.Contains(text, "handshake refused: 404"):
+		return "the server has no WebSocket at that path; the path follows the proxy, as in ws:HOST:PORT/ws"
 	case strings.Contains(text, "over TLS only"):
 		return "give --proxy tls:HOST, or proxy or transport in the account; or a sip URI"
 	case errors.Is(err, resolve.ErrNotFound):

@@ -25,6 +25,9 @@ func startUser(ctx context.Context, k *kit.Kit, acct *kit.Account, prepare func(
 		prepare(ua)
 	}
 	if err := ua.Listen(ctx); err != nil {
+		if len(listen) > 0 {
+			return nil, kit.Fail(kit.ExitNetwork, "starting a user agent for "+cfg.AOR.URI, err, "--listen takes a free address of this machine; port 0 is any free port")
+		}
 		return nil, kit.Fail(kit.ExitNetwork, "starting a user agent for "+cfg.AOR.URI, err, "the proxy must be reachable from this machine: --proxy, else that of the account")
 	}
 	return ua, nil
