@@ -28,7 +28,10 @@ inflated, compact header names explained, and what is wrong with it behind "!".
 What is no text is shown in hexadecimal.
 
 What it is follows from how it begins; --type says it where that does not tell.
-With --check the status is 6 when anything is wrong.`,
+With --check the status is 6 when anything is wrong.
+
+Of a file that --trace-file wrote the third message is shown by
+sed -n 3p FILE | jq -r .data | base64 -d | imp decode`,
 		Example: `  $ imp decode notify.sip
   NOTIFY sip:bob@192.0.2.1 SIP/2.0
   Via: SIP/2.0/UDP 192.0.2.2;branch=z9hG4bK1
