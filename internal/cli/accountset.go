@@ -30,7 +30,7 @@ Settings: ` + accountKeyNames() + `.`,
   imp: proxy "carrier-pigeon:5060:1": the host is not understood
   hint: a proxy is [udp:|tcp:|tls:|ws:|wss:]HOST[:PORT], such as tcp:sip.example.com:5060; a path may follow for ws and wss`,
 		Args:              cobra.MinimumNArgs(1),
-		ValidArgsFunction: completeAccounts(k, 1),
+		ValidArgsFunction: completeSettings(k, "="),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.name, o.pairs = args[0], args[1:]
 			return o.run()
@@ -38,6 +38,25 @@ Settings: ` + accountKeyNames() + `.`,
 	}
 	cmd.Flags().BoolVar(&o.stdin, "password-stdin", false, "keep the first line of stdin as the password")
 	return cmd
+}
+
+// completeSettings offers names of accounts first, then settings with what is written behind them.
+func completeSettings(k *kit.Kit, behind string) cobra.CompletionFunc {
+	accounts := completeAccounts(k, 1)
+	return func(cmd *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
+		if len(args) == 0 {
+			return accounts(cmd, args, typed)
+		}
+		var offered []string
+		for _, key := range kit.AccountKeys {
+			offered = append(offered, key.Name+behind)
+		}
+		directive := cobra.ShellCompDirectiveNoFileComp
+		if behind != "" {
+			directive |= cobra.ShellCompDirectiveNoSpace
+		}
+		return offered, directive
+	}
 }
 
 func accountKeyNames() string {
@@ -126,7 +145,7 @@ func newAccountUnset(k *kit.Kit) *cobra.Command {
 
   $ imp account unset bob --all`,
 		Args:              cobra.MinimumNArgs(1),
-		ValidArgsFunction: completeAccounts(k, 1),
+		ValidArgsFunction: completeSettings(k, ""),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.name, o.keys = args[0], args[1:]
 			return o.run()

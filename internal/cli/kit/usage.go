@@ -145,11 +145,15 @@ func (k *Kit) completions(root *cobra.Command) {
 	completeChoices(root, root.PersistentFlags())
 }
 
-// completeChoices completes the flags whose help names all their values, as in open|closed.
+// completeChoices completes the flags whose help names all their values, as in open|closed. Files are offered only to
+// those that take one.
 func completeChoices(cmd *cobra.Command, fs *pflag.FlagSet) {
 	fs.VisitAll(func(f *pflag.Flag) {
-		if value, _ := pflag.UnquoteUsage(f); strings.Contains(value, "|") {
+		switch value, _ := pflag.UnquoteUsage(f); {
+		case strings.Contains(value, "|"):
 			cmd.RegisterFlagCompletionFunc(f.Name, cobra.FixedCompletions(strings.Split(value, "|"), cobra.ShellCompDirectiveNoFileComp))
+		case value != "" && value != "FILE" && value != "DIR":
+			cmd.RegisterFlagCompletionFunc(f.Name, cobra.NoFileCompletions)
 		}
 	})
 	for _, c := range cmd.Commands() {
