@@ -314,6 +314,20 @@ func TestGenerated(t *testing.T) {
 			t.Errorf("%+v", u)
 		}
 	})
+	t.Run("XCAP-093 a namespace that is listed is checked", func(t *testing.T) {
+		n := 0
+		for ns := range d.Root().Element(spaceCaps, "namespaces").Elements() {
+			path, src := "resource-lists"+joe, lists1+`<list><x:nonsense xmlns:x="`+ns.Text()+`"/></list>`+lists2
+			if ns.Text() == spaceIcon {
+				path, src = "org.openmobilealliance.pres-content"+joe, `<content xmlns="`+spaceIcon+`"><nonsense/><data/></content>`
+			}
+			expect(t, path, map[string]xcaperror.Condition{src: schema})
+			n++
+		}
+		if n < 15 {
+			t.Errorf("%d namespaces", n)
+		}
+	})
 	at := time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC)
 	dir, err := tree.Parse(Directory([]Entry{{"b", "http://x/b?\"", "e1", at, 3}, {"a", "u", "e2", time.Time{}, 0}, {"b", "v", "e3", at, 1}}), tree.Options{})
 	if err != nil {
