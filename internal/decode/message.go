@@ -115,7 +115,11 @@ func (p *Part) checkSIP() {
 		case "contact":
 			_, _, err = header.ParseContacts([]string{f.Value})
 		}
-		if err != nil {
+		switch {
+		case err == nil:
+		case strings.HasPrefix(err.Error(), header.LongName(f.Name)+": "):
+			p.problem("%v", err)
+		default:
 			p.problem("%s: %v", f.Name, err)
 		}
 	}
