@@ -117,7 +117,7 @@ func (o *xmlDiffOptions) check() error {
 	xcap, partial := o.frame.Vocabulary == patch.XCAPDiff, o.frame.Vocabulary == patch.PIDFDiff
 	switch {
 	case xcap != (o.frame.XCAPRoot != ""):
-		return kit.Fail(kit.ExitUsage, "xml diff", "--root, --sel, --previous-etag and --new-etag belong to --format xcap-diff, and it needs all four", "imp xml diff --help has an example")
+		return kit.Fail(kit.ExitUsage, "xml diff", "--root, --sel, --previous-etag and --new-etag belong to --format xcap-diff, and it needs all four", "such as --root http://xcap.example.com/ --sel resource-lists/users/sip:alice@example.com/index --previous-etag 1 --new-etag 2")
 	case o.frame.Version != "" && (!partial || strings.Trim(o.frame.Version, "0123456789") != ""):
 		return kit.Fail(kit.ExitUsage, "xml diff", "--version is a number and belongs to --format pidf-diff", "leave it out, or give --format pidf-diff")
 	}
