@@ -11,7 +11,6 @@ import (
 	"imp/internal/server/registrar"
 	"imp/internal/sip/identity"
 	"imp/internal/sip/stack"
-	"imp/internal/store/memory"
 )
 
 type presenceServerOptions struct {
@@ -47,11 +46,13 @@ Listeners for tls and wss need --cert and --key; --client-ca asks clients for a
 certificate too. SIGHUP reads users and certificates again. --admin opens a door for
 "imp ctl", Prometheus (/metrics) and health checks (/healthz).
 
-State is in memory. SIGTERM and Ctrl-C tell the watchers to come back later and end
+State is in memory, or with --data DIR in the file presence-server.db there: then
+publications and registrations outlive the server, also one that is killed, and
+expire when they should; watchers subscribe again. SIGTERM and Ctrl-C tell the watchers to come back later and end
 the server.
 
 Limits of what is kept, beyond which requests are answered 503: 1 GiB of publications
-and registrations; 20 contacts, 100 publications and 384 KiB a user; 1000000
+and registrations in memory, 16 GiB in a file; 20 contacts, 100 publications and 384 KiB a user; 1000000
 subscriptions, 100000 of one user.
 
 ` + stackLimits,
@@ -68,6 +69,7 @@ subscriptions, 100000 of one user.
 		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd.Context()) },
 	}
 	o.flags(cmd, "127.0.0.1:5060")
+	o.dataFlag(cmd)
 	fs := cmd.Flags()
 	fs.StringArrayVar(&o.domains, "domain", nil, "serve the users of `DOMAIN`, repeatable; none: of every domain")
 	fs.Var(kit.Choice(&o.policy, string(presence.Allow), string(presence.Confirm), string(presence.Block)), "policy", "what watchers get that no rule names")
@@ -106,7 +108,10 @@ func (o *presenceServerOptions) run(ctx context.Context) error {
 		return err
 	}
 	o.onHangup(log, o.reloaders(log, source, secrets)...)
-	store := memory.New()
+	store, err := o.openStore()
+	if err != nil {
+		return err
+	}
 	defer store.Close()
 	var bindings *registrar.Registrar
 	mount := func(s *stack.Stack, guard *identity.Guard) {

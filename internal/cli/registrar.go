@@ -11,7 +11,6 @@ import (
 	"imp/internal/server/registrar"
 	"imp/internal/sip/header"
 	"imp/internal/sip/identity"
-	"imp/internal/store/memory"
 )
 
 type registrarOptions struct {
@@ -48,7 +47,9 @@ A contact of a browser, or with a reg-id, lives no longer than the connection it
 over. Over UDP no outbound registration is granted. Nothing is stored for those who are
 not registered: they are answered 480.
 
-State is in memory: at most 1 GiB, --max-contacts for one user, 1024 bytes for a
+State is in memory, or with --data DIR in the file registrar.db there: then what is
+registered outlives the server, also one that is killed, and expires when it should.
+It is at most 1 GiB in memory and 16 GiB in a file, --max-contacts for one user, 1024 bytes for a
 contact and 2048 for its path.
 
 ` + stackLimits,
@@ -65,6 +66,7 @@ contact and 2048 for its path.
 		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd.Context()) },
 	}
 	o.flags(cmd, "127.0.0.1:5060")
+	o.dataFlag(cmd)
 	fs := cmd.Flags()
 	fs.MarkHidden("publish-for")
 	fs.StringArrayVar(&o.domains, "domain", nil, "serve the users of `DOMAIN`, repeatable; none: of every domain")
@@ -112,7 +114,10 @@ func (o *registrarOptions) run(ctx context.Context) error {
 		return err
 	}
 	o.onHangup(log, o.reloaders(log, source, secrets)...)
-	store := memory.New()
+	store, err := o.openStore()
+	if err != nil {
+		return err
+	}
 	defer store.Close()
 	cfg := registrar.ServerConfig{Stack: stackConfig, Listen: endpoints, Config: registrar.Config{Store: store, Domains: o.domains,
 		Expires: o.expires.Std(), MinExpires: o.minExpires.Std(), MaxExpires: o.maxExpires.Std(), FlowTimer: o.flowTimer.Std(),

@@ -45,6 +45,7 @@ func TestMain(m *testing.M) {
 //	end NAME [N]                    send SIGTERM, wait; it must end with status N (0)
 //	interrupt NAME [N]              the same with SIGINT
 //	over NAME [N]                   wait until it ends by itself
+//	crash NAME 137                  the same with SIGKILL
 //	hangup NAME                     send SIGHUP and go on
 //	await FILE REGEXP               wait until FILE has a match
 //	examples COMMAND…               run the transcripts in the command's help and compare what they print: … stands for any text, alone on a line for any lines; a last line ^C
@@ -67,6 +68,7 @@ func TestScripts(t *testing.T) {
 			"start":     scriptStart,
 			"end":       func(ts *testscript.TestScript, neg bool, args []string) { scriptEnd(ts, neg, args, syscall.SIGTERM) },
 			"interrupt": func(ts *testscript.TestScript, neg bool, args []string) { scriptEnd(ts, neg, args, syscall.SIGINT) },
+			"crash":     func(ts *testscript.TestScript, neg bool, args []string) { scriptEnd(ts, neg, args, syscall.SIGKILL) },
 			"over":      func(ts *testscript.TestScript, neg bool, args []string) { scriptEnd(ts, neg, args, syscall.Signal(0)) },
 			"hangup":    scriptHangup,
 			"await":     scriptAwait,

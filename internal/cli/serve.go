@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net/netip"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
@@ -18,6 +19,9 @@ import (
 	"imp/internal/server/admin"
 	"imp/internal/sip/header"
 	"imp/internal/sip/stack"
+	"imp/internal/store"
+	"imp/internal/store/bolt"
+	"imp/internal/store/memory"
 )
 
 // serverOptions are the flags that all servers share.
@@ -33,6 +37,7 @@ type serverOptions struct {
 	wsOrigins      []string
 	tls            tlsOptions
 	admin          adminOptions
+	data           string
 	logForm        string
 	logLevel       string
 	level          slog.LevelVar // what logLevel says, until imp ctl changes it
@@ -150,6 +155,34 @@ func (o *serverOptions) stackConfig(log *slog.Logger, endpoints []stack.Endpoint
 		return cfg, nil, err
 	}
 	return cfg, secrets, o.readRoutes(&cfg)
+}
+
+// dataFlag is for the servers that have state.
+func (o *serverOptions) dataFlag(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&o.data, "data", "", "keep state in a file in `DIR`, where it outlives the server; without it in memory")
+}
+
+// openStore opens what holds the server's state: a file named after the server
+// with --data, else memory. The caller closes it.
+func (o *serverOptions) openStore() (interface {
+	store.KV
+	io.Closer
+}, error) {
+	if o.data == "" {
+		return memory.New(), nil
+	}
+	s, err := bolt.Open(filepath.Join(o.data, o.name+".db"), bolt.Config{})
+	if err == nil {
+		return s, nil
+	}
+	hint := "--data takes a directory of this user"
+	switch {
+	case errors.Is(err, bolt.ErrInUse):
+		hint = "does the server run already? two of a kind need two directories"
+	case errors.Is(err, bolt.ErrDamaged), errors.Is(err, bolt.ErrForeign):
+		hint = "move the file away to begin with an empty one"
+	}
+	return nil, kit.Fail(kit.ExitUsage, "reading --data", err, hint)
 }
 
 // product is what Server and User-Agent say.
