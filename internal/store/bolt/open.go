@@ -252,13 +252,20 @@ func inspectAll(tx *bbolt.Tx) error {
 	if err != nil {
 		return err
 	}
-	for bad := range tx.Check() {
+	for bad := range tx.Check(bbolt.WithKVStringer(noKeys{})) {
 		if err == nil {
 			err = fmt.Errorf("%w: %w", ErrDamaged, bad)
 		}
 	}
 	return err
 }
+
+// noKeys has bbolt's check report no keys: damaged ones may end nowhere, and a
+// fault there could not be caught.
+type noKeys struct{}
+
+func (noKeys) KeyToString([]byte) string   { return "?" }
+func (noKeys) ValueToString([]byte) string { return "?" }
 
 // inspectPages sees that no page in use says that it is longer than the file or
 // reaches into a free one: bbolt's own check would count that far.
@@ -282,8 +289,9 @@ func inspectPages(tx *bbolt.Tx) error {
 	return nil
 }
 
-// inOrder calls visit for all pairs of b and demands that their keys ascend:
-// damage may lead in circles.
+// inOrder calls visit for all pairs of b and demands that their keys ascend, as
+// damage may lead in circles, and that a search finds each, which goes by the
+// keys of inner pages.
 func inOrder(b *bbolt.Bucket, visit func(k, v []byte) error) error {
 	var last []byte
 	c := b.Cursor()
@@ -295,6 +303,9 @@ func inOrder(b *bbolt.Bucket, visit func(k, v []byte) error) error {
 			return fmt.Errorf("%w: a key of %d bytes", ErrDamaged, len(k))
 		}
 		last = append(last[:0], k...)
+		if b.Get(last) == nil {
+			return fmt.Errorf("%w: the key %.200q cannot be found", ErrDamaged, last)
+		}
 		if err := visit(k, v); err != nil {
 			return err
 		}
