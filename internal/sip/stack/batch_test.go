@@ -85,9 +85,13 @@ func TestPacer(t *testing.T) {
 		if d := waited(); d != 0 {
 			t.Errorf("waits %v at 100 a second", d)
 		}
-		run(5000, 1000)
+		run(2000, 400)
 		if d := waited(); d != pause {
-			t.Errorf("waits %v at 5000 a second", d)
+			t.Errorf("waits %v at 2000 a second", d)
+		}
+		run(5000, 1000)
+		if d := waited(); d != 0 || !p.busy {
+			t.Errorf("waits %v at 5000 a second, busy: %v", d, p.busy)
 		}
 		time.Sleep(time.Second)
 		p.count(1) // one after a rest

@@ -9,12 +9,14 @@ type pacer struct {
 	since time.Time // when the counting of this window began
 	seen  int       // datagrams since then
 	busy  bool      // the last window was above the rate
+	waits bool      // and not far above
 }
 
 const (
 	paceWindow = 50 * time.Millisecond
 	paceFrom   = 1200 // datagrams a second
-	pause      = 2 * time.Millisecond
+	paceTo     = 4000
+	pause      = time.Millisecond
 )
 
 // count takes note of datagrams.
@@ -22,14 +24,16 @@ func (p *pacer) count(n int) {
 	p.seen += n
 	now := time.Now()
 	if passed := now.Sub(p.since); passed >= paceWindow {
-		p.busy = passed < 2*paceWindow && float64(p.seen) >= paceFrom*passed.Seconds()
+		seen, seconds := float64(p.seen), passed.Seconds()
+		p.busy = passed < 2*paceWindow && seen >= paceFrom*seconds
+		p.waits = p.busy && seen < paceTo*seconds
 		p.since, p.seen = now, 0
 	}
 }
 
 // wait pauses while there is much to read.
 func (p *pacer) wait() {
-	if p.busy {
+	if p.waits {
 		time.Sleep(pause)
 	}
 }
