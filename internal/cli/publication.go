@@ -117,7 +117,7 @@ func (p *publication) publish(ctx context.Context, d document) error {
 	}
 	got, err := publish(ctx, event.Doc{Type: d.mediaType, Body: d.body})
 	var refused *event.ResponseError
-	if errors.As(err, &refused) && refused.Status == 412 {
+	if errors.As(err, &refused) && refused.Status == 412 && p.modify != "" {
 		return kit.Fail(kit.ExitRefused, "publishing for "+p.target, answerOf(refused),
 			"the server has no publication with the entity-tag "+p.modify+"; without --modify a new one is made")
 	}
@@ -171,7 +171,7 @@ func (p *publication) remove(ctx context.Context) error {
 	defer cancel()
 	err := p.Remove(ctx)
 	var refused *event.ResponseError
-	if errors.As(err, &refused) && refused.Status == 412 {
+	if errors.As(err, &refused) && refused.Status == 412 && p.modify != "" {
 		p.forget()
 		return kit.Fail(kit.ExitNo, doing, "the server has no such publication any more", "there is nothing left to remove")
 	}

@@ -37,6 +37,9 @@ func Load(pairs []Pair, clientCA string) (*Server, error) {
 func (s *Server) Reload() error {
 	cfg := &tls.Config{MinVersion: tls.VersionTLS12}
 	for _, p := range s.pairs {
+		if err := s.again(p.Cert, p.Key); err != nil {
+			return err
+		}
 		c, err := tls.LoadX509KeyPair(p.Cert, p.Key)
 		if err != nil {
 			return fmt.Errorf("loading certificate %s with key %s: %w", p.Cert, p.Key, err)
@@ -44,6 +47,9 @@ func (s *Server) Reload() error {
 		cfg.Certificates = append(cfg.Certificates, c)
 	}
 	if s.clientCA != "" {
+		if err := s.again(s.clientCA); err != nil {
+			return err
+		}
 		pool, err := Pool(s.clientCA)
 		if err != nil {
 			return err
@@ -51,6 +57,19 @@ func (s *Server) Reload() error {
 		cfg.ClientCAs, cfg.ClientAuth = pool, tls.RequireAndVerifyClientCert
 	}
 	s.now.Store(cfg)
+	return nil
+}
+
+// again refuses to read what is no file a second time: a pipe would never end.
+func (s *Server) again(files ...string) error {
+	if s.now.Load() == nil {
+		return nil
+	}
+	for _, f := range files {
+		if info, err := os.Stat(f); err == nil && !info.Mode().IsRegular() {
+			return fmt.Errorf("loading %s: it is no regular file and can be read once only", f)
+		}
+	}
 	return nil
 }
 

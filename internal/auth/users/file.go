@@ -155,6 +155,9 @@ func (b *builder) put(realmName, name string, h hashes) {
 }
 
 func (s *Source) readFile(b *builder) error {
+	if info, err := os.Stat(s.cfg.File); err == nil && s.now.Load() != nil && !info.Mode().IsRegular() {
+		return fmt.Errorf("reading users: %s is no regular file and can be read once only", s.cfg.File)
+	}
 	f, err := os.Open(s.cfg.File)
 	if err != nil {
 		return fmt.Errorf("reading users: %w", err)

@@ -57,6 +57,7 @@ type Kit struct {
 	piped   atomic.Bool
 	running atomic.Bool
 	hangup  atomic.Pointer[func()]
+	reading sync.Mutex
 	sigs    chan os.Signal // nil = Signals was given
 	stdin   sync.Once
 	tracing tracing

@@ -124,7 +124,7 @@ func (k *Kit) onSignals(sigs <-chan os.Signal, over <-chan struct{}) {
 			return
 		case s := <-sigs:
 			if again := k.hangup.Load(); s == syscall.SIGHUP && again != nil {
-				(*again)()
+				go k.again(*again)
 				n--
 				continue
 			}
@@ -150,6 +150,13 @@ func (k *Kit) OnHangup(again func()) {
 	if k.sigs != nil {
 		signal.Notify(k.sigs, syscall.SIGHUP)
 	}
+}
+
+// again reads configuration anew, once at a time. What it waits for keeps no other signal from being heard.
+func (k *Kit) again(read func()) {
+	k.reading.Lock()
+	defer k.reading.Unlock()
+	read()
 }
 
 // Interrupted returns the error with status 129, 130 or 143 when the context ended by a signal, else nil. A command returns it when it was interrupted before it had what it waited for.

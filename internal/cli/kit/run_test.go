@@ -206,6 +206,23 @@ func TestSignals(t *testing.T) {
 			t.Errorf("status %d", status)
 		}
 	})
+	t.Run("a hangup that never ends keeps nobody", func(t *testing.T) {
+		s, _, _ := Recorded("", "")
+		k := New(s)
+		sigs, never := make(chan os.Signal), make(chan bool)
+		k.Signals = sigs
+		status := k.Execute(t.Context(), program(k, func(ctx context.Context) error {
+			k.OnHangup(func() { <-never })
+			sigs <- syscall.SIGHUP
+			sigs <- syscall.SIGTERM
+			<-ctx.Done()
+			return Interrupted(ctx)
+		}), []string{"act"})
+		close(never)
+		if status != 143 {
+			t.Errorf("status %d", status)
+		}
+	})
 	t.Run("the second signal kills", func(t *testing.T) {
 		s, _, _ := Recorded("", "")
 		k := New(s)

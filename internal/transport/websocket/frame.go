@@ -164,9 +164,23 @@ func lengthOf(b []byte) (head int, n uint64, ok bool) {
 	return 2, n, true
 }
 
+// sendable tells whether the payload of a close frame begins with a code that
+// may be sent (RFC 6455 sections 7.4.1 and 7.4.2).
+func sendable(payload []byte) bool {
+	if len(payload) == 1 {
+		return false
+	}
+	switch code := binary.BigEndian.Uint16(payload); code {
+	case 1004, 1005, 1006, 1015:
+		return false
+	default:
+		return code >= 1000 && code <= 1015 || code >= 3000 && code <= 4999
+	}
+}
+
 func (r *Reader) join(fin bool, op Op, payload []byte) (Frame, error) {
 	switch {
-	case op == Close && len(payload) == 1:
+	case op == Close && len(payload) > 0 && !sendable(payload):
 		return Frame{}, errCloseFrame
 	case op&controlBit != 0:
 		return Frame{op, payload}, nil

@@ -96,6 +96,8 @@ func TestReadErrors(t *testing.T) {
 		"too long in 64 bits":        {unhex("817f ffffffffffffffff"), false, errTooBig},
 		"too long with its fragment": {append(AppendFrame(nil, Text, make([]byte, 100), false)[:0:0], append([]byte{1, 100}, make([]byte, 100)...)...), false, nil},
 		"half a close code":          {unhex("8801 03"), false, errCloseFrame},
+		"a close code of no frame":   {unhex("8802 03ed"), false, errCloseFrame},
+		"a close code below all":     {unhex("8802 0001"), false, errCloseFrame},
 	} {
 		if c.want == nil {
 			c.bytes, c.want = append(c.bytes, 0x80, 1), errTooBig
