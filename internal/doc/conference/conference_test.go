@@ -186,6 +186,13 @@ func TestRoster(t *testing.T) {
 			t.Errorf("%+v %+v", d.Description, d.Status)
 		}
 	})
+	t.Run("CNF-028 what is new stands where the schema wants it", func(t *testing.T) {
+		d, s := apply(t, Applied, partial("2", `<c:host-info><c:display-text>Lab</c:display-text></c:host-info>`+
+			`<c:users state="partial"><c:user entity="sip:bob@lab.test" state="partial"><c:roles><c:entry>guest</c:entry></c:roles></c:user></c:users>`))
+		if d.Host == nil || d.Host.Display != "Lab" || len(d.Users.Users[1].Roles) != 1 {
+			t.Errorf("%+v in\n%s", d, s)
+		}
+	})
 	t.Run("CNF-021 a bad document changes nothing", func(t *testing.T) {
 		r := &Roster{}
 		r.Apply([]byte(start))
