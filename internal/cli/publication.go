@@ -258,9 +258,13 @@ func runHeld(ctx context.Context, k *kit.Kit, command []string) error {
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = drainTime
 	if err := cmd.Start(); err != nil {
-		return kit.Fail(kit.ExitUsage, "running "+command[0], err, "the words after -- are a command and its arguments")
+		return notRunnable(command[0], err)
 	}
 	return commandStatus(command[0], cmd.Wait())
+}
+
+func notRunnable(command string, err error) error {
+	return kit.Fail(kit.ExitUsage, "running "+command, err, "the words after -- are a command and its arguments")
 }
 
 func (p *publication) failure(doing string, err error) error {

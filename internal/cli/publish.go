@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"strconv"
 	"time"
 
@@ -46,7 +47,9 @@ it, it is made anew.
 
 A publication lasts as long as the server grants. --refresh stays and renews it
 until Ctrl-C, then takes it back; so does -- COMMAND while the command runs,
-with whose status it ends. --keep leaves the publication to expire.
+with whose status it ends. Without --name, --modify and --keep, -- COMMAND makes
+a publication of its own, so that what was published before shows again when the
+command has ended. --keep leaves the publication to expire.
 
 --modify changes the publication with that entity-tag, whoever made it, and
 fails when there is none. --timeout 0 waits without limit.`,
@@ -125,6 +128,12 @@ func (o *publishOptions) run(ctx context.Context, args []string) error {
 	}
 	if err := o.consistent(args, command); err != nil {
 		return err
+	}
+	if len(command) > 0 {
+		if _, err := exec.LookPath(command[0]); err != nil {
+			return notRunnable(command[0], err)
+		}
+		o.another = o.another || o.modify == "" && !o.keep && !o.cmd.Flags().Changed("name")
 	}
 	acct, err := o.kit.Account()
 	if err != nil {
