@@ -63,6 +63,7 @@ type Outgoing struct {
 	Loop    string
 	branch  string // of a request that is passed on without a transaction
 	relayed bool   // the response is for somebody else
+	invite  *Invitation
 }
 
 // Send starts a non-INVITE client transaction (RFC 3261 17.1.2) and returns at once. done is called exactly once, on
@@ -96,10 +97,13 @@ func (s *Stack) begin(o *Outgoing, done func(*sip.Response, error)) {
 		}
 		o = secure
 	}
-	tx := &clientTx{o: o, done: done, relayed: o.relayed}
+	tx := &clientTx{o: o, done: done, relayed: o.relayed, invite: o.invite}
 	if err := s.client.add(tx); err != nil {
 		go done(nil, err)
 		return
+	}
+	if o.invite != nil {
+		o.invite.began(tx, o)
 	}
 	if err := s.route(tx, o); err != nil {
 		s.spawn(func() { s.fail(tx, err) }) // when it is closed, Close is ending the transaction

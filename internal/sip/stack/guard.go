@@ -135,6 +135,9 @@ func (in *incoming) guard() (Handler, *Response) {
 	if s.relay.takes(in) {
 		return nil, in.relay()
 	}
+	if string(e.method) == "ACK" && in.ackOfRefusal() {
+		return nil, absorbed
+	}
 	h := s.handlers[string(e.method)]
 	switch {
 	case h != nil:
@@ -199,6 +202,9 @@ func (in *incoming) again(initial bool) *Response {
 	switch what {
 	case pending:
 		s.count.replayed.Add(1)
+		if v := s.invites.find(in.key); v != nil {
+			v.repeat()
+		}
 		return absorbed
 	case answered:
 		s.count.replayed.Add(1)
@@ -275,6 +281,9 @@ func (s *Stack) answerOptions(context.Context, *Request) *Response {
 // answerCancel: CANCEL of anything but INVITE has no effect but its own answer (RFC 3261 9.2). Over streams a
 // transaction has ended before the next message is looked at, unless its answer was deferred.
 func (s *Stack) answerCancel(e *envelope) *Response {
+	if answer := s.cancelInvite(e); answer != nil {
+		return answer
+	}
 	for _, m := range s.methods {
 		if s.replay.known(s.keys.transaction(e, []byte(m))) {
 			return Answer(200)

@@ -13,19 +13,24 @@ var errNotPassed = errors.New("the flow is closed and there is no address")
 // Pass sends a request on without a transaction (RFC 3261 16.11). Its branch is made of what does not change when the
 // request comes again, and tells where answers go. What cannot be sent at once goes to failed, which may be nil.
 func (s *Stack) Pass(p *Passing, o *Outgoing, failed func(error)) error {
+	again := *o
+	again.relayed, again.branch = true, s.passBranch(p.in)
+	return s.pass(&again, failed)
+}
+
+// pass sends a request without a transaction.
+func (s *Stack) pass(o *Outgoing, failed func(error)) error {
 	if failed == nil {
 		failed = func(error) {}
 	}
-	again := *o
-	again.relayed, again.branch = true, s.passBranch(p.in)
-	t := &again.Target
+	t := &o.Target
 	if t.Flow != nil && !t.Flow.Closed() {
-		return s.passOver(&again, t.Flow)
+		return s.passOver(o, t.Flow)
 	}
 	if s.unlocated(t) {
-		return s.passLocated(&again, failed)
+		return s.passLocated(o, failed)
 	}
-	return s.passResolved(&again, failed)
+	return s.passResolved(o, failed)
 }
 
 func (s *Stack) passResolved(o *Outgoing, failed func(error)) error {

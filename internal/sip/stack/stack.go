@@ -1,6 +1,6 @@
-// Package stack implements the transport and transaction layers of RFC 3261 (sections 17 and 18) for requests
-// other than INVITE, with RFC 3581 (symmetric responses), RFC 4320 (actions on non-INVITE transactions), RFC 5922
-// (names of TLS peers), RFC 7118 (WebSocket) and the keep-alives of RFC 5626 section 4.4.
+// Package stack implements the transport and transaction layers of RFC 3261 (sections 17 and 18), with RFC 3581
+// (symmetric responses), RFC 4320 (actions on non-INVITE transactions), RFC 5922 (names of TLS peers), RFC 6026 (2xx
+// responses to INVITE), RFC 7118 (WebSocket) and the keep-alives of RFC 5626 section 4.4.
 //
 // Handlers get sipgo's message types, made from the stack's own reading of a message. Its parser, its transports and
 // its transactions are not used, because presence needs what they do not give: requests of one connection, and
@@ -36,6 +36,7 @@ type Stack struct {
 	keys    keyer
 	replay  *replay
 	client  *clients
+	invites invites
 	count   counters
 	partial atomic.Int64            // bytes of buffers for incomplete messages, see maxPartial
 	logged  atomic.Int64            // second in which a malformed message was last logged
@@ -143,6 +144,7 @@ func (s *Stack) Close() error {
 		b.close()
 	}
 	s.client.close()
+	s.invites.close()
 	var ended sync.WaitGroup
 	for _, c := range conns {
 		ended.Go(c.shutdown)

@@ -3,6 +3,7 @@ package stack
 // phrases are the usual reason phrases (RFC 3261 21, RFC 3903, RFC 4412, RFC 5360, RFC 5393, RFC 6665, RFC 8599 and
 // others of the registry).
 var phrases = map[int]string{
+	180: "Ringing", 181: "Call Is Being Forwarded", 182: "Queued", 183: "Session Progress",
 	200: "OK", 202: "Accepted", 204: "No Notification",
 	300: "Multiple Choices", 301: "Moved Permanently", 302: "Moved Temporarily", 305: "Use Proxy",
 	380: "Alternative Service",

@@ -18,6 +18,11 @@ type branch [16]byte
 
 const magic = "z9hG4bK"
 
+func newBranch() (b branch) {
+	_, _ = rand.Read(b[:])
+	return b
+}
+
 func (b branch) append(dst []byte) []byte { return hex.AppendEncode(append(dst, magic...), b[:]) }
 
 // parseBranch recognises a branch of ours. Behind a dot there may be the mark of a proxy.
@@ -43,6 +48,7 @@ type clientTx struct {
 	tcp      netip.AddrPort // tried before UDP
 	fallback bool           // UDP when there is no connection
 	relayed  bool           // the response is for somebody else
+	invite   *Invitation    // of an INVITE
 
 	prev, next *clientTx // of the same connection; guarded by conn.mu
 
@@ -101,7 +107,9 @@ func (c *clients) now() time.Duration { return time.Since(c.start) + 1 }
 
 // add enters a transaction and starts timer F.
 func (c *clients) add(tx *clientTx) error {
-	_, _ = rand.Read(tx.branch[:])
+	if tx.branch == (branch{}) {
+		tx.branch = newBranch()
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.ended {
@@ -227,9 +235,13 @@ func (c *clients) due(list []expiry) []expiry {
 			list = append(list, expiry{over: c.conclude(tx, 0)})
 		default: // timer E
 			list = append(list, expiry{tx: tx, o: tx.o})
-			tx.wait = min(2*tx.wait, t2PerT1*c.t1)
-			if tx.state == proceeding {
+			tx.wait *= 2
+			switch {
+			case tx.invite != nil: // timer A, which a provisional response ends
+			case tx.state == proceeding:
 				tx.wait = t2PerT1 * c.t1
+			default:
+				tx.wait = min(tx.wait, t2PerT1*c.t1)
 			}
 			tx.due = min(tx.end, now+tx.wait)
 			heap.Fix(&c.timers, 0)
@@ -310,6 +322,9 @@ func (c *clients) find(e *envelope) (tx *clientTx, known bool) {
 	if !ok {
 		return nil, false
 	}
+	if string(e.cseqMethod) == "CANCEL" {
+		b = b.ofCancel()
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	tx = c.table[b]
@@ -318,9 +333,14 @@ func (c *clients) find(e *envelope) (tx *clientTx, known bool) {
 		return nil, false
 	case tx.state == completed:
 		c.s.count.late.Add(1)
-		return nil, true
+		if tx.invite == nil || e.status < 200 {
+			return nil, true
+		}
+		return tx, true
 	case tx.o == nil || string(e.cseqMethod) != tx.o.Method:
 		return nil, false
+	case e.status < 200 && tx.invite != nil:
+		c.rang(tx)
 	case e.status < 200:
 		tx.state = proceeding
 		return nil, true
@@ -355,6 +375,10 @@ func (s *Stack) response(e *envelope, f *Flow) {
 	}
 	if e.length > len(e.body) || bytes.Count(e.start, []byte(" ")) < 2 {
 		s.malformed("response: incomplete", f.kind, f.remote, e.head)
+		return
+	}
+	if tx.invite != nil {
+		s.responded(tx, e)
 		return
 	}
 	s.client.end(tx, e.response(), nil)
