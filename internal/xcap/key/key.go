@@ -55,7 +55,10 @@ func Claims() string { return store.Key(claims) }
 type Value struct {
 	ETag string // without quotes, another one after each change
 	Path string // of the document below the root, see uri.URI.Path: a key cannot always be read back
-	Body []byte
+	// Previous is the ETag of the version that this one took the place of, "" when it created the document. A watch may
+	// leave versions out; who needs every one sees by it that some are missing.
+	Previous string
+	Body     []byte
 }
 
 // version begins a value.
@@ -63,9 +66,9 @@ const version = 1
 
 // Bytes writes the value for the store.
 func (v Value) Bytes() []byte {
-	dst := make([]byte, 0, 1+2*binary.MaxVarintLen32+len(v.ETag)+len(v.Path)+len(v.Body))
+	dst := make([]byte, 0, 1+3*binary.MaxVarintLen32+len(v.ETag)+len(v.Path)+len(v.Previous)+len(v.Body))
 	dst = append(dst, version)
-	for _, s := range []string{v.ETag, v.Path} {
+	for _, s := range []string{v.ETag, v.Path, v.Previous} {
 		dst = append(binary.AppendUvarint(dst, uint64(len(s))), s...)
 	}
 	return append(dst, v.Body...)
@@ -78,7 +81,7 @@ func Parse(src []byte) (Value, error) {
 		return v, fmt.Errorf("read an XCAP document of the store: it does not begin with %d", version)
 	}
 	rest := src[1:]
-	for _, field := range []*string{&v.ETag, &v.Path} {
+	for _, field := range []*string{&v.ETag, &v.Path, &v.Previous} {
 		size, n := binary.Uvarint(rest)
 		if n <= 0 || size > uint64(len(rest)-n) {
 			return Value{}, fmt.Errorf("read an XCAP document of the store: it ends too early")

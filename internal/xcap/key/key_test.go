@@ -59,9 +59,9 @@ func TestKeys(t *testing.T) {
 }
 
 func TestValues(t *testing.T) {
-	for _, v := range []Value{{}, {"e1", "a/users/b/c", []byte("<a/>")}, {strings.Repeat("e", 300), "p", []byte{0, 1}}} {
+	for _, v := range []Value{{}, {"e1", "a/users/b/c", "e0", []byte("<a/>")}, {strings.Repeat("e", 300), "p", "", []byte{0, 1}}} {
 		got, err := Parse(v.Bytes())
-		if err != nil || got.ETag != v.ETag || got.Path != v.Path || string(got.Body) != string(v.Body) {
+		if err != nil || got.ETag != v.ETag || got.Path != v.Path || got.Previous != v.Previous || string(got.Body) != string(v.Body) {
 			t.Errorf("got %+v, %v, want %+v", got, err, v)
 		}
 	}
@@ -77,7 +77,7 @@ func TestValues(t *testing.T) {
 }
 
 func FuzzParse(f *testing.F) {
-	f.Add(Value{"e", "p", []byte("b")}.Bytes())
+	f.Add(Value{"e", "p", "d", []byte("b")}.Bytes())
 	f.Fuzz(func(t *testing.T, src []byte) {
 		if v, err := Parse(src); err == nil {
 			if again, err := Parse(v.Bytes()); err != nil || !reflect.DeepEqual(again, v) {
