@@ -1,8 +1,6 @@
 package stack
 
 import (
-	"encoding/binary"
-	"net"
 	"net/netip"
 	"runtime"
 	"sync"
@@ -38,21 +36,11 @@ const maxAnswers = 256
 
 // queueAnswers prepares the socket for answers that are sent together, where that is possible.
 func (u *socket) queueAnswers() {
-	c, ok := u.pc.(*net.UDPConn)
+	raw, six, ok := kernelSocket(u.pc)
 	if !ok {
 		return
 	}
-	raw, err := c.SyscallConn()
-	if err != nil {
-		return
-	}
-	a := &answers{socket: u, raw: raw, wake: make(chan struct{}, 1)}
-	domain, failed := 0, error(nil)
-	err = raw.Control(func(fd uintptr) { domain, failed = unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_DOMAIN) })
-	if err != nil || failed != nil {
-		return
-	}
-	a.six = domain == unix.AF_INET6
+	a := &answers{socket: u, raw: raw, six: six, wake: make(chan struct{}, 1)}
 	for i := range a.headers {
 		h := &a.headers[i].header
 		h.Iov = &a.parts[i]
@@ -64,7 +52,7 @@ func (u *socket) queueAnswers() {
 
 // put takes an answer, whose buffer is then its own; it is false for one that is to be sent at once.
 func (a *answers) put(buf *[]byte, to netip.AddrPort) bool {
-	if a == nil || !a.socket.busy.Load() || to.Addr().Zone() != "" || !a.six && !to.Addr().Is4() {
+	if a == nil || !a.socket.busy.Load() || !nameable(to, a.six) {
 		return false
 	}
 	a.mu.Lock()
@@ -135,23 +123,13 @@ func (a *answers) flush() {
 func (a *answers) prepare(i int, data []byte, to netip.AddrPort) {
 	a.parts[i].Base = unsafe.SliceData(data)
 	a.parts[i].SetLen(len(data))
-	h, name := &a.headers[i].header, &a.names[i]
-	port := (*[2]byte)(unsafe.Pointer(&name.Port))
-	binary.BigEndian.PutUint16(port[:], to.Port())
-	if a.six {
-		name.Family, name.Addr, name.Flowinfo, name.Scope_id = unix.AF_INET6, to.Addr().As16(), 0, 0
-		h.Namelen = unix.SizeofSockaddrInet6
-		return
-	}
-	four := (*unix.RawSockaddrInet4)(unsafe.Pointer(name))
-	four.Family, four.Addr = unix.AF_INET, to.Addr().As4()
-	h.Namelen = unix.SizeofSockaddrInet4
+	a.headers[i].header.Namelen = setName(&a.names[i], to, a.six)
 }
 
 // write is false when the kernel has no room.
 func (a *answers) write(fd uintptr) bool {
 	for a.sent < a.count {
-		n, _, errno := unix.Syscall6(unix.SYS_SENDMMSG, fd, uintptr(unsafe.Pointer(&a.headers[a.sent])), uintptr(a.count-a.sent), unix.MSG_DONTWAIT, 0, 0)
+		n, _, errno := unix.RawSyscall6(unix.SYS_SENDMMSG, fd, uintptr(unsafe.Pointer(&a.headers[a.sent])), uintptr(a.count-a.sent), unix.MSG_DONTWAIT, 0, 0)
 		switch errno {
 		case 0:
 			a.sent += int(n)

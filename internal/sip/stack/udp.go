@@ -32,6 +32,7 @@ type socket struct {
 	queued    atomic.Int64 // bytes in the queues
 	busy      atomic.Bool  // so many datagrams come that the reader pauses
 	answers   *answers     // nil: none wait
+	sender    *sender      // nil: pc sends
 	stun      stunPending
 }
 
@@ -59,6 +60,7 @@ func (s *Stack) newSocket(pc packetConn) *socket {
 	u := &socket{s: s, kind: s.kinds["udp"], pc: pc, local: addrPort(pc.LocalAddr()), seed: maphash.MakeSeed()}
 	_ = pc.SetReadBuffer(readBuffer) // as much as the kernel allows
 	u.hearErrors()
+	u.sender = newSender(pc)
 	u.requests = make([]chan packet, s.cfg.Workers)
 	for i := range u.requests {
 		u.requests[i] = make(chan packet, s.cfg.WorkerQueue)
@@ -249,13 +251,22 @@ func (u *socket) record(b []byte, to netip.AddrPort) {
 }
 
 func (u *socket) push(b []byte, to netip.AddrPort) error {
-	_, err := u.pc.WriteToUDPAddrPort(b, to)
+	err := u.hand(b, to)
 	for tries := 0; u.belated(err); tries++ {
 		if tries == maxBelated {
 			return u.own(err)
 		}
-		_, err = u.pc.WriteToUDPAddrPort(b, to) // the error was of another datagram, and this one has not been sent
+		err = u.hand(b, to) // the error was of another datagram, and this one has not been sent
 	}
+	return err
+}
+
+// hand gives a datagram to the kernel.
+func (u *socket) hand(b []byte, to netip.AddrPort) error {
+	if u.sender.takes(to) {
+		return u.sender.send(b, to)
+	}
+	_, err := u.pc.WriteToUDPAddrPort(b, to)
 	return err
 }
 
