@@ -1,0 +1,313 @@
+package xcap
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"errors"
+	"net/http"
+	"strings"
+	"time"
+
+	"imp/internal/doc/xcaperror"
+	"imp/internal/store"
+	"imp/internal/xcap/key"
+	"imp/internal/xcap/resource"
+	"imp/internal/xcap/usage"
+	"imp/internal/xml/tree"
+)
+
+// writeTime bounds a change, the wait for its turn and the store included. It goes on when the client has gone.
+const writeTime = 30 * time.Second
+
+// maxRaces is how often a change begins anew because another node was faster.
+const maxRaces = 1000
+
+// edited is a document that a change leads to.
+type edited struct {
+	body    []byte
+	created bool
+	gone    bool // the document is removed
+}
+
+// edit makes of what is stored, which has no tag when there is nothing, what is to be stored; or the answer that refuses it.
+type edit func(old document) (edited, *answer)
+
+// put answers PUT (RFC 4825 section 8.2).
+func (s *Server) put(q *request) answer {
+	body, refusal := s.takeBody(q, q.bodyType())
+	if refusal != nil {
+		return *refusal
+	}
+	return s.change(q, func(old document) (edited, *answer) {
+		if q.sel == nil {
+			return edited{body: body, created: old.rev == 0}, nil
+		}
+		return s.putNode(q, old, body)
+	})
+}
+
+// bodyType reports whether a Content-Type is the one of what is put.
+func (q *request) bodyType() func(string) bool {
+	if q.sel == nil {
+		return q.usage.Takes
+	}
+	want := resource.Type(q.sel)
+	return func(got string) bool { return isType(got, want) }
+}
+
+// isType compares a Content-Type without its parameters.
+func isType(got, want string) bool {
+	got, _, _ = strings.Cut(got, ";")
+	return strings.EqualFold(strings.Trim(got, " \t"), want)
+}
+
+// takeBody reads the body once the conditions hold for what is stored now, so that who would be refused need not send it.
+func (s *Server) takeBody(q *request, takes func(contentType string) bool) ([]byte, *answer) {
+	old, err := s.load(q.http.Context(), q.key)
+	if err != nil {
+		a := s.failed(q, err)
+		return nil, &a
+	}
+	if a := q.unmet(old); a != nil {
+		return nil, a
+	}
+	if !takes(q.http.Header.Get("Content-Type")) {
+		a := refuse(http.StatusUnsupportedMediaType, "the Content-Type is not what is put here")
+		if q.http.Method == http.MethodPatch {
+			a.fields = append(a.fields, acceptPatch)
+		}
+		return nil, &a
+	}
+	if coding := q.http.Header.Get("Content-Encoding"); coding != "" && !strings.EqualFold(coding, "identity") {
+		a := refuse(http.StatusUnsupportedMediaType, "bodies are taken without a content coding")
+		a.fields = append(a.fields, [2]string{"Accept-Encoding", "identity"})
+		return nil, &a
+	}
+	return s.readBody(q)
+}
+
+func (s *Server) readBody(q *request) ([]byte, *answer) {
+	tooLarge := refuse(http.StatusRequestEntityTooLarge, "the body is larger than documents may be")
+	most := int64(s.cfg.MaxBody)
+	size := q.http.ContentLength
+	if size > most {
+		return nil, &tooLarge
+	}
+	var buf bytes.Buffer
+	if size > 0 {
+		buf.Grow(int(size) + bytes.MinRead)
+	}
+	_, err := buf.ReadFrom(http.MaxBytesReader(q.w, q.http.Body, most))
+	var big *http.MaxBytesError
+	switch {
+	case errors.As(err, &big):
+		return nil, &tooLarge
+	case err != nil:
+		a := refuse(http.StatusBadRequest, "the body ends too early")
+		return nil, &a
+	}
+	return buf.Bytes(), nil
+}
+
+// unmet is the answer to conditions that do not hold, nil when they do.
+func (q *request) unmet(old document) *answer {
+	if q.cond.check(old.ETag, false) == 0 {
+		return nil
+	}
+	a := stale(old.ETag)
+	return &a
+}
+
+// putNode puts an element or attribute.
+func (s *Server) putNode(q *request, old document, body []byte) (edited, *answer) {
+	if old.rev == 0 {
+		a := conflict(xcaperror.New(xcaperror.NoParent, "there is no such document"))
+		return edited{}, &a
+	}
+	t := s.tree()
+	defer s.keep(t)
+	err := t.Parse(old.Body, tree.Options{})
+	var created bool
+	if err == nil {
+		created, err = resource.Put(t, q.sel, body, q.uri.Bindings)
+	}
+	if err != nil {
+		return edited{}, s.refuseEdit(q, err)
+	}
+	return edited{body: t.Bytes(), created: created}, nil
+}
+
+// refuseEdit is the answer to an edit that is not possible.
+func (s *Server) refuseEdit(q *request, err error) *answer {
+	var r *xcaperror.Report
+	var a answer
+	switch {
+	case errors.As(err, &r):
+		a = conflict(r)
+	case errors.Is(err, resource.ErrMissing):
+		a = missing("the selector selects no node of the document, or several")
+	case errors.Is(err, tree.ErrLimit):
+		a = refuse(http.StatusRequestEntityTooLarge, err.Error())
+	default:
+		a = s.failed(q, err)
+	}
+	return &a
+}
+
+// delete answers DELETE (RFC 4825 section 8.4).
+func (s *Server) delete(q *request) answer {
+	return s.change(q, func(old document) (edited, *answer) {
+		if old.rev == 0 {
+			a := missing("there is no such document")
+			return edited{}, &a
+		}
+		if q.sel == nil {
+			return edited{gone: true}, nil
+		}
+		t := s.tree()
+		defer s.keep(t)
+		err := t.Parse(old.Body, tree.Options{})
+		if err == nil {
+			err = resource.Delete(t, q.sel)
+		}
+		if err != nil {
+			return edited{}, s.refuseEdit(q, err)
+		}
+		return edited{body: t.Bytes()}, nil
+	})
+}
+
+// change makes one change of a document. When somebody else was faster it begins anew, conditions included.
+func (s *Server) change(q *request, make edit) answer {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(q.http.Context()), writeTime)
+	defer cancel()
+	done, err := s.turns.take(ctx, q.key)
+	if err != nil {
+		return s.failed(q, store.ErrUnavailable)
+	}
+	defer done()
+	for range maxRaces {
+		old, err := s.load(ctx, q.key)
+		if err != nil {
+			return s.failed(q, err)
+		}
+		if a := q.unmet(old); a != nil && (old.rev != 0 || q.http.Method == http.MethodPut) {
+			return *a
+		}
+		next, refusal := make(old)
+		if refusal != nil {
+			return *refusal
+		}
+		a, err := s.store(ctx, q, old, next)
+		if !errors.Is(err, store.ErrConflict) {
+			if err != nil {
+				return s.failed(q, err)
+			}
+			return a
+		}
+	}
+	return s.failed(q, store.ErrConflict)
+}
+
+// store checks what is to be stored and stores it. The error is that of the store; ErrConflict asks to begin anew.
+func (s *Server) store(ctx context.Context, q *request, old document, next edited) (answer, error) {
+	claims, refusal, err := s.check(ctx, q, old, next)
+	if refusal != nil || err != nil {
+		return deref(refusal), err
+	}
+	if old.rev != 0 && !next.gone && !q.cond.match.given && bytes.Equal(old.Body, next.body) {
+		return answer{status: http.StatusOK, etag: old.ETag}, nil
+	}
+	if refusal, err = claims.reserve(ctx); refusal != nil || err != nil {
+		return deref(refusal), err
+	}
+	etag, rev, err := s.swap(ctx, q, old, next)
+	if err != nil {
+		claims.undo(ctx)
+		return answer{}, err
+	}
+	if old.rev == 0 {
+		if refusal, err := s.nested(ctx, q); refusal != nil || err != nil {
+			s.cfg.Store.Delete(ctx, q.key, rev)
+			claims.undo(ctx)
+			return deref(refusal), err
+		}
+	}
+	claims.settle(ctx, rev)
+	a := answer{status: http.StatusOK, etag: etag}
+	if next.created {
+		a.status = http.StatusCreated
+	}
+	return a, nil
+}
+
+func deref(a *answer) answer {
+	if a == nil {
+		return answer{}
+	}
+	return *a
+}
+
+// swap is the compare-and-swap of a change.
+func (s *Server) swap(ctx context.Context, q *request, old document, next edited) (etag string, rev store.Rev, err error) {
+	if next.gone {
+		err = s.cfg.Store.Delete(ctx, q.key, old.rev)
+		if errors.Is(err, store.ErrNotFound) {
+			err = store.ErrConflict
+		}
+		return "", 0, err
+	}
+	etag = s.newTag()
+	v := key.Value{ETag: etag, Path: q.uri.Path(), Body: next.body}
+	rev, err = s.cfg.Store.Put(ctx, q.key, v.Bytes(), old.rev, 0)
+	if errors.Is(err, store.ErrUnknown) {
+		d, err := s.load(ctx, q.key)
+		switch {
+		case err != nil:
+			return "", 0, err
+		case d.ETag == etag:
+			return etag, d.rev, nil
+		}
+		return "", 0, store.ErrConflict
+	}
+	return etag, rev, err
+}
+
+// newTag makes an entity tag that no other document has, whatever node makes it.
+func (s *Server) newTag() string {
+	var b [12]byte
+	s.cfg.Random(b[:])
+	return base64.RawURLEncoding.EncodeToString(b[:])
+}
+
+// check refuses what cannot be stored (RFC 4825 section 8.2.5), and returns the claims that it needs.
+func (s *Server) check(ctx context.Context, q *request, old document, next edited) (*claims, *answer, error) {
+	c := s.claims(q, old)
+	if next.gone {
+		return c, nil, nil
+	}
+	if old.rev == 0 {
+		if refusal, err := s.room(ctx, q); refusal != nil || err != nil {
+			return nil, refusal, err
+		}
+	}
+	t := s.tree()
+	defer s.keep(t)
+	if err := t.Parse(next.body, tree.Options{Limits: s.limits}); err != nil {
+		_, r, err := usage.Parse(next.body, s.limits)
+		if r != nil {
+			a := conflict(r)
+			return nil, &a, nil
+		}
+		return nil, s.refuseEdit(q, err), nil
+	}
+	u := usage.Context{URI: q.uri, Roots: s.roots(q), Naming: s.cfg.Naming, Taken: c.taken(ctx)}
+	if r := q.usage.Check(t, u); r != nil {
+		a := conflict(r)
+		return nil, &a, nil
+	}
+	c.wants(t)
+	return c, nil, nil
+}
+
