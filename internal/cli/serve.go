@@ -43,17 +43,24 @@ type serverOptions struct {
 	level          slog.LevelVar // what logLevel says, until imp ctl changes it
 }
 
+// flags are those of a server on SIP.
 func (o *serverOptions) flags(cmd *cobra.Command, listen ...string) {
-	o.name = cmd.Name()
 	fs := cmd.Flags()
 	fs.StringArrayVar(&o.listen, "listen", listen, "serve at `[TRANSPORT:]HOST:PORT`, repeatable; udp, tcp, tls, ws or wss, none: udp and tcp; port 0: any")
 	fs.StringVar(&o.advertise, "advertise", "", "tell peers `HOST[:PORT]` as the server's address")
 	fs.StringArrayVar(&o.routes, "route", nil, "send what is for a domain to `DOMAIN=[TRANSPORT:]HOST:PORT` instead of asking DNS, repeatable")
 	fs.StringVar(&o.wsPath, "ws-path", "", "serve ws and wss at `PATH` only, such as /ws")
 	fs.StringArrayVar(&o.wsOrigins, "ws-origin", nil, "let browsers in by ws and wss from pages of `ORIGIN` only, such as https://app.example.com, repeatable; without it from all, with --no-auth from none")
+	o.commonFlags(cmd, true)
+}
+
+// commonFlags are those of every server; sip adds what only those on SIP have.
+func (o *serverOptions) commonFlags(cmd *cobra.Command, sip bool) {
+	o.name = cmd.Name()
+	fs := cmd.Flags()
 	fs.IntVar(&o.maxConnections, "max-connections", 10000, "have at most `N` connections")
-	o.tls.flags(cmd)
-	o.auth.flags(cmd)
+	o.tls.flags(cmd, sip)
+	o.auth.flags(cmd, sip)
 	o.admin.flags(cmd, "")
 	o.logForm, o.logLevel = "text", "warn"
 	fs.Var(kit.Choice(&o.logForm, "text", "json"), "log", "form of the log on stderr")

@@ -28,17 +28,20 @@ type authOptions struct {
 	publishFor string
 }
 
-func (o *authOptions) flags(cmd *cobra.Command) {
+func (o *authOptions) flags(cmd *cobra.Command, sip bool) {
 	fs := cmd.Flags()
 	fs.StringArrayVar(&o.users, "user", nil, "let `NAME:PASSWORD` in, repeatable; other users of this machine can see it")
 	fs.StringVar(&o.file, "users", "", "let the users in `FILE` in, a line each: name:password or name:realm:HA1; read again on SIGHUP")
 	fs.StringVar(&o.realm, "realm", "", "protect `REALM`; the first domain without it")
 	fs.StringSliceVar(&o.digest, "digest", nil, "offer these digest `ALGORITHMS`, the preferred one first; without it sha-256,md5, and md5 alone to clients that give up on both")
 	fs.BoolVar(&o.noLegacy, "no-legacy-digest", false, "refuse credentials without qop, which old clients send")
-	o.publishFor = "self"
-	fs.Var(kit.Choice(&o.publishFor, "self", "all"), "publish-for", "whom a user may publish for")
+	names := []string{"user", "users", "realm", "digest", "no-legacy-digest"}
+	if o.publishFor = "self"; sip {
+		fs.Var(kit.Choice(&o.publishFor, "self", "all"), "publish-for", "whom a user may publish for")
+		names = append(names, "publish-for")
+	}
 	fs.BoolVar(&o.none, "no-auth", false, "believe everybody, without any authentication")
-	for _, name := range []string{"user", "users", "realm", "digest", "no-legacy-digest", "publish-for"} {
+	for _, name := range names {
 		cmd.MarkFlagsMutuallyExclusive("no-auth", name)
 	}
 	cmd.MarkFlagFilename("users")

@@ -24,19 +24,27 @@ type tlsOptions struct {
 	own         bool // the server makes its own certificate when it is given none
 }
 
-func (o *tlsOptions) flags(cmd *cobra.Command) {
-	fs := cmd.Flags()
-	fs.StringArrayVar(&o.certs, "cert", nil, "certificate with its chain in PEM `FILE`, for tls and wss; repeatable, each with a --key; read again on SIGHUP")
+func (o *tlsOptions) flags(cmd *cobra.Command, sip bool) {
+	fs, users := cmd.Flags(), "https"
+	if sip {
+		users = "tls and wss"
+	}
+	fs.StringArrayVar(&o.certs, "cert", nil, "certificate with its chain in PEM `FILE`, for "+users+"; repeatable, each with a --key; read again on SIGHUP")
 	fs.StringArrayVar(&o.keys, "key", nil, "key of the certificate in PEM `FILE`, in the order of --cert")
 	fs.StringVar(&o.clientCA, "client-ca", "", "take TLS clients only with a certificate of an authority in `FILE`; read again on SIGHUP")
-	fs.StringVar(&o.ca, "ca", "", "trust the authorities in `FILE` when connecting to other servers; those of the system without it")
-	for _, name := range []string{"cert", "key", "client-ca", "ca"} {
+	if sip {
+		fs.StringVar(&o.ca, "ca", "", "trust the authorities in `FILE` when connecting to other servers; those of the system without it")
+		cmd.MarkFlagFilename("ca")
+	}
+	for _, name := range []string{"cert", "key", "client-ca"} {
 		cmd.MarkFlagFilename(name)
 	}
 }
 
 // secured tells whether a transport needs a certificate.
-func secured(transport string) bool { return transport == "tls" || transport == "wss" }
+func secured(transport string) bool {
+	return transport == "tls" || transport == "wss" || transport == "https"
+}
 
 // readTLS reads the certificates, nil without any. Where one is needed for an endpoint it must be there.
 func (o *serverOptions) readTLS(endpoints []stack.Endpoint) (*certs.Server, error) {
@@ -53,7 +61,7 @@ func (o *serverOptions) readTLS(endpoints []stack.Endpoint) (*certs.Server, erro
 	case len(t.certs) == 0:
 		return nil, nil
 	case i < 0:
-		o.kit.Warn("there is a certificate and no listener that uses it, such as --listen tls:127.0.0.1:5061")
+		o.kit.Warn("there is a certificate and no listener for TLS that uses it")
 	}
 	pairs := make([]certs.Pair, len(t.certs))
 	for i := range pairs {
