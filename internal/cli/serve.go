@@ -206,7 +206,7 @@ func sipTracer(k *kit.Kit) func(stack.Record) {
 
 // startFailure explains why a server did not start.
 func startFailure(name string, err error) error {
-	if errors.Is(err, stack.ErrInUse) {
+	if errors.Is(err, stack.ErrInUse) || errors.Is(err, syscall.EADDRINUSE) {
 		return kit.Fail(kit.ExitNetwork, "starting "+name, err, "another program listens there; choose another port with --listen, port 0 takes a free one")
 	}
 	return kit.Fail(0, "starting "+name, err, startHint(err))

@@ -77,4 +77,3 @@ func (s *Server) roots(q *request) []uri.Root {
 	}
 	return list
 }
-

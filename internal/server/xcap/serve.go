@@ -25,15 +25,6 @@ const (
 	maxHeader  = uri.MaxLength + 16<<10
 )
 
-// Endpoint is where a server listens.
-type Endpoint struct {
-	Scheme string // http or https
-	Addr   string // host:port
-}
-
-// String returns scheme:host:port.
-func (e Endpoint) String() string { return e.Scheme + ":" + e.Addr }
-
 // ServeConfig holds what a server with listeners of its own is told.
 type ServeConfig struct {
 	Config

@@ -310,4 +310,3 @@ func (s *Server) check(ctx context.Context, q *request, old document, next edite
 	c.wants(t)
 	return c, nil, nil
 }
-
