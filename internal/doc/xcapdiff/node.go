@@ -34,26 +34,32 @@ func Show(path, sel string, ns selector.Prefixes, doc *tree.Tree, most int) (n N
 	if attribute = s.Kind() == selector.Attribute; !attribute && s.Kind() != selector.Element {
 		return n, false, fmt.Errorf("%q selects neither an element nor an attribute", sel)
 	}
+	n, err = Of(s, doc, most)
 	n.Sel = encode(path) + "/~~/" + encode(strings.TrimPrefix(sel, "/")) + query(sel, ns)
+	return n, attribute, err
+}
+
+// Of returns what to tell of the node that a compiled selector is for, an element or attribute, save Sel. About doc, most and the
+// error see Show.
+func Of(s *selector.Selector, doc *tree.Tree, most int) (n Node, err error) {
 	if doc == nil {
-		n.Missing = true
-		return n, attribute, nil
+		return Node{Missing: true}, nil
 	}
 	found, err := s.Locate(doc)
 	var why *selector.Error
 	switch {
 	case errors.As(err, &why) && why.Count > 1:
-		return n, attribute, fmt.Errorf("%w: %w", ErrSeveral, err)
+		return n, fmt.Errorf("%w: %w", ErrSeveral, err)
 	case err != nil:
 		n.Missing = true
-	case attribute:
+	case s.Kind() == selector.Attribute:
 		n.Value = found.Attr.Value()
 	default:
 		if n.Content = whole(found.Node); most > 0 && len(n.Content) > most {
 			n.Content = nil
 		}
 	}
-	return n, attribute, nil
+	return n, nil
 }
 
 // Locate locates the node in a document of an application usage with this default document namespace (RFC 4825 section 6.4):
@@ -174,7 +180,8 @@ func encode(s string) string {
 	return b.String()
 }
 
-// whole returns an element as it is written, with the declarations that it takes over from the elements around it.
+// whole returns an element as it is written, with the declarations that it takes over from the elements around it; of the namespace
+// of the diff around it only when it has the prefix somewhere.
 func whole(n tree.Node) []byte {
 	src := n.Bytes()
 	at := 1 + len(n.Name())
@@ -183,8 +190,29 @@ func whole(n tree.Node) []byte {
 		if prefix == "xml" || slices.ContainsFunc(slices.Collect(n.Decls()), func(d tree.Decl) bool { return d.Prefix() == prefix }) {
 			continue
 		}
+		if uri == Space && !uses(n, prefix) {
+			continue
+		}
 		dst = append(append(append(dst, ' '), strings.TrimSuffix("xmlns:"+prefix, ":")...), `="`...)
 		dst = append(tree.AppendValue(dst, uri, '"'), '"')
 	}
 	return append(dst, src[at:]...)
+}
+
+// uses reports whether a name in an element has a prefix.
+func uses(n tree.Node, prefix string) bool {
+	if n.Prefix() == prefix {
+		return true
+	}
+	for a := range n.Attrs() {
+		if a.Prefix() == prefix {
+			return true
+		}
+	}
+	for c := range n.Elements() {
+		if uses(c, prefix) {
+			return true
+		}
+	}
+	return false
 }

@@ -43,6 +43,9 @@ const (
 // Place returns what there can be under the URI of a document.
 func (u *Usage) Place(d *uri.URI) Place { return u.place(d) }
 
+// Shared reports whether users may read documents of other users.
+func (u *Usage) Shared() bool { return u.open != nil }
+
 // Context is what the check of a document needs to know beside it.
 type Context struct {
 	URI    *uri.URI // of the document, canonical

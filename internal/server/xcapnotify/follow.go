@@ -1,0 +1,357 @@
+package xcapnotify
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"maps"
+	"slices"
+
+	"imp/internal/doc/xcapdiff"
+	"imp/internal/store"
+	"imp/internal/xcap/key"
+	"imp/internal/xcap/uri"
+)
+
+// Run takes over what the watch of the store tells and has n notify the subscribers, until ctx is done. ready, when not nil, is called
+// once SUBSCRIBE can be answered. The error is that of the store's Watch.
+func (p *Package) Run(ctx context.Context, n Notifier, ready func()) error {
+	defer close(p.ended)
+	for again := false; ; again = true {
+		events, err := p.cfg.Store.Watch(ctx, key.Root(p.cfg.Root))
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err != nil {
+			return err
+		}
+		if again {
+			p.reset()
+		}
+		if ready != nil {
+			ready()
+			ready = nil
+		}
+		if err := p.follow(ctx, events, n); err != nil {
+			return err
+		}
+	}
+}
+
+// follow handles events until their channel is closed, and calls of do in between.
+func (p *Package) follow(ctx context.Context, events <-chan store.Event, n Notifier) error {
+	for {
+		var changed []string
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case f := <-p.calls:
+			changed = f()
+		case e, ok := <-events:
+			if !ok {
+				return nil
+			}
+			switch e.Kind {
+			case store.Reset:
+				p.reset()
+			case store.Synced:
+				changed = p.synced(ctx)
+			case store.Put:
+				changed = p.put(e.Entry)
+			case store.Delete, store.Expire:
+				changed = p.confirm(ctx, e.Entry.Key)
+			}
+		}
+		for _, resource := range changed {
+			n.Changed(Name, resource)
+		}
+	}
+}
+
+// put takes over a document as the store has it. It returns the resources whose subscriptions have something to tell.
+func (p *Package) put(e store.Entry) []string {
+	if !p.selected(e.Key) {
+		return nil
+	}
+	v, u, err := parse(e)
+	if err != nil {
+		p.cfg.Log.Error("reading an XCAP document of the store", "key", e.Key, "error", err)
+		return nil
+	}
+	p.mu.Lock()
+	d := p.admit(e.Key, v.Path, u)
+	if d == nil {
+		p.mu.Unlock()
+		return nil
+	}
+	d.void = false
+	newer, same := e.Rev > d.rev, e.Rev == d.rev
+	list := make([]*component, 0, len(d.components))
+	for _, c := range d.components {
+		if newer || same && !c.known {
+			list = append(list, c)
+		}
+	}
+	p.mu.Unlock()
+	if !newer && len(list) == 0 {
+		return nil
+	}
+	next := &version{etag: v.ETag, body: v.Body}
+	nodes := evaluate(list, next, p.cfg.MaxElement)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	shown := p.show(list, nodes)
+	if !newer {
+		return nil
+	}
+	d.rev = e.Rev
+	if d.current != nil && d.current.etag == next.etag {
+		return nil // written again as it was
+	}
+	single := d.current == nil && v.Previous == "" || d.current != nil && v.Previous == d.current.etag
+	return p.advance(d, next, single, shown)
+}
+
+// selected reports whether anybody has selected a document, or something that has it.
+func (p *Package) selected(documentKey string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for range p.selecting(documentKey) {
+		return true
+	}
+	return false
+}
+
+// selecting are the views that have selected the document with a key, perhaps more than once. The package is locked.
+func (p *Package) selecting(documentKey string) iter.Seq[*view] {
+	return func(yield func(*view) bool) {
+		for _, v := range p.exact[documentKey] {
+			if !yield(v) {
+				return
+			}
+		}
+		for i := range len(documentKey) {
+			if documentKey[i] != '.' {
+				continue
+			}
+			for _, v := range p.collections[documentKey[:i]] {
+				if !yield(v) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// admit gives the document with a key, with all on it who have selected it and may read it; nil when there is nobody. The package is
+// locked.
+func (p *Package) admit(documentKey, path string, u *uri.URI) *document {
+	d := p.documents[documentKey]
+	if d == nil {
+		d = &document{key: documentKey, path: path, uri: u.Canonical(p.cfg.Naming), components: map[string]*component{}}
+	}
+	for v := range p.selecting(documentKey) {
+		v.attach(d)
+	}
+	if len(d.views) == 0 {
+		return nil
+	}
+	p.documents[documentKey] = d
+	return d
+}
+
+// confirm looks up a document of which the watch has told that it is gone: it may be there again.
+func (p *Package) confirm(ctx context.Context, documentKey string) []string {
+	p.mu.Lock()
+	d := p.documents[documentKey]
+	p.mu.Unlock()
+	if d == nil {
+		return nil
+	}
+	e, err := p.cfg.Store.Get(ctx, documentKey)
+	if err == nil {
+		return p.put(e)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !errors.Is(err, store.ErrNotFound) {
+		p.cfg.Log.Error("looking up an XCAP document", "key", documentKey, "error", err)
+		return nil
+	}
+	if d.void = false; d.current == nil {
+		return nil
+	}
+	list := slices.Collect(maps.Values(d.components))
+	return p.advance(d, nil, true, p.show(list, evaluate(list, nil, 0)))
+}
+
+// reset notes that the watch has lost events: what it does not tell of again is to be looked up.
+func (p *Package) reset() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, d := range p.documents {
+		d.void = true
+	}
+}
+
+// synced looks up the documents that the watch has not told of again.
+func (p *Package) synced(ctx context.Context) (changed []string) {
+	p.mu.Lock()
+	var void []string
+	for k, d := range p.documents {
+		if d.void {
+			void = append(void, k)
+		}
+	}
+	p.mu.Unlock()
+	slices.Sort(void)
+	for _, k := range void {
+		changed = append(changed, p.confirm(ctx, k)...)
+	}
+	return changed
+}
+
+// show takes over what components are in the version that comes next, and tells which there is something to tell of. The package is
+// locked.
+func (p *Package) show(list []*component, nodes []xcapdiff.Node) map[*component]bool {
+	shown := map[*component]bool{}
+	for i, c := range list {
+		if c.known && !same(&c.node, &nodes[i], c.selector.Kind()) {
+			c.changed = p.seq + 1
+			shown[c] = true
+		}
+		c.node, c.known = nodes[i], true
+	}
+	return shown
+}
+
+// advance makes next the version of a document, nil when it is gone, and returns the resources whose subscriptions have something to
+// tell. The package is locked.
+func (p *Package) advance(d *document, next *version, single bool, shown map[*component]bool) []string {
+	p.seq++
+	if next != nil && !p.keeps(d, next) {
+		next = stripped(next)
+	}
+	c := &change{seq: p.seq, document: d, from: d.current, to: next, single: single}
+	p.hold(d, next)
+	resources := map[string]bool{}
+	for _, v := range slices.Clone(d.views) {
+		if sel := v.documents[d]; sel != "" {
+			v.enqueue(c, sel)
+			resources[v.resource] = true
+		}
+		for _, w := range v.components {
+			if shown[w.component] {
+				resources[v.resource] = true
+			}
+		}
+		if next == nil && !v.names(d.key) {
+			v.detach(d)
+		}
+	}
+	return slices.Collect(maps.Keys(resources))
+}
+
+// keeps reports whether the body of a version is needed for patches, and fits. The package is locked.
+func (p *Package) keeps(d *document, next *version) bool {
+	was := int64(0)
+	if d.current != nil {
+		was = int64(len(d.current.body))
+	}
+	if p.held-was+int64(len(next.body)) > p.cfg.MaxHeld {
+		return false
+	}
+	return slices.ContainsFunc(d.views, func(v *view) bool { return v.mode != noPatching && v.documents[d] != "" })
+}
+
+// hold makes a version the current one. The package is locked.
+func (p *Package) hold(d *document, next *version) {
+	if d.current != nil {
+		p.held -= int64(len(d.current.body))
+	}
+	if d.current = next; next != nil {
+		p.held += int64(len(next.body))
+	}
+}
+
+// enter makes a view one that is told of changes, and reads what it selects.
+func (p *Package) enter(ctx context.Context, v *view, entries []entry) (changed []string, err error) {
+	p.mu.Lock()
+	v.choose(entries)
+	p.mu.Unlock()
+	defer func() {
+		if err != nil {
+			v.Close("")
+		}
+	}()
+	for _, k := range v.keys {
+		more, err := p.look(ctx, v, k)
+		if err != nil {
+			return changed, err
+		}
+		changed = append(changed, more...)
+	}
+	for _, prefix := range v.prefixes {
+		for e, err := range p.cfg.Store.Scan(ctx, prefix) {
+			if err != nil {
+				return changed, fmt.Errorf("reading a collection: %w", err)
+			}
+			changed = append(changed, p.put(e)...)
+			if v.crowded() {
+				return changed, refuse(403, "More Than %d Documents", p.cfg.MaxDocuments)
+			}
+		}
+	}
+	return changed, nil
+}
+
+// look reads a document that a list names; it may be missing.
+func (p *Package) look(ctx context.Context, v *view, documentKey string) ([]string, error) {
+	e, err := p.cfg.Store.Get(ctx, documentKey)
+	switch {
+	case err == nil:
+		return p.put(e), nil
+	case !errors.Is(err, store.ErrNotFound):
+		return nil, fmt.Errorf("reading a document: %w", err)
+	}
+	u := v.exact[documentKey].uri
+	p.mu.Lock()
+	d := p.admit(documentKey, u.Path(), u)
+	there := d != nil && d.current != nil
+	p.mu.Unlock()
+	if there {
+		return p.confirm(ctx, documentKey), nil
+	}
+	return nil, nil
+}
+
+// change gives a view another mode. Where it needs versions that were not kept, they are read.
+func (p *Package) change(ctx context.Context, v *view, m mode) error {
+	p.mu.Lock()
+	v.mode = m
+	var bare []string
+	for d, sel := range v.documents {
+		if m != noPatching && sel != "" && d.current != nil && d.current.body == nil {
+			bare = append(bare, d.key)
+		}
+	}
+	p.mu.Unlock()
+	for _, k := range bare {
+		e, err := p.cfg.Store.Get(ctx, k)
+		if errors.Is(err, store.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("reading a document: %w", err)
+		}
+		value, _, err := parse(e)
+		p.mu.Lock()
+		d := p.documents[k]
+		if next := (&version{etag: value.ETag, body: value.Body}); err == nil && d != nil && d.current != nil && d.current.etag == next.etag && p.keeps(d, next) {
+			p.hold(d, next)
+		}
+		p.mu.Unlock()
+	}
+	return nil
+}
