@@ -12,6 +12,7 @@ import (
 	"imp/internal/cli/kit"
 	"imp/internal/server/lab"
 	"imp/internal/server/presence"
+	"imp/internal/server/xcap"
 )
 
 type labOptions struct {
@@ -32,17 +33,18 @@ an accounts file with their passwords, made anew each time, all on loopback and 
 one temporary directory that goes away at the end. --user adds users with accounts
 of their own; with --no-auth there are no passwords.
 
-It listens for udp, tcp, tls, ws and wss. The certificate is that of an authority made
-for this lab alone, which the accounts trust: ca.pem in the lab's directory. The
-accounts alice-tls, alice-ws, alice-wss and so on are the same users over one
-transport.
+SIP is served over udp, tcp, tls, ws and wss, XCAP over http and https; --listen
+with one of them replaces those of its protocol. The certificate is that of an
+authority made for this lab alone, which the accounts trust: ca.pem in the lab's
+directory. The accounts alice-tls, alice-ws, alice-wss and so on are the same users
+over one transport.
 
 With -- COMMAND run the command with the lab's environment, end the lab when it
 ends, and return its status. In the environment are IMP_CONFIG, so that every
 imp command finds the accounts, IMP_STATE, so that what commands keep goes with the
 lab, and IMP_ADMIN for imp ctl.
 
-Limits are those of imp-presence-server(1).
+Limits are those of imp-presence-server(1) and imp-xcap-server(1).
 
 Without a command the lab serves until Ctrl-C, SIGTERM or "imp lab stop". Paste
 the line it prints into another shell, or type: eval "$(imp lab env)"`,
@@ -62,7 +64,7 @@ the line it prints into another shell, or type: eval "$(imp lab env)"`,
 		},
 		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), args) },
 	}
-	o.flags(cmd, "127.0.0.1:0", "tls:127.0.0.1:0", "ws:127.0.0.1:0", "wss:127.0.0.1:0")
+	o.flags(cmd, labListen...)
 	fs := cmd.Flags()
 	o.tls.own = true
 	o.admin.addr = "127.0.0.1:0"
@@ -80,6 +82,10 @@ the line it prints into another shell, or type: eval "$(imp lab env)"`,
 }
 
 func (o *labOptions) run(ctx context.Context, command []string) error {
+	documents, err := o.xcapListeners()
+	if err != nil {
+		return err
+	}
 	endpoints, err := o.endpoints()
 	if err != nil {
 		return err
@@ -97,11 +103,11 @@ func (o *labOptions) run(ctx context.Context, command []string) error {
 	if err != nil {
 		return err
 	}
-	stackConfig, secrets, err := o.stackConfig(log, endpoints)
+	stackConfig, secrets, err := o.stackConfig(log, append(withCertificates(documents), endpoints...))
 	if err != nil {
 		return err
 	}
-	cfg := lab.Config{Dir: o.dir, Listen: endpoints, Policy: presence.Policy(o.policy),
+	cfg := lab.Config{Dir: o.dir, Listen: endpoints, XCAP: documents, Policy: presence.Policy(o.policy),
 		MinInterval: o.minInterval.Std(), Stack: stackConfig, Log: log}
 	if auth != nil {
 		cfg.Accounts, cfg.Auth, cfg.Known = accounts, auth, known(source, auth.Realm)
@@ -137,6 +143,29 @@ func (o *labOptions) run(ctx context.Context, command []string) error {
 		return err
 	}
 	return o.serve(ctx, l, at)
+}
+
+// labListen are the listeners of SIP when --listen names none.
+var labListen = []string{"127.0.0.1:0", "tls:127.0.0.1:0", "ws:127.0.0.1:0", "wss:127.0.0.1:0"}
+
+// xcapListeners takes the listeners of XCAP out of --listen, nil when it names none.
+func (o *labOptions) xcapListeners() (list []xcap.Endpoint, err error) {
+	var others []string
+	for _, l := range o.listen {
+		if scheme, _, _ := strings.Cut(l, ":"); scheme != "http" && scheme != "https" {
+			others = append(others, l)
+			continue
+		}
+		e, err := o.xcapEndpoint(l)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, e)
+	}
+	if o.listen = others; len(others) == 0 {
+		o.listen = labListen
+	}
+	return list, nil
 }
 
 // people are the accounts of the lab's users and of --user, and the entries that

@@ -92,24 +92,41 @@ that are answered 503.`,
 	return cmd
 }
 
-// listeners reads --listen, for the server and for what reads certificates.
-func (o *xcapServerOptions) listeners() (list []xcap.Endpoint, secured []stack.Endpoint, err error) {
+// xcapEndpoint reads an address to listen at over HTTP.
+func (o *serverOptions) xcapEndpoint(text string) (xcap.Endpoint, error) {
+	e, err := xcap.ParseEndpoint(text)
+	if err != nil {
+		return e, kit.Fail(kit.ExitUsage, "reading --listen "+text, err, "write it like http:127.0.0.1:8080 or https:[::1]:8443")
+	}
+	if o.auth.none && !admin.Loopback(e.Addr) {
+		return e, kit.Fail(kit.ExitUsage, "listening at "+e.String(),
+			"with --no-auth only this machine may connect", "use a loopback address such as 127.0.0.1:8080, or leave --no-auth out")
+	}
+	return e, nil
+}
+
+// withCertificates are the endpoints as what reads certificates takes them.
+func withCertificates(endpoints []xcap.Endpoint) []stack.Endpoint {
+	list := make([]stack.Endpoint, len(endpoints))
+	for i, e := range endpoints {
+		list[i] = stack.Endpoint{Transport: e.Scheme, Addr: e.Addr}
+	}
+	return list
+}
+
+// listeners reads --listen.
+func (o *xcapServerOptions) listeners() (list []xcap.Endpoint, err error) {
 	for _, l := range o.listen {
-		e, err := xcap.ParseEndpoint(l)
+		e, err := o.xcapEndpoint(l)
 		if err != nil {
-			return nil, nil, kit.Fail(kit.ExitUsage, "reading --listen "+l, err, "write it like http:127.0.0.1:8080 or https:[::1]:8443")
-		}
-		if o.auth.none && !admin.Loopback(e.Addr) {
-			return nil, nil, kit.Fail(kit.ExitUsage, "listening at "+e.String(),
-				"with --no-auth only this machine may connect", "use a loopback address such as 127.0.0.1:8080, or leave --no-auth out")
+			return nil, err
 		}
 		list = append(list, e)
-		secured = append(secured, stack.Endpoint{Transport: e.Scheme, Addr: e.Addr})
 	}
 	if o.auth.none {
 		o.kit.Warn("everybody on this machine can read and write the documents of everybody")
 	}
-	return list, secured, nil
+	return list, nil
 }
 
 // config is what follows from the flags without reading anything.
@@ -149,7 +166,7 @@ func (o *xcapServerOptions) config() (xcap.ServeConfig, error) {
 }
 
 // prepare reads users and certificates.
-func (o *xcapServerOptions) prepare(cfg *xcap.ServeConfig, endpoints []stack.Endpoint) error {
+func (o *xcapServerOptions) prepare(cfg *xcap.ServeConfig) error {
 	log := o.logger()
 	o.defaultRealm(o.domains)
 	auth, source, err := o.readAuth(log, o.auth.users)
@@ -160,7 +177,7 @@ func (o *xcapServerOptions) prepare(cfg *xcap.ServeConfig, endpoints []stack.End
 		cfg.Auth = &xcap.Auth{Realm: auth.Realm, Users: auth.Users, Algorithms: auth.Algorithms, NoLegacy: auth.NoLegacy}
 		cfg.Known = known(source, auth.Realm)
 	}
-	secrets, err := o.readTLS(endpoints)
+	secrets, err := o.readTLS(withCertificates(cfg.Listen))
 	if err != nil {
 		return err
 	}
@@ -174,7 +191,7 @@ func (o *xcapServerOptions) prepare(cfg *xcap.ServeConfig, endpoints []stack.End
 }
 
 func (o *xcapServerOptions) run(ctx context.Context) error {
-	listeners, endpoints, err := o.listeners()
+	listeners, err := o.listeners()
 	if err != nil {
 		return err
 	}
@@ -183,7 +200,7 @@ func (o *xcapServerOptions) run(ctx context.Context) error {
 		return err
 	}
 	cfg.Listen = listeners
-	if err := o.prepare(&cfg, endpoints); err != nil {
+	if err := o.prepare(&cfg); err != nil {
 		return err
 	}
 	documents, err := o.openStore()

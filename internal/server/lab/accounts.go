@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 
+	"imp/internal/server/xcap"
 	"imp/internal/sip/identity"
 	"imp/internal/sip/stack"
 )
@@ -22,12 +23,12 @@ func (l *Lab) writeAccounts() error {
 	fmt.Fprintf(&b, "default = %q\n", l.accounts[0].Name)
 	usual, others := proxies(l.presence.Addrs())
 	for _, a := range l.accounts {
-		l.writeAccount(&b, a, a.Name, usual)
+		l.writeAccount(&b, a, a.Name, usual, false)
 	}
 	for _, p := range others {
 		for _, a := range l.accounts {
 			if slices.Contains(Users, a.Name) {
-				l.writeAccount(&b, a, a.Name+"-"+p.Transport, p.String())
+				l.writeAccount(&b, a, a.Name+"-"+p.Transport, p.String(), p.Transport == "tls" || p.Transport == "wss")
 			}
 		}
 	}
@@ -38,7 +39,7 @@ func (l *Lab) writeAccounts() error {
 	return os.WriteFile(l.ConfigFile, []byte(b.String()), 0o600)
 }
 
-func (l *Lab) writeAccount(b *strings.Builder, a Account, name, proxy string) {
+func (l *Lab) writeAccount(b *strings.Builder, a Account, name, proxy string, secure bool) {
 	aor := identity.AOR(a.Name, Domain)
 	fmt.Fprintf(b, "\n[accounts.%s]\naor = %q\nproxy = %q\n", tomlKey(name), aor, proxy)
 	if aor != "sip:"+a.Name+"@"+Domain {
@@ -47,9 +48,23 @@ func (l *Lab) writeAccount(b *strings.Builder, a Account, name, proxy string) {
 	if a.Password != "" {
 		fmt.Fprintf(b, "password = %q\n", a.Password)
 	}
+	if root := l.xcapRoot(secure); root != "" {
+		fmt.Fprintf(b, "xcap_root = %q\n", root)
+	}
 	if l.CAFile != "" {
 		fmt.Fprintf(b, "ca = %q\n", l.CAFile)
 	}
+}
+
+// xcapRoot is the URI at which accounts find documents, over TLS or not as far as
+// there is a choice.
+func (l *Lab) xcapRoot(secure bool) (root string) {
+	for _, e := range l.xcap.Addrs() {
+		if root == "" || secure == (e.Scheme == "https") {
+			root = e.Scheme + "://" + reachable(e.Addr) + xcap.DefaultRoot
+		}
+	}
+	return root
 }
 
 // proxies are the addresses for accounts: the usual one, without a transport where

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"imp/internal/auth/certs"
+	"imp/internal/server/xcap"
 	"imp/internal/sip/stack"
 )
 
@@ -93,7 +94,8 @@ func TestLabIsItsOwnAuthority(t *testing.T) {
 }
 
 func TestLabWithoutTLSHasNoAuthority(t *testing.T) {
-	l, err := Start(t.Context(), Config{Listen: endpoints("udp:127.0.0.1:0", "tcp:127.0.0.1:0")})
+	l, err := Start(t.Context(), Config{Listen: endpoints("udp:127.0.0.1:0", "tcp:127.0.0.1:0"),
+		XCAP: []xcap.Endpoint{{Scheme: "http", Addr: "127.0.0.1:0"}}})
 	if err != nil {
 		t.Fatal(err)
 	}

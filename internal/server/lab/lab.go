@@ -15,6 +15,7 @@ import (
 
 	"imp/internal/server/presence"
 	"imp/internal/server/registrar"
+	"imp/internal/server/xcap"
 	"imp/internal/sip/identity"
 	"imp/internal/sip/stack"
 	"imp/internal/store/memory"
@@ -51,11 +52,12 @@ type Config struct {
 	// Known tells who exists; nil: who has an account.
 	Known       func(user, domain string) bool
 	Dir         string           // kept at the end; "" makes a temporary one, which goes
-	Listen      []stack.Endpoint // nil: Everywhere
+	Listen      []stack.Endpoint // of SIP, nil: Everywhere
+	XCAP        []xcap.Endpoint  // nil: http and https on loopback
 	Policy      presence.Policy
 	MinInterval time.Duration // between NOTIFYs of one subscription; 0 is none
-	// Stack without ServerTLS gets a certificate of the lab's own authority when it
-	// listens for TLS.
+	// Stack without ServerTLS gets a certificate of the lab's own authority where
+	// there is a listener for TLS; all servers of the lab show it.
 	Stack stack.Config
 	Log   *slog.Logger
 }
@@ -71,6 +73,7 @@ type Lab struct {
 	store      *memory.Store
 	presence   *presence.Server
 	registrar  *registrar.Registrar
+	xcap       *xcap.Listening
 }
 
 // Start brings a lab up; all servers serve when it returns.
@@ -90,6 +93,9 @@ func Start(ctx context.Context, cfg Config) (*Lab, error) {
 	if cfg.Listen == nil {
 		cfg.Listen = Everywhere()
 	}
+	if cfg.XCAP == nil {
+		cfg.XCAP = []xcap.Endpoint{{Scheme: "http", Addr: "127.0.0.1:0"}, {Scheme: "https", Addr: "127.0.0.1:0"}}
+	}
 	if err := l.secure(&cfg); err != nil {
 		l.Close(ctx)
 		return nil, err
@@ -103,6 +109,9 @@ func Start(ctx context.Context, cfg Config) (*Lab, error) {
 			l.registrar.Mount(s)
 		}, Log: cfg.Log})
 	if err == nil {
+		err = l.serveDocuments(ctx, cfg)
+	}
+	if err == nil {
 		err = l.writeAccounts()
 	}
 	if err != nil {
@@ -110,6 +119,17 @@ func Start(ctx context.Context, cfg Config) (*Lab, error) {
 		return nil, err
 	}
 	return l, nil
+}
+
+// serveDocuments starts the XCAP server, over the store that the others share.
+func (l *Lab) serveDocuments(ctx context.Context, cfg Config) (err error) {
+	c := xcap.ServeConfig{Listen: cfg.XCAP, TLS: cfg.Stack.ServerTLS, Config: xcap.Config{Store: l.store,
+		Domains: []string{Domain}, Known: cfg.Known, Product: cfg.Stack.Product, Log: cfg.Log}}
+	if a := cfg.Auth; a != nil {
+		c.Auth = &xcap.Auth{Realm: a.Realm, Users: a.Users, Algorithms: a.Algorithms, NoLegacy: a.NoLegacy}
+	}
+	l.xcap, err = xcap.Serve(ctx, c)
+	return err
 }
 
 func (l *Lab) has(name string) bool {
@@ -133,14 +153,20 @@ func (l *Lab) Presence() *presence.Server { return l.presence }
 // Registrar is the lab's registrar.
 func (l *Lab) Registrar() *registrar.Registrar { return l.registrar }
 
+// XCAP is the lab's XCAP server.
+func (l *Lab) XCAP() *xcap.Listening { return l.xcap }
+
 // Servers lists the addresses of each server by its command's name. The registrar
 // is at those of the presence server.
 func (l *Lab) Servers() map[string][]string {
-	var addrs []string
+	var sip, http []string
 	for _, e := range l.presence.Addrs() {
-		addrs = append(addrs, e.String())
+		sip = append(sip, e.String())
 	}
-	return map[string][]string{"presence-server": addrs, "registrar": addrs}
+	for _, e := range l.xcap.Addrs() {
+		http = append(http, e.String())
+	}
+	return map[string][]string{"presence-server": sip, "registrar": sip, "xcap-server": http}
 }
 
 // Close tells the watchers, ends the servers and removes the directory if it
@@ -152,6 +178,10 @@ func (l *Lab) Close(ctx context.Context) error {
 	}
 	if l.registrar != nil {
 		l.registrar.Close()
+	}
+	if l.xcap != nil {
+		l.xcap.Drain(ctx)
+		l.xcap.Close()
 	}
 	if l.store != nil {
 		l.store.Close()

@@ -27,8 +27,18 @@ func Everywhere() []stack.Endpoint {
 // secure makes an authority and a certificate of it for all names of the lab where
 // a listener needs one. The authority's key is forgotten.
 func (l *Lab) secure(cfg *Config) error {
-	needs := func(e stack.Endpoint) bool { return e.Transport == "tls" || e.Transport == "wss" }
-	if cfg.Stack.ServerTLS != nil || !slices.ContainsFunc(cfg.Listen, needs) {
+	var addrs []string
+	for _, e := range cfg.Listen {
+		if e.Transport == "tls" || e.Transport == "wss" {
+			addrs = append(addrs, e.Addr)
+		}
+	}
+	for _, e := range cfg.XCAP {
+		if e.Scheme == "https" {
+			addrs = append(addrs, e.Addr)
+		}
+	}
+	if cfg.Stack.ServerTLS != nil || len(addrs) == 0 {
 		return nil
 	}
 	now := time.Now()
@@ -36,7 +46,7 @@ func (l *Lab) secure(cfg *Config) error {
 	if err != nil {
 		return err
 	}
-	pair, err := authority.Write(l.Dir, "server", names(cfg.Listen), now)
+	pair, err := authority.Write(l.Dir, "server", names(addrs), now)
 	if err != nil {
 		return err
 	}
@@ -60,10 +70,10 @@ func (l *Lab) secure(cfg *Config) error {
 
 // names are what the lab may be called: its domain, and the addresses that it
 // listens at.
-func names(endpoints []stack.Endpoint) certs.Names {
+func names(addrs []string) certs.Names {
 	n := certs.Names{Domains: []string{Domain, "localhost"}, IPs: []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback}}
-	for _, e := range endpoints {
-		at, err := netip.ParseAddrPort(e.Addr)
+	for _, addr := range addrs {
+		at, err := netip.ParseAddrPort(addr)
 		if ip := net.IP(at.Addr().AsSlice()); err == nil && !ip.IsUnspecified() && !slices.ContainsFunc(n.IPs, ip.Equal) {
 			n.IPs = append(n.IPs, ip)
 		}
