@@ -26,8 +26,7 @@ func (s *Server) generate(ctx context.Context, u *uri.URI) (generated, error) {
 	case "xcap-caps":
 		return s.caps, nil
 	case auidServices:
-		body, etag := s.index.document()
-		return generated{body, etag}, nil
+		return s.index.document(ctx)
 	}
 	return s.directory(ctx, u)
 }

@@ -52,7 +52,7 @@ func (s *Server) get(q *request) answer {
 	a := answer{status: http.StatusOK, etag: d.ETag, mediaType: q.usage.MediaType, body: d.Body}
 	if q.sel != nil {
 		a.mediaType = resource.Type(q.sel)
-		if a.body, err = s.node(q, d.Body); errors.Is(err, resource.ErrMissing) {
+		if a.body, err = s.node(q, d.Value); errors.Is(err, resource.ErrMissing) {
 			return missing("the selector selects no node of the document, or several")
 		} else if err != nil {
 			return s.failed(q, err)
@@ -68,10 +68,13 @@ func (s *Server) get(q *request) answer {
 }
 
 // node reads the node that is asked for.
-func (s *Server) node(q *request, doc []byte) ([]byte, error) {
+func (s *Server) node(q *request, v key.Value) ([]byte, error) {
+	if q.place == usage.Generated && q.uri.AUID == auidServices {
+		return s.index.node(generated{v.Body, v.ETag}, q.sel)
+	}
 	t := s.tree()
 	defer s.keep(t)
-	if err := t.Parse(doc, tree.Options{}); err != nil {
+	if err := t.Parse(v.Body, tree.Options{}); err != nil {
 		return nil, err
 	}
 	return resource.Get(t, q.sel)

@@ -13,8 +13,8 @@ type claims struct {
 	server        *Server
 	doc           string // key of the document
 	before, after []string
+	made          []held // pending, for what is new
 	applies       bool
-	report        func(conflict string) answer
 }
 
 // claims begins with the services of the document before the change.
@@ -34,7 +34,7 @@ func (c *claims) taken(ctx context.Context) func(service string) bool {
 	if !c.applies {
 		return nil
 	}
-	return c.server.services.taken(ctx, c.doc)
+	return c.server.services.taken(ctx, c.doc, c.before)
 }
 
 // wants takes the services of the document after the change.
@@ -44,30 +44,41 @@ func (c *claims) wants(t *tree.Tree) {
 	}
 }
 
-// reserve claims what is new. When one belongs to somebody else by now, ErrConflict asks to check the document anew, which then tells
-// so.
-func (c *claims) reserve(ctx context.Context) (*answer, error) {
+// reserve claims what is new. The error is a *takenError when one belongs to somebody else, and nothing is claimed after any.
+func (c *claims) reserve(ctx context.Context) (err error) {
 	if !c.applies {
-		return nil, nil
+		return nil
 	}
-	conflict, err := c.server.services.reserve(ctx, c.doc, c.before, c.after)
-	if err == nil && conflict != "" {
-		err = store.ErrConflict
+	if c.made, err = c.server.services.reserve(ctx, c.doc, c.before, c.after); err != nil {
+		c.undo(ctx)
 	}
-	return nil, err
+	return err
 }
 
 // undo gives up what was claimed for a change that was not made.
 func (c *claims) undo(ctx context.Context) {
 	if c.applies {
-		c.server.services.release(ctx, c.doc, c.after, c.before)
+		c.server.services.resolveAll(ctx, c.doc, c.made)
 	}
 }
 
-// settle gives up what the document has no longer, and waits until the index of services has the change.
-func (c *claims) settle(ctx context.Context, rev store.Rev) {
-	if c.applies {
-		c.server.services.release(ctx, c.doc, c.before, c.after)
-		c.server.index.wait(ctx, c.doc, rev)
+// settle makes the claims last after a change to revision rev, 0 when the document is gone, gives up those on what it has no longer,
+// and waits until the index of services has the change. After an error, a *takenError when a claim was lost meanwhile, the change is
+// taken back.
+func (c *claims) settle(ctx context.Context, old document, rev store.Rev) error {
+	if !c.applies {
+		return nil
 	}
+	if err := c.server.services.settle(ctx, c.doc, c.made); err != nil {
+		var was []byte
+		if old.rev != 0 {
+			was = old.Bytes()
+		}
+		c.server.services.undo(ctx, c.doc, was, rev)
+		c.undo(ctx)
+		return err
+	}
+	c.server.services.resolveAll(ctx, c.doc, dropped(c.before, c.after))
+	c.server.index.wait(ctx, c.doc, old.rev, rev)
+	return nil
 }

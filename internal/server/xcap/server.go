@@ -19,6 +19,7 @@ import (
 
 	"imp/internal/auth/digest"
 	"imp/internal/store"
+	"imp/internal/xcap/key"
 	"imp/internal/xcap/uri"
 	"imp/internal/xcap/usage"
 	"imp/internal/xml/tree"
@@ -60,6 +61,9 @@ type Config struct {
 	Trusted []string
 	// Proxies are the addresses of proxies that are believed in what they say about who asks.
 	Proxies []netip.Prefix
+	// Storing, unless nil, is told of each version before it is put under a key: who tells the history of documents (RFC 5875) needs
+	// those too that a watch of the store leaves out. One may never get there. It must not wait.
+	Storing func(key string, v key.Value)
 	// MaxBody bounds the body of a request and a document, in bytes; MaxDocuments how many documents a user has in an application
 	// usage.
 	MaxBody, MaxDocuments int
@@ -141,4 +145,11 @@ func (s *Server) Root() string { return s.root.Path() }
 
 // Run keeps what the server makes of several documents up to date until ctx ends; ready is called once it is so for the first time.
 // The error is that of the store, or of ctx.
-func (s *Server) Run(ctx context.Context, ready func()) error { return s.index.run(ctx, ready) }
+func (s *Server) Run(ctx context.Context, ready func()) error {
+	var sweeping sync.WaitGroup
+	defer sweeping.Wait()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	sweeping.Go(func() { s.services.keep(ctx) })
+	return s.index.run(ctx, ready)
+}

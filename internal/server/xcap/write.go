@@ -219,8 +219,8 @@ func (s *Server) store(ctx context.Context, q *request, old document, next edite
 	if old.rev != 0 && !next.gone && !q.cond.match.given && bytes.Equal(old.Body, next.body) {
 		return answer{status: http.StatusOK, etag: old.ETag}, nil
 	}
-	if refusal, err = claims.reserve(ctx); refusal != nil || err != nil {
-		return deref(refusal), err
+	if err = claims.reserve(ctx); err != nil {
+		return answer{}, beginAnew(err)
 	}
 	etag, rev, err := s.swap(ctx, q, old, next)
 	if err != nil {
@@ -234,12 +234,23 @@ func (s *Server) store(ctx context.Context, q *request, old document, next edite
 			return deref(refusal), err
 		}
 	}
-	claims.settle(ctx, rev)
+	if err := claims.settle(ctx, old, rev); err != nil {
+		return answer{}, beginAnew(err)
+	}
 	a := answer{status: http.StatusOK, etag: etag}
 	if next.created {
 		a.status = http.StatusCreated
 	}
 	return a, nil
+}
+
+// beginAnew has the check of the document tell that the URI of a service is taken, if it is so then.
+func beginAnew(err error) error {
+	var taken *takenError
+	if errors.As(err, &taken) {
+		return store.ErrConflict
+	}
+	return err
 }
 
 func deref(a *answer) answer {
@@ -259,7 +270,10 @@ func (s *Server) swap(ctx context.Context, q *request, old document, next edited
 		return "", 0, err
 	}
 	etag = s.newTag()
-	v := key.Value{ETag: etag, Path: q.uri.Path(), Body: next.body}
+	v := key.Value{ETag: etag, Path: q.uri.Path(), Previous: old.ETag, Body: next.body}
+	if s.cfg.Storing != nil {
+		s.cfg.Storing(q.key, v)
+	}
 	rev, err = s.cfg.Store.Put(ctx, q.key, v.Bytes(), old.rev, 0)
 	if errors.Is(err, store.ErrUnknown) {
 		d, err := s.load(ctx, q.key)

@@ -1,7 +1,10 @@
 package usage
 
 import (
+	"bytes"
+	"cmp"
 	"encoding/base64"
+	"iter"
 	"slices"
 	"strconv"
 	"strings"
@@ -49,7 +52,9 @@ type Entry struct {
 // Directory writes the directory of a user's documents, a folder for each application usage.
 func Directory(entries []Entry) []byte {
 	entries = slices.Clone(entries)
-	slices.SortStableFunc(entries, func(a, b Entry) int { return strings.Compare(a.AUID, b.AUID) })
+	slices.SortStableFunc(entries, func(a, b Entry) int {
+		return cmp.Or(strings.Compare(a.AUID, b.AUID), strings.Compare(a.URI, b.URI))
+	})
 	dst := []byte(declaration + `<xcap-directory xmlns="` + spaceDir + `">`)
 	for i, e := range entries {
 		if i == 0 || entries[i-1].AUID != e.AUID {
@@ -70,16 +75,35 @@ func Directory(entries []Entry) []byte {
 	return append(dst, "\n</xcap-directory>\n"...)
 }
 
-// Index writes the union of the services of documents, as the global document of rls-services is it (RFC 4826 section 4.4.8). Each
-// service is as it was written, with all namespaces in scope declared on it.
-func Index(documents []*tree.Tree) []byte {
-	dst := []byte(declaration + `<rls-services xmlns="` + spaceRLS + `">`)
-	for _, t := range documents {
-		for n := range services(t) {
-			dst = appendService(append(dst, "\n  "...), n)
-		}
+// Service is a service as the index has it.
+type Service struct {
+	URI  string // canonical
+	Text []byte // the element as it was written, with all namespaces in scope declared on it
+}
+
+// Equal reports whether two services are written alike.
+func (s Service) Equal(o Service) bool { return s.URI == o.URI && bytes.Equal(s.Text, o.Text) }
+
+// Definitions returns the services of an rls-services document in its order. They hold nothing of the tree.
+func Definitions(t *tree.Tree) (list []Service) {
+	for n := range services(t) {
+		list = append(list, Service{canonical(n), appendService(nil, n)})
 	}
-	return append(dst, "\n</rls-services>\n"...)
+	return list
+}
+
+// Index writes the union of services, as the global document of rls-services is it (RFC 4826 section 4.4.8).
+func Index(list iter.Seq[Service]) []byte {
+	head, tail, between := declaration+`<rls-services xmlns="`+spaceRLS+`">`, "\n</rls-services>\n", "\n  "
+	size := len(head) + len(tail)
+	for s := range list {
+		size += len(between) + len(s.Text)
+	}
+	dst := append(make([]byte, 0, size), head...)
+	for s := range list {
+		dst = append(append(dst, between...), s.Text...)
+	}
+	return append(dst, tail...)
 }
 
 func appendService(dst []byte, n tree.Node) []byte {

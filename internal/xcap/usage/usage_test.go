@@ -2,6 +2,7 @@ package usage
 
 import (
 	"errors"
+	"iter"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -210,13 +211,14 @@ func TestIndex(t *testing.T) {
 		}
 		docs = append(docs, d)
 	}
-	out, err := tree.Parse(Index(docs), tree.Options{})
+	index := Index(definitions(docs...))
+	out, err := tree.Parse(index, tree.Options{})
 	if err != nil {
-		t.Fatalf("%v\n%s", err, Index(docs))
+		t.Fatalf("%v\n%s", err, index)
 	}
 	g, _ := grammar.ByName("rls-services")
 	if p := g.Check(out); len(p) > 0 {
-		t.Errorf("%v\n%s", p, Index(docs))
+		t.Errorf("%v\n%s", p, index)
 	}
 	if got := Services(out); !reflect.DeepEqual(got, []string{"sip:a@b", "sip:c@d"}) {
 		t.Errorf("got %v", got)
@@ -224,6 +226,18 @@ func TestIndex(t *testing.T) {
 	n := out.Root().LastChild().PrevSibling().Element(spaceRLS, "list").Element("urn:rl", "x").FirstChild()
 	if !n.Is("", "none") {
 		t.Errorf("%s is in %q", n.Name(), n.Space())
+	}
+}
+
+func definitions(docs ...*tree.Tree) iter.Seq[Service] {
+	return func(yield func(Service) bool) {
+		for _, d := range docs {
+			for _, s := range Definitions(d) {
+				if !yield(s) {
+					return
+				}
+			}
+		}
 	}
 }
 
@@ -427,7 +441,7 @@ func FuzzCheck(f *testing.F) {
 				}
 			}
 		}
-		if _, err := tree.Parse(Index([]*tree.Tree{d}), tree.Options{}); err != nil {
+		if _, err := tree.Parse(Index(definitions(d)), tree.Options{}); err != nil {
 			t.Errorf("%q: %v", src, err)
 		}
 	})
