@@ -82,9 +82,18 @@ func (s *Server) refuseCredentials(r *http.Request, res digest.Result, why *dige
 func (s *Server) challenge(r *http.Request, stale bool) answer {
 	a := refuse(http.StatusUnauthorized, "this needs a user name and a password")
 	if s.verifier != nil {
-		a.challenges = s.verifier.Challenge(stale)
+		a.challenges = s.verifier.Challenge(stale, s.offer(r)...)
 	}
 	return a
+}
+
+// offer gives the algorithms for clients that give up when the first challenge is not of MD5, nil for others: those of the library of
+// Python before 3.14, and with it the XCAP clients written in Python.
+func (s *Server) offer(r *http.Request) []digest.Algorithm {
+	if s.cfg.Auth.Algorithms == nil && strings.HasPrefix(r.UserAgent(), "Python-urllib/") {
+		return []digest.Algorithm{digest.MD5}
+	}
+	return nil
 }
 
 // target is what the client asked for, as credentials have it.

@@ -233,11 +233,11 @@ func TestClaims(t *testing.T) {
 // dying is a store that ends for its user after some writes, as if the process were killed.
 type dying struct {
 	store.KV
-	left int
+	left atomic.Int64
 }
 
 func (d *dying) alive() error {
-	if d.left--; d.left < 0 {
+	if d.left.Add(-1) < 0 {
 		return store.ErrUnavailable
 	}
 	return nil
@@ -277,7 +277,9 @@ func killedAfter(t *testing.T, begin, end []string, writes int) {
 	if err := live.change("a", begin...); err != nil {
 		t.Fatal(err)
 	}
-	told := newNode(t, &dying{kv, writes}).change("a", end...) == nil
+	mortal := &dying{KV: kv}
+	mortal.left.Store(int64(writes))
+	told := newNode(t, mortal).change("a", end...) == nil
 	_, has := live.read("a")
 	if told && !slices.Equal(has, end) {
 		t.Fatalf("acknowledged %v, the document has %v", end, has)

@@ -6,7 +6,6 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"log/slog"
-	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -30,6 +29,7 @@ type index struct {
 
 	mu        sync.Mutex
 	documents map[string]*indexed      // by key
+	order     []string                 // the keys, sorted
 	waiting   map[string]chan struct{} // closed at the next event of a key
 	round     int                      // snapshots of the store so far
 	holders   map[string]int           // how many documents have a service, by its URI
@@ -85,7 +85,7 @@ func (x *index) services(yield func(usage.Service) bool) {
 	if x.doubles > 0 {
 		told = map[string]bool{}
 	}
-	for _, k := range slices.Sorted(maps.Keys(x.documents)) {
+	for _, k := range x.order {
 		for _, s := range x.documents[k].services {
 			if told[s.URI] {
 				continue
@@ -232,6 +232,9 @@ func (x *index) put(e store.Entry) {
 	if old := x.documents[e.Key]; old == nil || !slices.EqualFunc(old.services, list, usage.Service.Equal) {
 		x.replace(old, list)
 	}
+	if at, found := slices.BinarySearch(x.order, e.Key); !found {
+		x.order = slices.Insert(x.order, at, e.Key)
+	}
 	x.documents[e.Key] = &indexed{e.Rev, x.round, list}
 	x.happened(e.Key)
 }
@@ -256,9 +259,15 @@ func readServices(value []byte) ([]usage.Service, error) {
 func (x *index) remove(key string) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
+	x.drop(key)
+}
+
+func (x *index) drop(key string) {
 	if old := x.documents[key]; old != nil {
 		x.replace(old, nil)
 		delete(x.documents, key)
+		at, _ := slices.BinarySearch(x.order, key)
+		x.order = slices.Delete(x.order, at, at+1)
 	}
 	x.happened(key)
 }
@@ -269,9 +278,7 @@ func (x *index) forget() {
 	defer x.mu.Unlock()
 	for key, d := range x.documents {
 		if d.round != x.round {
-			x.replace(d, nil)
-			delete(x.documents, key)
-			x.happened(key)
+			x.drop(key)
 		}
 	}
 }
