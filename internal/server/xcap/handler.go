@@ -22,6 +22,8 @@ type request struct {
 	key   string             // of the document in the store
 	place usage.Place
 	cond  conditions
+	// operator: whoever runs the server asks, by a door of its own.
+	operator bool
 }
 
 // ServeHTTP answers a request. It goes by the request target as it was sent, so it is not to be put behind something that cleans
@@ -64,20 +66,26 @@ func (s *Server) resolve(w http.ResponseWriter, r *http.Request) (*request, answ
 		return nil, refuseURI(err), false
 	}
 	q := &request{http: r, w: w}
-	var ok bool
+	a, ok := s.locate(q, u)
+	return q, a, ok
+}
+
+// locate finds out what the URI of a request stands for.
+func (s *Server) locate(q *request, u *uri.URI) (a answer, ok bool) {
 	if q.usage, ok = usage.For(u.AUID); !ok {
-		return nil, missing("there is no application usage " + u.AUID), false
+		return missing("there is no application usage " + u.AUID), false
 	}
 	q.uri = u.Canonical(s.cfg.Naming)
-	if !u.Global && !s.exists(q.uri.XUI) {
-		return nil, missing("there is no user " + u.XUI), false
+	if !u.Global && !q.operator && !s.exists(q.uri.XUI) {
+		return missing("there is no user " + u.XUI), false
 	}
+	var err error
 	if q.sel, err = u.Selector(q.usage.Namespace); err != nil {
-		return nil, refuseURI(err), false
+		return refuseURI(err), false
 	}
 	q.key = key.Document(s.root.Path(), q.uri)
 	q.place = q.usage.Place(q.uri)
-	return q, answer{}, true
+	return answer{}, true
 }
 
 func refuseURI(err error) answer {

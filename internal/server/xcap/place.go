@@ -64,7 +64,7 @@ func (s *Server) roots(q *request) []uri.Root {
 	if q.usage.AUID != auidServices {
 		return nil
 	}
-	if len(s.cfg.Domains) == 0 {
+	if len(s.cfg.Domains) == 0 || q.operator {
 		return []uri.Root{s.root}
 	}
 	var list []uri.Root
