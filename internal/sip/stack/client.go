@@ -1,6 +1,7 @@
 package stack
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -161,14 +162,15 @@ func (s *Stack) resolved(t *Target, use func([]netip.AddrPort, string) error, fa
 	if err != nil {
 		return err
 	}
+	if a, err := netip.ParseAddrPort(t.Addr); err == nil {
+		name := cmp.Or(t.Domain, strings.Trim(t.Addr[:strings.LastIndexByte(t.Addr, ':')], "[]"))
+		return use([]netip.AddrPort{netip.AddrPortFrom(a.Addr().Unmap(), a.Port())}, name)
+	}
 	host, port, err := splitHostPort(t.Addr, k.port)
 	if err != nil {
 		return err
 	}
-	name := t.Domain
-	if name == "" {
-		name = host
-	}
+	name := cmp.Or(t.Domain, host)
 	if a, err := netip.ParseAddr(host); err == nil {
 		return use([]netip.AddrPort{netip.AddrPortFrom(a.Unmap(), port)}, name)
 	}
@@ -247,10 +249,19 @@ func (s *Stack) prefersTCP(tx *clientTx, o *Outgoing) bool {
 	if n > maxUnreliable || n < maxUnreliable-viaRoom {
 		return n > maxUnreliable
 	}
-	buf := borrow()
-	defer giveBack(buf)
-	*buf = s.appendRequest(*buf, o, tx.branch, tx.flow())
-	return len(*buf) > maxUnreliable
+	var room [viaRoom]byte
+	n = len(s.appendStart(room[:0], o, tx.branch, tx.flow())) + len(o.Head) + len(o.Body)
+	n += len("Content-Length: 65535\r\n\r\n") - len("65535") + digits(len(o.Body))
+	return n > maxUnreliable
+}
+
+// digits is the length of a number as text.
+func digits(n int) int {
+	count := 1
+	for ; n >= 10; n /= 10 {
+		count++
+	}
+	return count
 }
 
 // datagram sends over UDP, or over TCP to one of the addresses when the request is too large.
@@ -317,6 +328,16 @@ func (s *Stack) fail(tx *clientTx, cause error) {
 
 // appendRequest writes a request as it goes over f: only Via depends on the way.
 func (s *Stack) appendRequest(b []byte, o *Outgoing, id branch, f *Flow) []byte {
+	b = s.appendStart(b, o, id, f)
+	b = append(b, o.Head...)
+	b = append(b, "Content-Length: "...)
+	b = strconv.AppendInt(b, int64(len(o.Body)), 10)
+	b = append(b, "\r\n\r\n"...)
+	return append(b, o.Body...)
+}
+
+// appendStart writes the request line and Via.
+func (s *Stack) appendStart(b []byte, o *Outgoing, id branch, f *Flow) []byte {
 	b = append(b, o.Method...)
 	b = append(b, ' ')
 	b = append(b, o.URI...)
@@ -328,12 +349,7 @@ func (s *Stack) appendRequest(b []byte, o *Outgoing, id branch, f *Flow) []byte 
 	if !f.kind.stream {
 		b = append(b, ";rport"...) // RFC 3581 3
 	}
-	b = append(b, "\r\n"...)
-	b = append(b, o.Head...)
-	b = append(b, "Content-Length: "...)
-	b = strconv.AppendInt(b, int64(len(o.Body)), 10)
-	b = append(b, "\r\n\r\n"...)
-	return append(b, o.Body...)
+	return append(b, "\r\n"...)
 }
 
 // shunned remembers for a while what has failed, so that not every request has to find out again.

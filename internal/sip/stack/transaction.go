@@ -91,6 +91,11 @@ type clients struct {
 	firing bool
 	open   int // without a final response
 	ended  bool
+
+	// The Completed state (RFC 3261 17.1.2.2) of requests other than INVITE, in which nothing is left but to know that a
+	// response is a repeated one: branches of this period, and of the one before.
+	late, later map[branch]struct{}
+	turn        time.Duration // when the next period begins; 0 = there are none
 }
 
 func newClients(s *Stack) *clients {
@@ -167,10 +172,13 @@ func (c *clients) schedule(tx *clientTx, due time.Duration) {
 
 // rearm makes the timer fire when the first transaction is due.
 func (c *clients) rearm() {
-	if c.firing || c.ended || len(c.timers) == 0 {
+	due := c.turn
+	if len(c.timers) > 0 && (due == 0 || c.timers[0].due < due) {
+		due = c.timers[0].due
+	}
+	if c.firing || c.ended || due == 0 {
 		return
 	}
-	due := c.timers[0].due
 	if c.armed != 0 && c.armed <= due {
 		return
 	}
@@ -226,10 +234,13 @@ type expiry struct {
 // due collects what is due, as far as there is room, and sets the next timers.
 func (c *clients) due(list []expiry) []expiry {
 	now := c.now()
+	if c.turn != 0 && c.turn <= now {
+		c.turnOver(now)
+	}
 	for len(c.timers) > 0 && c.timers[0].due <= now && len(list) < cap(list) {
 		tx := c.timers[0]
 		switch {
-		case tx.state == completed: // timer K
+		case tx.state == completed: // timers D and M
 			c.remove(tx)
 		case now >= tx.end: // timer F
 			list = append(list, expiry{over: c.conclude(tx, 0)})
@@ -266,18 +277,50 @@ type outcome struct {
 }
 
 // conclude leaves the states in which a final response is awaited. For linger the transaction still takes in
-// retransmitted responses (timer K), 0 = not at all.
+// retransmitted responses, 0 = not at all.
 func (c *clients) conclude(tx *clientTx, linger time.Duration) *outcome {
 	out := &outcome{tx, tx.conn, tx.done, tx.state == proceeding}
 	c.open--
 	tx.o, tx.done, tx.conn = nil, nil, nil
-	if linger == 0 {
-		c.remove(tx)
-	} else {
+	if linger > 0 && tx.invite != nil {
 		tx.state = completed
 		c.schedule(tx, c.now()+linger)
+		return out
+	}
+	c.remove(tx)
+	if linger > 0 {
+		c.remember(tx.branch)
 	}
 	return out
+}
+
+// remember keeps a branch for timer K at least, and twice that at most: a timer for each would cost more than the rest
+// of the transaction.
+func (c *clients) remember(b branch) {
+	if c.late == nil {
+		c.late = make(map[branch]struct{}, len(c.later))
+	}
+	c.late[b] = struct{}{}
+	if c.turn == 0 {
+		c.turn = c.now() + t4PerT1*c.t1
+		c.rearm()
+	}
+}
+
+func (c *clients) turnOver(now time.Duration) {
+	c.later, c.late, c.turn = c.late, nil, 0
+	if c.later != nil {
+		c.turn = now + t4PerT1*c.t1
+	}
+}
+
+// completed tells whether a branch is that of a transaction that has its final response.
+func (c *clients) completed(b branch) bool {
+	_, late := c.late[b]
+	if !late {
+		_, late = c.later[b]
+	}
+	return late
 }
 
 func (c *clients) remove(tx *clientTx) {
@@ -329,11 +372,14 @@ func (c *clients) find(e *envelope) (tx *clientTx, known bool) {
 	defer c.mu.Unlock()
 	tx = c.table[b]
 	switch {
+	case tx == nil && c.completed(b):
+		c.s.count.late.Add(1)
+		return nil, true
 	case tx == nil:
 		return nil, false
 	case tx.state == completed:
 		c.s.count.late.Add(1)
-		if tx.invite == nil || e.status < 200 {
+		if e.status < 200 {
 			return nil, true
 		}
 		return tx, true
@@ -397,7 +443,7 @@ func (c *clients) close() {
 			all = append(all, c.conclude(tx, 0))
 		}
 	}
-	c.table, c.timers = make(map[branch]*clientTx), nil
+	c.table, c.timers, c.late, c.later = make(map[branch]*clientTx), nil, nil, nil
 	c.mu.Unlock()
 	if len(all) > 0 {
 		c.s.goes.Go(func() {
