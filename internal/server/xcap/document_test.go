@@ -78,12 +78,12 @@ func TestDocuments(t *testing.T) {
 	t.Run("XCAP-061 what is not unique is named, with what is free", func(t *testing.T) {
 		r := newRig(t)
 		doc := `<rls-services xmlns="urn:ietf:params:xml:ns:rls-services">` + strings.Repeat(`<service uri="sip:l@example.com"><list/></service>`, 2) + `</rls-services>`
-		report := r.conflict("uniqueness-failure", "PUT", services_, doc, ctype("application/rls-services+xml"))
+		report := r.conflict("uniqueness-failure", "PUT", servicesOf, doc, ctype("application/rls-services+xml"))
 		if len(report.Exists) != 1 || report.Exists[0].Field != "rls-services/service%5B2%5D/@uri" || len(report.Exists[0].Alternatives) == 0 {
 			t.Fatalf("%+v", report)
 		}
 		doc = strings.Replace(doc, "sip:l@example.com", report.Exists[0].Alternatives[0], 1)
-		r.want(201, "PUT", services_, doc, ctype("application/rls-services+xml"))
+		r.want(201, "PUT", servicesOf, doc, ctype("application/rls-services+xml"))
 	})
 	t.Run("XCAP-062 another rule of the usage", func(t *testing.T) {
 		r := newRig(t)
@@ -163,10 +163,10 @@ func TestDocuments(t *testing.T) {
 	t.Run("documents of the usages", func(t *testing.T) {
 		r := newRig(t)
 		for target, c := range map[string][2]string{
-			lists:     {listsType, friends},
-			services_: {"application/rls-services+xml", `<rls-services xmlns="urn:ietf:params:xml:ns:rls-services"/>`},
-			presence:  {"application/pidf+xml", `<presence xmlns="urn:ietf:params:xml:ns:pidf" entity="sip:alice@example.com"/>`},
-			rules:     {"application/auth-policy+xml", `<ruleset xmlns="urn:ietf:params:xml:ns:common-policy"/>`},
+			lists:      {listsType, friends},
+			servicesOf: {"application/rls-services+xml", `<rls-services xmlns="urn:ietf:params:xml:ns:rls-services"/>`},
+			presence:   {"application/pidf+xml", `<presence xmlns="urn:ietf:params:xml:ns:pidf" entity="sip:alice@example.com"/>`},
+			rules:      {"application/auth-policy+xml", `<ruleset xmlns="urn:ietf:params:xml:ns:common-policy"/>`},
 			base + "/org.openmobilealliance.pres-content/users/alice@example.com/oma_status-icon/index": {"application/vnd.oma.pres-content+xml", `<content xmlns="urn:oma:xml:prs:pres-content"><data>AAAA</data></content>`},
 		} {
 			r.want(201, "PUT", target, c[1], ctype(c[0]))

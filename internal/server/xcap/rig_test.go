@@ -13,11 +13,11 @@ import (
 )
 
 const (
-	base      = "/xcap-root"
-	lists     = base + "/resource-lists/users/sip:alice@example.com/index"
-	rules     = base + "/pres-rules/users/sip:alice@example.com/index"
-	services_ = base + "/rls-services/users/sip:alice@example.com/index"
-	presence  = base + "/pidf-manipulation/users/sip:alice@example.com/index"
+	base       = "/xcap-root"
+	lists      = base + "/resource-lists/users/sip:alice@example.com/index"
+	rules      = base + "/pres-rules/users/sip:alice@example.com/index"
+	servicesOf = base + "/rls-services/users/sip:alice@example.com/index"
+	presence   = base + "/pidf-manipulation/users/sip:alice@example.com/index"
 
 	listsType = "application/resource-lists+xml"
 	elType    = "application/xcap-el+xml"
@@ -179,3 +179,19 @@ func (r *rig) wantAs(status int, user, method, target, body string, fields ...st
 }
 
 func conditionOf(name string) xcaperror.Condition { return xcaperror.Condition(name) }
+
+// conflictAs is conflict for one who authenticates; it does not look at the list.
+func (r *rig) conflictAs(want xcaperror.Condition, user, method, target, body string, fields ...string) {
+	r.t.Helper()
+	a := r.wantAs(http.StatusConflict, user, method, target, body, fields...)
+	if report, err := xcaperror.Parse([]byte(a.body)); err != nil || report.Condition != want {
+		r.t.Errorf("%s %s: %v, %v, want %s", method, target, report, err, want)
+	}
+}
+
+func forwarded(remote, hops string) *http.Request {
+	req := httptest.NewRequest("GET", "/", nil)
+	req.RemoteAddr = remote
+	req.Header.Set("X-Forwarded-For", hops)
+	return req
+}
