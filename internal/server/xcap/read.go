@@ -102,6 +102,9 @@ func (s *Server) failed(q *request, err error) answer {
 	if q.http.Context().Err() != nil {
 		return refuse(http.StatusRequestTimeout, "the client has gone")
 	}
+	if errors.Is(err, store.ErrTooLarge) {
+		return refuse(http.StatusRequestEntityTooLarge, "the document is larger than what can be stored")
+	}
 	s.cfg.Log.Error("answering an XCAP request", "document", q.uri.Path(), "error", err)
 	if errors.Is(err, store.ErrUnavailable) || errors.Is(err, store.ErrUnknown) || errors.Is(err, store.ErrConflict) {
 		a := refuse(http.StatusServiceUnavailable, "documents cannot be stored now")
