@@ -124,7 +124,7 @@ func (o *labOptions) run(ctx context.Context, command []string) error {
 		l.Close(ctx)
 		unregister() // last, because imp lab stop waits for it
 	}()
-	door, err := o.serveAdmin(l.Presence(), l.Registrar(), log)
+	door, err := o.serveAdmin(l.Presence(), l.Registrar(), xcapDocuments(l.XCAP().Server), log)
 	if err != nil {
 		return err
 	}

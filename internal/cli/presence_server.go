@@ -129,7 +129,7 @@ func (o *presenceServerOptions) run(ctx context.Context) error {
 		return startFailure(o.name, err)
 	}
 	defer server.Close()
-	door, err := o.serveAdmin(server, bindings, log)
+	door, err := o.serveAdmin(server, bindings, nil, log)
 	if err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"iter"
 	"log/slog"
 	"os"
 	"strings"
@@ -14,6 +15,7 @@ import (
 	"imp/internal/cli/kit"
 	"imp/internal/server/admin"
 	"imp/internal/server/registrar"
+	"imp/internal/server/xcap"
 	"imp/internal/sip/event"
 	"imp/internal/sip/stack"
 )
@@ -42,9 +44,9 @@ type served interface {
 	Drain(ctx context.Context) error
 }
 
-// serveAdmin opens the door to a presence server with its registrar, nil without --admin.
-func (o *serverOptions) serveAdmin(s served, bindings *registrar.Registrar, log *slog.Logger) (*admin.Server, error) {
-	return o.openAdmin(admin.Config{Server: o.name, Version: Version, Level: &o.level, Log: log, Stack: s.Stats,
+// serveAdmin opens the door to a presence server with its registrar and the documents of an XCAP server, nil without --admin.
+func (o *serverOptions) serveAdmin(s served, bindings *registrar.Registrar, documents *admin.Documents, log *slog.Logger) (*admin.Server, error) {
+	return o.openAdmin(admin.Config{Documents: documents, Server: o.name, Version: Version, Level: &o.level, Log: log, Stack: s.Stats,
 		Listen:            func() []string { return addresses(s.Addrs()) },
 		Subscriptions:     subscriptionRows(s),
 		SubscriptionCount: s.SubscriptionCount,
@@ -149,5 +151,21 @@ func publicationRows(s served) admin.Lister[admin.Publication] {
 				Size: len(p.Body), Published: p.Published, Expires: p.Expires}
 		}
 		return rows, more, nil
+	}
+}
+
+// xcapDocuments adapts an XCAP server to exports and imports.
+func xcapDocuments(s *xcap.Server) *admin.Documents {
+	return &admin.Documents{
+		All: func(ctx context.Context) iter.Seq2[admin.Document, error] {
+			return func(yield func(admin.Document, error) bool) {
+				for d, err := range s.Documents(ctx) {
+					if !yield(admin.Document(d), err) {
+						return
+					}
+				}
+			}
+		},
+		Serve: s.ServeOperator,
 	}
 }

@@ -226,7 +226,8 @@ func (o *xcapServerOptions) serve(ctx context.Context, cfg xcap.ServeConfig, doc
 		return list
 	}
 	ready := readyEvent{Head: o.kit.Head("ready"), Server: o.name, Listen: listen()}
-	door, err := o.openAdmin(admin.Config{Server: o.name, Version: Version, Level: &o.level, Log: cfg.Log, Listen: listen, Drain: server.Drain})
+	door, err := o.openAdmin(admin.Config{Server: o.name, Version: Version, Level: &o.level, Log: cfg.Log, Listen: listen,
+		Documents: xcapDocuments(server.Server), Drain: server.Drain})
 	if err != nil {
 		return err
 	}

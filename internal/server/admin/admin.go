@@ -54,6 +54,8 @@ type Config struct {
 	Registrations Lister[Registration]
 	// SubscriptionCount, PublicationCount and RegistrationCount are asked at each look at /metrics and /healthz.
 	SubscriptionCount, PublicationCount, RegistrationCount func() int
+	// Documents are those of an XCAP server.
+	Documents *Documents
 	// Drain has the servers send their clients elsewhere and refuse new ones, until ctx is done.
 	Drain func(ctx context.Context) error
 
@@ -136,6 +138,8 @@ func (s *Server) handler() http.Handler {
 	mux.HandleFunc("GET /memory", func(w http.ResponseWriter, _ *http.Request) { reply(w, http.StatusOK, ReadMemory()) })
 	mux.HandleFunc("POST /memory", func(w http.ResponseWriter, _ *http.Request) { reply(w, http.StatusOK, CollectedMemory()) })
 	mux.HandleFunc("POST /drain", s.drain)
+	mux.HandleFunc("GET /documents", s.export)
+	mux.HandleFunc("/document", s.document)
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
 		refuse(w, http.StatusNotFound, "there is nothing at this address")
 	})
@@ -144,7 +148,11 @@ func (s *Server) handler() http.Handler {
 
 func (s *Server) guard(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+		most := int64(maxBody)
+		if r.URL.Path == "/document" {
+			most = MaxDocument
+		}
+		r.Body = http.MaxBytesReader(w, r.Body, most)
 		switch {
 		case s.cfg.Token == "":
 			host := r.Host

@@ -33,7 +33,8 @@ func (s *Server) Documents(ctx context.Context) iter.Seq2[Exported, error] {
 }
 
 // ServeOperator answers a request of whoever runs the server for the document with a path below the root, or for a node of it. It is
-// answered as one of the owner is, but that any user may be meant, unknown ones too, and that references may lead to any host.
+// answered as one of the owner is, but that any user may be meant, unknown ones too, that references may lead to any host, and that a
+// document need not come with its type.
 func (s *Server) ServeOperator(w http.ResponseWriter, r *http.Request, path string) {
 	a := s.operate(w, r, path)
 	s.write(w, r, &a)
@@ -53,6 +54,9 @@ func (s *Server) operate(w http.ResponseWriter, r *http.Request, path string) an
 	}
 	if !read(r.Method) && q.place != usage.Stored {
 		return notAllowed(readMethods, "the server makes this document, or there is none of this name")
+	}
+	if r.Method == http.MethodPut && q.sel == nil && r.Header.Get("Content-Type") == "" {
+		r.Header.Set("Content-Type", q.usage.MediaType)
 	}
 	return s.perform(q)
 }
