@@ -155,12 +155,14 @@ func (n *Node) openAddr(ctx context.Context, hop Hop, addr string, own *tls.Cert
 // subprotocol is the name of MSRP in WebSocket handshakes (RFC 7977 section 4.1).
 const subprotocol = "msrp"
 
+const maxHandshake = 8 << 10 // bytes of its header
+
 func (c *Conn) clientHandshake(hop Hop) error {
 	path := hop.Path
 	if path == "" {
 		path = "/"
 	}
-	client := websocket.Client{Protocol: subprotocol, Host: hop.Addr, Path: path}
+	client := websocket.Client{Protocol: subprotocol, Host: hop.Addr, Path: path, MaxHeader: maxHandshake}
 	_, rest, err := client.Connect(c.nc)
 	if err != nil {
 		return err

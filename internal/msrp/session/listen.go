@@ -134,7 +134,7 @@ func (c *Conn) accept() error {
 		c.nc, c.tls = t, &state
 	}
 	if c.transport == "ws" || c.transport == "wss" {
-		server := websocket.Server{Protocol: subprotocol}
+		server := websocket.Server{Protocol: subprotocol, MaxHeader: maxHandshake}
 		rest, err := server.Accept(c.nc)
 		if err != nil {
 			return err

@@ -31,16 +31,22 @@ func (c *Conn) sendAnswers() {
 	for len(c.out) > c.node.cfg.Limits.Responses && c.err == nil {
 		c.room.Wait()
 	}
-	c.out = append(c.out, c.answers...)
+	if len(c.out) == 0 {
+		c.out, c.answers = c.answers, c.out
+	} else {
+		c.out = append(c.out, c.answers...)
+	}
 	c.work.Signal()
 	c.mu.Unlock()
-	if c.answers = c.answers[:0]; cap(c.answers) > 4096 {
-		c.answers = nil
-	}
+	putBuffer(c.answers)
+	c.answers = nil
 }
 
 // frameAnswer adds a frame to the answers.
 func (c *Conn) frameAnswer(add func([]byte) []byte) {
+	if c.answers == nil {
+		c.answers = getBuffer()
+	}
 	if c.ws == nil {
 		c.answers = add(c.answers)
 	} else {

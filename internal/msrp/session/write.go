@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"net"
+	"sync"
 
 	"imp/internal/msrp/wire"
 )
@@ -140,12 +141,9 @@ func (c *Conn) write() {
 	for {
 		c.mu.Lock()
 		for len(c.out) == 0 && len(c.ready) == 0 && c.err == nil && !c.shutting {
-			if cap(spare) > 4096 {
-				spare = nil
-			}
-			if cap(c.out) > 4096 {
-				c.out = nil
-			}
+			putBuffer(spare)
+			putBuffer(c.out)
+			spare, c.out = nil, nil
 			c.work.Wait()
 		}
 		if c.err != nil {
@@ -428,8 +426,28 @@ func (c *Conn) small(ctx context.Context, sent *Sent, m *outgoing, body []byte, 
 	return nil
 }
 
+// buffers are for connections that have something to write.
+var buffers sync.Pool
+
+func getBuffer() []byte {
+	if b, ok := buffers.Get().(*[]byte); ok {
+		return *b
+	}
+	return make([]byte, 0, 16<<10)
+}
+
+func putBuffer(b []byte) {
+	if cap(b) >= 4<<10 && cap(b) <= 1<<20 {
+		b = b[:0]
+		buffers.Put(&b)
+	}
+}
+
 // frame adds a frame to what is to be written. The lock of c is held.
 func (c *Conn) frame(add func([]byte) []byte) {
+	if c.out == nil {
+		c.out = getBuffer()
+	}
 	if c.ws == nil {
 		c.out = add(c.out)
 	} else {
