@@ -272,6 +272,52 @@ func TestSink(t *testing.T) {
 	})
 }
 
+func TestThrough(t *testing.T) {
+	src := open1(t, "a.txt", data)
+	offer := src.Offer(nil)
+	for name, c := range map[string]struct {
+		data []byte
+		want error
+	}{"right": {data, nil}, "short": {data[1:], ErrShort}, "wrong": {bytes.Repeat([]byte("x"), len(data)), ErrHash}} {
+		var out bytes.Buffer
+		s, err := Through(&out, offer, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.Write(c.data); err != nil || !bytes.Equal(out.Bytes(), c.data) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if _, _, err := s.Finish(); !errors.Is(err, c.want) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if _, err := Through(io.Discard, src.Offer(&sdp.Range{Start: 2}), 0); err != ErrMissing {
+		t.Error(err)
+	}
+}
+
+func TestWrap(t *testing.T) {
+	t.Run("FILE-028 a wrapper is put round a file, and taken off", func(t *testing.T) {
+		r, n := Wrap("sip:a@h", "sip:b@h", "image/png", "attachment; filename=x", bytes.NewReader(data), int64(len(data)))
+		all, _ := io.ReadAll(r)
+		if int64(len(all)) != n {
+			t.Errorf("%d octets, told %d", len(all), n)
+		}
+		w, err := Unwrap(bytes.NewReader(all))
+		if err != nil || w.From != "sip:a@h" || w.To != "sip:b@h" || w.Type != "image/png" || w.Disposition != "attachment; filename=x" {
+			t.Fatalf("%+v, %v", w, err)
+		}
+		if got, err := io.ReadAll(w.Body); err != nil || !bytes.Equal(got, data) {
+			t.Errorf("%d octets, %v", len(got), err)
+		}
+	})
+	for _, bad := range []string{"", "From: <a>\r\n", "From: <a>\r\n\r\n", "x\r\n\r\n", strings.Repeat("A: b\r\n", 20000)} {
+		if w, err := Unwrap(strings.NewReader(bad)); err == nil {
+			t.Errorf("%.20q: %+v", bad, w)
+		}
+	}
+}
+
 func TestSafeName(t *testing.T) {
 	t.Run("FILE-042 names that peers give", func(t *testing.T) {
 		for name, want := range map[string]string{

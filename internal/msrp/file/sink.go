@@ -25,7 +25,8 @@ type SinkConfig struct {
 // else. Finish or Abort it.
 type Sink struct {
 	cfg   SinkConfig
-	f     *os.File
+	f     *os.File // nil for one that only checks
+	out   io.Writer
 	part  string // path
 	name  string
 	want  *sdp.File
@@ -93,12 +94,45 @@ func Create(cfg SinkConfig, want *sdp.File) (*Sink, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.f = f
+	s.f, s.out = f, f
 	if err := s.prepare(); err != nil {
 		_ = f.Close()
 		return nil, err
 	}
 	return s, nil
+}
+
+// Through begins to check a file that is written to w as it comes. It keeps nothing, so it has no place for a part whose
+// beginning came before: ErrMissing.
+func Through(w io.Writer, want *sdp.File, most int64) (*Sink, error) {
+	switch {
+	case most > 0 && want.Size > most:
+		return nil, ErrTooLarge
+	case want.Range != nil && want.Range.Start > 1:
+		return nil, ErrMissing
+	}
+	s := &Sink{cfg: SinkConfig{MaxSize: most}, out: w, name: SafeName(want.Name), want: want, sums: newDigests(), limit: -1}
+	s.bound()
+	return s, nil
+}
+
+// bound says how many octets may come, and which is the first.
+func (s *Sink) bound() (start int64) {
+	start = 1
+	stop := s.want.Size
+	if r := s.want.Range; r != nil {
+		start = r.Start
+		if r.Stop > 0 {
+			stop = r.Stop
+		}
+	}
+	if stop >= 0 {
+		s.limit = stop
+	}
+	if s.cfg.MaxSize > 0 && (s.limit < 0 || s.limit > s.cfg.MaxSize) {
+		s.limit = s.cfg.MaxSize
+	}
+	return start
 }
 
 // prepare takes over what is here of the file, and locks it.
@@ -113,13 +147,7 @@ func (s *Sink) prepare() error {
 	if !info.Mode().IsRegular() {
 		return ErrNotFile
 	}
-	start, stop := int64(1), s.want.Size
-	if r := s.want.Range; r != nil {
-		start = r.Start
-		if r.Stop > 0 {
-			stop = r.Stop
-		}
-	}
+	start := s.bound()
 	if info.Size() < start-1 {
 		if info.Size() == 0 {
 			_ = os.Remove(s.part)
@@ -133,12 +161,6 @@ func (s *Sink) prepare() error {
 		return err
 	}
 	s.n = start - 1
-	if stop >= 0 {
-		s.limit = stop
-	}
-	if s.cfg.MaxSize > 0 && (s.limit < 0 || s.limit > s.cfg.MaxSize) {
-		s.limit = s.cfg.MaxSize
-	}
 	_, err = s.f.Seek(s.n, io.SeekStart)
 	return err
 }
@@ -151,7 +173,7 @@ func (s *Sink) Write(b []byte) (int, error) {
 		}
 		return 0, ErrLong
 	}
-	n, err := s.f.Write(b)
+	n, err := s.out.Write(b)
 	_, _ = s.sums.Write(b[:n])
 	s.n += int64(n)
 	return n, err
@@ -167,6 +189,9 @@ func (s *Sink) Name() string { return s.name }
 // not right is removed, one that is not complete stays, to be resumed. So does a part that ends before the end of the
 // file; complete is false then.
 func (s *Sink) Finish() (path string, complete bool, err error) {
+	if s.f == nil {
+		return "", true, s.check()
+	}
 	defer s.f.Close()
 	if err := s.check(); err != nil {
 		if !errors.Is(err, ErrShort) {
@@ -242,6 +267,9 @@ func (s *Sink) Hashes() []sdp.Hash { return s.sums.sums() }
 
 // Abort ends the reception. What is here of the file stays, to be resumed, when keep says so.
 func (s *Sink) Abort(keep bool) error {
+	if s.f == nil {
+		return nil
+	}
 	if !keep || s.n == 0 {
 		_ = os.Remove(s.part)
 	}
