@@ -40,7 +40,9 @@ func serve(t *testing.T, r *Relay, transport string, config *tls.Config) {
 	go r.Serve(l, Transport{transport, config})
 }
 
-func (r *Relay) at(transport string) string { return fmt.Sprintf("127.0.0.1:%d", r.ports[transport].port) }
+func (r *Relay) at(transport string) string {
+	return fmt.Sprintf("127.0.0.1:%d", r.ports[transport].port)
+}
 
 // peer is a client of a test, or somebody else who speaks MSRP.
 type peer struct {
