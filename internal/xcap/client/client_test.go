@@ -261,7 +261,7 @@ func TestRedirects(t *testing.T) {
 		}
 	})
 	t.Run("there is an end", func(t *testing.T) {
-		s, got := watching(t, func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, r.RequestURI, 307) })
+		s, got := watching(t, func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, r.RequestURI, http.StatusTemporaryRedirect) })
 		if _, err := open(t, s.URL, Config{}).Get(context.Background(), doc(t, ""), Condition{}); err == nil || len(got()) != maxRedirects+1 {
 			t.Error(err, len(got()))
 		}
@@ -271,7 +271,7 @@ func TestRedirects(t *testing.T) {
 			w.Header().Set("WWW-Authenticate", `Digest realm="example.com", nonce="n", qop="auth", algorithm=SHA-256`)
 			w.WriteHeader(401)
 		})
-		h, _ := guarded(t, func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, other.URL+"/x", 307) })
+		h, _ := guarded(t, func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, other.URL+"/x", http.StatusTemporaryRedirect) })
 		c := open(t, start(t, h).URL, Config{Digest: alice("secret")})
 		_, err := c.Get(context.Background(), doc(t, ""), Condition{})
 		if Status(err) != 401 || !strings.Contains(err.Error(), "another server") || len(got()) != 1 || got()[0].header.Get("Authorization") != "" {
@@ -287,7 +287,7 @@ func TestRedirects(t *testing.T) {
 	})
 	t.Run("TLS is not left", func(t *testing.T) {
 		plain, got := watching(t, func(http.ResponseWriter, *http.Request) {})
-		s := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, plain.URL, 307) }))
+		s := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, plain.URL, http.StatusTemporaryRedirect) }))
 		defer s.Close()
 		c := open(t, s.URL, Config{HTTP: s.Client()})
 		if _, err := c.Get(context.Background(), doc(t, ""), Condition{}); Status(err) != 307 || len(got()) != 0 {
