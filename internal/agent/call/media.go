@@ -1,0 +1,268 @@
+package call
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"sync"
+
+	"imp/internal/doc/sdp"
+	"imp/internal/msrp/session"
+	"imp/internal/msrp/wire"
+)
+
+// Endpoint is what the MSRP sessions of calls are made with.
+type Endpoint struct {
+	Node *session.Node
+	// Plain and TLS are host:port that peers can connect to, over TCP and over TLS; "" = there is no such listener, and
+	// no line of that kind is accepted.
+	Plain, TLS  string
+	Fingerprint string        // of the certificate that the TLS listener shows, and that peers get; "" = it is known by name
+	Local       session.Local // Reachable, Plain, NoCEMA and Lookup count
+	UsePath     wire.Path     // of our relays, the next hop first; nil: none
+	Relay       *session.Conn // the connection that UsePath belongs to
+	Types       []string      // accept-types, most wanted first
+	Wrapped     []string      // accept-wrapped-types
+	MaxSize     int64         // bytes of a message; 0 = any
+	Seen        *session.Seen // may be nil
+	Decided     func(string)  // is told who connects where, and why; may be nil
+}
+
+// Leg is one MSRP session of a call.
+type Leg struct {
+	Session *session.Session
+	Line    *sdp.Media // ours
+	Remote  *sdp.Media // the peer's; nil before Conclude
+
+	ctx    context.Context
+	cancel context.CancelFunc
+	idle   chan struct{}
+	ended  sync.Once
+
+	e        *Endpoint
+	local    session.Local
+	side     session.Side
+	decision session.Decision // of an answer
+}
+
+// Errors of lines.
+var (
+	ErrNoTypes  = errors.New("none of the types is taken")
+	ErrProtocol = errors.New("there is no listener for this protocol")
+	// ErrAgain is returned by Conclude when nothing can be connected before an offer without msrp-cema is answered
+	// (RFC 6714 section 4.2).
+	ErrAgain = errors.New("another offer is needed, without msrp-cema")
+)
+
+// open makes a session with a URI of ours.
+func (e *Endpoint) open(tls bool, maxSize int64) (*Leg, error) {
+	transport, addr := "tcp", e.Plain
+	if tls {
+		transport, addr = "tls", e.TLS
+	}
+	if addr == "" {
+		return nil, ErrProtocol
+	}
+	uri, err := e.Node.NewURI(transport, addr)
+	if err != nil {
+		return nil, err
+	}
+	s, err := e.Node.Open(session.Own{URI: uri, UsePath: e.UsePath, Relay: e.Relay, Types: e.Types, MaxSize: maxSize, Seen: e.Seen})
+	if err != nil {
+		return nil, err
+	}
+	l := &Leg{Session: s, e: e, local: e.Local, idle: make(chan struct{})}
+	l.ctx, l.cancel = context.WithCancel(context.Background())
+	l.local.URI, l.local.UsePath = uri, e.UsePath
+	return l, nil
+}
+
+// describe makes our line for a side.
+func (l *Leg) describe(protocol string) {
+	host, port := l.side.Addr, "0"
+	if h, p, err := net.SplitHostPort(l.side.Addr); err == nil {
+		host, port = h, p
+	}
+	n, _ := strconv.Atoi(port)
+	l.Line = &sdp.Media{Kind: "message", Port: n, Protocol: protocol, Formats: "*", Host: host, Path: l.side.Path.String(),
+		AcceptTypes: l.e.Types, WrappedTypes: l.e.Wrapped, MaxSize: l.e.MaxSize, Setup: sdp.Setup(l.side.Setup), CEMA: l.side.CEMA}
+	if protocol == protocolTLS && l.e.Fingerprint != "" && len(l.e.UsePath) == 0 {
+		l.Line.Fingerprints = []string{l.e.Fingerprint}
+	}
+}
+
+const (
+	protocolTCP = "TCP/MSRP"
+	protocolTLS = "TCP/TLS/MSRP"
+)
+
+// Offer makes a session and the line that offers it.
+func (e *Endpoint) Offer(tls bool) (*Leg, error) {
+	l, err := e.open(tls, e.MaxSize)
+	if err != nil {
+		return nil, err
+	}
+	l.side = l.local.Offer()
+	protocol := protocolTCP
+	if tls {
+		protocol = protocolTLS
+	}
+	l.describe(protocol)
+	return l, nil
+}
+
+// Plain makes the offer again without msrp-cema, after ErrAgain.
+func (l *Leg) Plain() {
+	l.local.NoCEMA = true
+	l.side = l.local.Offer()
+	file, direction := l.Line.File, l.Line.Direction
+	l.describe(l.Line.Protocol)
+	l.Line.File, l.Line.Direction = file, direction
+}
+
+// Conclude takes the answer to our line, and starts the session. What the peer refuses is sdp.ErrRefused; the session is
+// closed after every error but ErrAgain.
+func (l *Leg) Conclude(ctx context.Context, answer *sdp.Media) error {
+	err := answer.Accepted(l.Line)
+	if err == nil {
+		err = answer.Check()
+	}
+	var side session.Side
+	if err == nil {
+		side, err = sideOf(answer)
+	}
+	if err != nil {
+		l.Close()
+		return err
+	}
+	d, err := l.local.Conclude(ctx, l.side, side)
+	if err != nil {
+		l.Close()
+		return err
+	}
+	l.decided(d)
+	if d.Again {
+		return ErrAgain
+	}
+	return l.start(ctx, answer, side, d)
+}
+
+func (l *Leg) decided(d session.Decision) {
+	if l.e.Decided != nil {
+		l.e.Decided(d.String())
+	}
+}
+
+// start connects, or waits for the peer to do so.
+func (l *Leg) start(ctx context.Context, m *sdp.Media, side session.Side, d session.Decision) error {
+	peer := session.Peer{Path: side.Path, Types: m.AcceptTypes, Wrapped: m.WrappedTypes, MaxSize: m.MaxSize, Decision: d}
+	for _, f := range m.Fingerprints {
+		p, err := session.ParseFingerprint(f)
+		if err != nil {
+			l.Close()
+			return err
+		}
+		peer.Fingerprints = append(peer.Fingerprints, p)
+	}
+	l.Remote = m
+	if err := l.Session.Start(ctx, peer); err != nil {
+		l.Close()
+		return err
+	}
+	return nil
+}
+
+// Context is done when the session is not to be used any more: its line was ended, or the call. What is being sent with
+// it is aborted.
+func (l *Leg) Context() context.Context { return l.ctx }
+
+// Finish tells that nothing is sent or received any more, and ends the session. The line is answered with port 0 from
+// then on (RFC 5547 section 8.1).
+func (l *Leg) Finish() {
+	l.ended.Do(func() { close(l.idle) })
+	l.Close()
+}
+
+func (l *Leg) finished() bool {
+	select {
+	case <-l.idle:
+		return true
+	default:
+		return false
+	}
+}
+
+// Close ends the session.
+func (l *Leg) Close() {
+	l.cancel()
+	_ = l.Session.Close()
+}
+
+// Answer makes the session that a line offers, and our line. After the answer is on its way Start starts it. Errors tell
+// why the line cannot be accepted: ErrNoTypes and ErrProtocol among them.
+func (e *Endpoint) Answer(ctx context.Context, offer *sdp.Media) (*Leg, error) {
+	if err := offer.Check(); err != nil {
+		return nil, err
+	}
+	if offer.Direction != sdp.SendOnly && !e.common(offer) {
+		return nil, ErrNoTypes
+	}
+	side, err := sideOf(offer)
+	if err != nil {
+		return nil, err
+	}
+	l, err := e.open(offer.TLS(), e.MaxSize)
+	if err != nil {
+		return nil, err
+	}
+	own, d, err := l.local.Answer(ctx, side)
+	if err != nil {
+		l.Close()
+		return nil, err
+	}
+	l.side = own
+	if offer.Setup == sdp.NoSetup { // the offerer connects, and may not know the attribute
+		l.side.Setup = session.SetupPassive
+	}
+	l.describe(offer.Protocol)
+	l.Line.Direction = offer.Direction.Reversed()
+	l.decided(d)
+	l.Remote = offer
+	l.decision = d
+	return l, nil
+}
+
+// common tells whether the peer takes any type that can be sent at all: one of ours, or a plain text.
+func (e *Endpoint) common(offer *sdp.Media) bool {
+	for _, t := range append([]string{"text/plain", "message/cpim"}, e.Types...) {
+		if t == "*" || offer.AcceptsWrapped(t) {
+			return true
+		}
+	}
+	return false
+}
+
+// Start starts the session of an offer that was answered.
+func (l *Leg) Start(ctx context.Context) error {
+	side, err := sideOf(l.Remote)
+	if err != nil {
+		return err
+	}
+	return l.start(ctx, l.Remote, side, l.decision)
+}
+
+// sideOf reads what a line says of connections. URIs need a port there (RFC 4975 section 8.2).
+func sideOf(m *sdp.Media) (session.Side, error) {
+	path, err := wire.ParsePath(m.Path)
+	if err != nil {
+		return session.Side{}, fmt.Errorf("path: %w", err)
+	}
+	for _, u := range path {
+		if u.Port == 0 {
+			return session.Side{}, fmt.Errorf("path: %s has no port", u)
+		}
+	}
+	return session.Side{Path: path, Setup: string(m.Setup), CEMA: m.CEMA, Addr: net.JoinHostPort(m.Host, strconv.Itoa(m.Port))}, nil
+}
