@@ -1,8 +1,11 @@
 package xcap
 
 import (
+	"strconv"
 	"strings"
 	"testing"
+
+	"imp/internal/xcap/usage"
 )
 
 func TestDocuments(t *testing.T) {
@@ -254,5 +257,62 @@ func TestNodes(t *testing.T) {
 		r.conflict("not-xml-att-value", "PUT", lists+"/~~/*/list%5B1%5D/@name", `friends`, ctype(attType))
 		r.conflict("cannot-insert", "PUT", lists+"/~~/*/list%5B@name=%22friends%22%5D/@name", `"enemies"`, ctype(attType))
 		r.conflict("uniqueness-failure", "PUT", lists+"/~~/*/list%5B1%5D/@name", `"work"`, ctype(attType))
+	})
+}
+
+func TestUsages(t *testing.T) {
+	r := newRig(t)
+	capsOf := func(list, item string) string {
+		return base + "/xcap-caps/global/index/~~/xcap-caps/" + list + "/" + item
+	}
+	t.Run("XCAP-089 capabilities have their type and namespace", func(t *testing.T) {
+		a := r.want(200, "GET", base+"/xcap-caps/global/index", "")
+		if a.Header().Get("Content-Type") != "application/xcap-caps+xml" {
+			t.Error(a.Header())
+		}
+		r.want(200, "GET", capsOf("auids", "auid%5B1%5D"), "")
+	})
+	t.Run("XUSE-052 what is offered is told, checked, and guarded", func(t *testing.T) {
+		guarded := newRig(t, withUsers("alice", "bob"))
+		all := usage.All()
+		for _, u := range all {
+			if !strings.Contains(r.get(base+"/xcap-caps/global/index"), "<auid>"+u.AUID+"</auid>") {
+				t.Errorf("%s is not told", u.AUID)
+			}
+			home := base + "/" + u.AUID + "/users/alice/index"
+			guarded.want(401, "GET", home, "")
+			guarded.wantAs(403, "bob", "GET", home, "")
+			guarded.wantAs(403, "bob", "PUT", home, "<a/>", ctype(u.MediaType))
+			guarded.wantAs(403, "alice", "PUT", base+"/"+u.AUID+"/global/index", "<a/>", ctype(u.MediaType))
+			guarded.wantAs(415, "alice", "PUT", home, "<a/>", ctype("application/x"))
+			for _, body := range []string{"<a/>", `<a xmlns="` + u.Namespace + `"/>`, "<a"} {
+				guarded.wantAs(409, "alice", "PUT", home, body, ctype(u.MediaType))
+			}
+		}
+		for i := range len(all) + 1 {
+			want := 200
+			if i == len(all) {
+				want = 404
+			}
+			r.want(want, "GET", capsOf("auids", "auid%5B"+strconv.Itoa(i+1)+"%5D"), "")
+		}
+	})
+	t.Run("XCAP-088 the index of services is so when the answer comes", func(t *testing.T) {
+		index := base + "/rls-services/global/index"
+		doc := `<rls-services xmlns="urn:ietf:params:xml:ns:rls-services"><service uri="sip:l@example.com"><list/></service></rls-services>`
+		has := func(want bool) {
+			t.Helper()
+			if got := strings.Contains(r.get(index), "sip:l@example.com"); got != want {
+				t.Errorf("the index has the service: %v", got)
+			}
+		}
+		r.want(201, "PUT", servicesOf, doc, ctype("application/rls-services+xml"))
+		has(true)
+		r.want(200, "DELETE", servicesOf+"/~~/rls-services/service", "")
+		has(false)
+		r.want(200, "PUT", servicesOf, doc, ctype("application/rls-services+xml"))
+		has(true)
+		r.want(200, "DELETE", servicesOf, "")
+		has(false)
 	})
 }
