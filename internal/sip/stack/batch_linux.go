@@ -29,7 +29,7 @@ type batched struct {
 	length uint32
 }
 
-const batchSize = 16
+const batchSize = 32
 
 // receiver gives the function that waits for datagrams and queues them.
 func (u *socket) receiver() func() error {
@@ -52,7 +52,9 @@ func (u *socket) receiver() func() error {
 	}
 	var pace pacer
 	return func() error {
-		pace.wait()
+		if b.count < batchSize { // else there is more
+			pace.wait()
+		}
 		if err := b.receive(); err != nil {
 			return err
 		}

@@ -89,14 +89,39 @@ func TestPacer(t *testing.T) {
 		if d := waited(); d != pause {
 			t.Errorf("waits %v at 2000 a second", d)
 		}
-		run(5000, 1000)
+		run(20_000, 4000)
 		if d := waited(); d != 0 || !p.busy {
-			t.Errorf("waits %v at 5000 a second, busy: %v", d, p.busy)
+			t.Errorf("waits %v at 20000 a second, busy: %v", d, p.busy)
 		}
 		time.Sleep(time.Second)
 		p.count(1) // one after a rest
 		if d := waited(); d != 0 {
 			t.Errorf("waits %v after a rest", d)
+		}
+	})
+}
+
+// TestPacerHoldsNobodyUp has senders that send on when they are answered.
+func TestPacerHoldsNobodyUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const each = 250 * time.Microsecond // of work
+		for _, senders := range []int{1, 4, 16} {
+			var p pacer
+			begin, waited, n := time.Now(), time.Duration(0), 0
+			for ; n < 20_000; n += senders {
+				before := time.Now()
+				p.wait()
+				waited += time.Since(before)
+				time.Sleep(each * time.Duration(senders))
+				p.count(senders)
+			}
+			// Sixteen fill most of the time that is waited for them.
+			if rate := float64(n) / time.Since(begin).Seconds(); rate < 0.9*4000 && senders < 16 || rate < 0.6*4000 {
+				t.Errorf("%d senders: %.0f a second with %v of waiting, not 4000", senders, rate, waited)
+			}
+			if waited == 0 {
+				t.Errorf("%d senders: waiting was not tried", senders)
+			}
 		}
 	})
 }
