@@ -22,6 +22,9 @@ func (g *Guard) Begin(id []byte) {
 // Fit takes the next piece of the body and tells how much of it may be written: less than all of it if the rest must go
 // out in another frame, with another transaction ID.
 func (g *Guard) Fit(piece []byte) int {
+	if len(piece) == 0 {
+		return 0 // also in a frame without a body, which Begin is not called for
+	}
 	fit := len(piece)
 	if n := len(g.mark) - 1; len(g.tail) > 0 && len(piece) > 0 {
 		var seam [4 * MaxID]byte
