@@ -96,7 +96,7 @@ func (s *Server) offer(r *http.Request) []digest.Algorithm {
 	return nil
 }
 
-// target is what the client asked for, as credentials have it.
+// target is what the client asked for as it was sent, or would be.
 func target(r *http.Request) string {
 	if r.RequestURI != "" {
 		return r.RequestURI

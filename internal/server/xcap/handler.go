@@ -2,6 +2,7 @@ package xcap
 
 import (
 	"errors"
+	"log/slog"
 	"net/http"
 	"strings"
 
@@ -22,6 +23,7 @@ type request struct {
 	key   string             // of the document in the store
 	place usage.Place
 	cond  conditions
+	large bool // it holds a place among those with large bodies
 	// operator: whoever runs the server asks, by a door of its own.
 	operator bool
 }
@@ -31,6 +33,9 @@ type request struct {
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	a := s.answer(w, r)
 	s.write(w, r, &a)
+	if s.cfg.Log.Enabled(r.Context(), slog.LevelDebug) {
+		s.cfg.Log.Debug("answered", "method", r.Method, "target", target(r), "status", a.status, "source", s.source(r))
+	}
 }
 
 func (s *Server) answer(w http.ResponseWriter, r *http.Request) answer {
@@ -54,10 +59,7 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request) answer {
 
 // resolve finds out what a request is about.
 func (s *Server) resolve(w http.ResponseWriter, r *http.Request) (*request, answer, bool) {
-	target := r.RequestURI
-	if target == "" { // a request that was made and not read
-		target = r.URL.RequestURI()
-	}
+	target := target(r)
 	if target == "*" && r.Method == http.MethodOptions {
 		return nil, options(allMethods), false
 	}

@@ -3,6 +3,7 @@ package xcap
 import (
 	"context"
 	"fmt"
+	"net/http/httptest"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -201,6 +202,32 @@ func TestLimits(t *testing.T) {
 		if a := r.want(200, "GET", lists, "", "Accept-Encoding: gzip, deflate"); a.Header().Get("Content-Encoding") != "" || a.body != friends {
 			t.Error(a.Header())
 		}
+	})
+	t.Run("large bodies one after the other", func(t *testing.T) {
+		r := newRig(t)
+		large := friends + strings.Repeat(" ", usualBody)
+		for range largeBodies + 1 { // none keeps its place
+			r.putList(large)
+			r.want(415, "PUT", lists, large, ctype("text/plain"))
+			r.conflict("not-well-formed", "PUT", lists, large+"<", ctype(listsType))
+		}
+		for range largeBodies {
+			r.large <- struct{}{}
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		req := httptest.NewRequestWithContext(ctx, "PUT", lists, strings.NewReader(large))
+		req.Host = "localhost"
+		req.Header.Set("Content-Type", listsType)
+		w := httptest.NewRecorder()
+		r.ServeHTTP(w, req)
+		if w.Code != 408 && w.Code != 503 {
+			t.Error(w.Code)
+		}
+		r.putList(friends)
+	})
+	t.Run("no parts of documents", func(t *testing.T) {
+		r.want(400, "PUT", lists, friends, ctype(listsType), "Content-Range: bytes 0-9/10")
 	})
 	t.Run("no document type declaration", func(t *testing.T) {
 		r.conflict("constraint-failure", "PUT", lists, `<!DOCTYPE a [<!ENTITY b "c">]>`+strings.TrimPrefix(friends, `<?xml version="1.0" encoding="UTF-8"?>`), ctype(listsType))

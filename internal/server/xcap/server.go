@@ -83,6 +83,7 @@ type Server struct {
 	services *services
 	index    *index
 	turns    turns
+	large    chan struct{} // a place each for requests with large bodies
 	trees    sync.Pool
 	limits   tree.Limits
 }
@@ -101,7 +102,7 @@ func New(cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making an XCAP server: root %q: %w", cfg.Root, err)
 	}
-	s := &Server{cfg: cfg, root: root, limits: tree.Limits{Depth: maxDepth, Size: cfg.MaxBody}}
+	s := &Server{cfg: cfg, root: root, limits: tree.Limits{Depth: maxDepth, Size: cfg.MaxBody}, large: make(chan struct{}, largeBodies)}
 	s.trees.New = func() any { return new(tree.Tree) }
 	s.caps = newGenerated(usage.Caps(usage.All()))
 	s.services, s.index = newServices(s), newIndex(s)

@@ -35,6 +35,7 @@ type edit func(old document) (edited, *answer)
 
 // put answers PUT (RFC 4825 section 8.2).
 func (s *Server) put(q *request) answer {
+	defer s.leaveLarge(q)
 	body, refusal := s.takeBody(q, q.bodyType())
 	if refusal != nil {
 		return *refusal
@@ -84,19 +85,37 @@ func (s *Server) takeBody(q *request, takes func(contentType string) bool) ([]by
 		a.fields = append(a.fields, [2]string{"Accept-Encoding", "identity"})
 		return nil, &a
 	}
+	if q.http.Header.Get("Content-Range") != "" { // RFC 9110 section 14.5
+		a := refuse(http.StatusBadRequest, "documents are put as a whole, without Content-Range")
+		return nil, &a
+	}
 	return s.readBody(q)
 }
 
-func (s *Server) readBody(q *request) ([]byte, *answer) {
+// usualBody is how long most bodies are at most, in bytes. Of longer ones only so many are taken at a time, since each may cost many
+// times its length while it is read as a document.
+const (
+	usualBody   = 64 << 10
+	largeBodies = 64
+)
+
+// readBody reads the body.
+func (s *Server) readBody(q *request) (body []byte, refusal *answer) {
 	tooLarge := refuse(http.StatusRequestEntityTooLarge, "the body is larger than documents may be")
-	most := int64(s.cfg.MaxBody)
-	size := q.http.ContentLength
+	most, size := int64(s.cfg.MaxBody), q.http.ContentLength
 	if size > most {
 		return nil, &tooLarge
 	}
+	if size < 0 || size > usualBody {
+		if !s.enterLarge(q) {
+			a := refuse(http.StatusServiceUnavailable, "too many large documents are being sent")
+			a.retry = 1
+			return nil, &a
+		}
+	}
 	var buf bytes.Buffer
 	if size > 0 {
-		buf.Grow(int(size) + bytes.MinRead)
+		buf.Grow(int(min(size, usualBody)) + bytes.MinRead)
 	}
 	_, err := buf.ReadFrom(http.MaxBytesReader(q.w, q.http.Body, most))
 	var big *http.MaxBytesError
@@ -104,10 +123,29 @@ func (s *Server) readBody(q *request) ([]byte, *answer) {
 	case errors.As(err, &big):
 		return nil, &tooLarge
 	case err != nil:
-		a := refuse(http.StatusBadRequest, "the body ends too early")
+		a := refuse(http.StatusBadRequest, "the body ends too early, or comes too slowly")
 		return nil, &a
 	}
 	return buf.Bytes(), nil
+}
+
+// enterLarge waits for a place among the large bodies, which the request holds until it is answered.
+func (s *Server) enterLarge(q *request) bool {
+	ctx, cancel := context.WithTimeout(q.http.Context(), readTime)
+	defer cancel()
+	select {
+	case s.large <- struct{}{}:
+		q.large = true
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+func (s *Server) leaveLarge(q *request) {
+	if q.large {
+		<-s.large
+	}
 }
 
 // unmet is the answer to conditions that do not hold, nil when they do.
