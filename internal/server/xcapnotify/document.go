@@ -23,7 +23,9 @@ type document struct {
 	current    *version  // nil: there is none
 	views      []*view   // who may read it and has selected it, or something in it
 	components map[string]*component
-	void       bool // it was not told of again since the watch has lost events
+	void       bool             // it was not told of again since the watch has lost events
+	heard      map[string]heard // by entity-tag
+	heardBytes int
 }
 
 // version is a version of a document.

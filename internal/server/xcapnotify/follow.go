@@ -63,6 +63,10 @@ func (p *Package) follow(ctx context.Context, events <-chan store.Event, n Notif
 				changed = p.confirm(ctx, e.Entry.Key)
 			}
 		}
+		p.mu.Lock()
+		changed = append(changed, p.ending...)
+		p.ending = nil
+		p.mu.Unlock()
 		for _, resource := range changed {
 			n.Changed(Name, resource)
 		}
@@ -109,8 +113,12 @@ func (p *Package) put(e store.Entry) []string {
 	if d.current != nil && d.current.etag == next.etag {
 		return nil // written again as it was
 	}
-	single := d.current == nil && v.Previous == "" || d.current != nil && v.Previous == d.current.etag
-	return p.advance(d, next, single, shown)
+	steps, known := d.between(v)
+	d.forget(v.ETag)
+	for _, step := range steps {
+		p.advance(d, step, true, nil)
+	}
+	return p.advance(d, next, known || d.current == nil, shown)
 }
 
 // selected reports whether anybody has selected a document, or something that has it.
@@ -303,6 +311,9 @@ func (p *Package) enter(ctx context.Context, v *view, entries []entry) (changed 
 			}
 		}
 	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	v.pending, v.weight = nil, 0 // the full state comes first
 	return changed, nil
 }
 

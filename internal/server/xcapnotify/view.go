@@ -117,7 +117,10 @@ func (v *view) attach(d *document) {
 		return
 	}
 	if len(v.documents) >= v.p.cfg.MaxDocuments {
-		v.overfull = true
+		if !v.overfull {
+			v.overfull = true
+			v.p.ending = append(v.p.ending, v.resource)
+		}
 		return
 	}
 	sel := ""

@@ -91,6 +91,7 @@ type Package struct {
 	exact       map[string][]*view   // who has selected the document with a key, or something in it
 	collections map[string][]*view   // who has selected what is below a key
 	held        int64                // bytes of current versions
+	ending      []string             // resources with a subscription whose collections have outgrown it
 }
 
 // New makes a package. The error is that of a root which is none.
@@ -204,3 +205,10 @@ func refuse(status int, format string, args ...any) *event.Refusal {
 
 // errCrowded ends a subscription to collections that have grown beyond what one may have.
 var errCrowded = errors.New("the collections of a subscription have more documents than one subscription may have")
+
+// Documents is the number of documents that are selected by subscriptions now.
+func (p *Package) Documents() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.documents)
+}
