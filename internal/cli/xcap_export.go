@@ -32,8 +32,9 @@ type copiedEvent struct {
 	kit.Head
 	File    string `json:"file" doc:"file below DIR"`
 	Path    string `json:"path" doc:"path of the document below the XCAP root"`
-	Outcome string `json:"outcome" doc:"exported; imported; unchanged: they are equal already; conflict: the document on the server is another one"`
+	Outcome string `json:"outcome" doc:"exported; imported; unchanged: they are equal already; conflict: the document on the server is another one; refused: the server does not take it"`
 	ETag    string `json:"etag,omitempty" doc:"entity-tag of the document"`
+	Reason  string `json:"reason,omitempty" doc:"why it was refused"`
 }
 
 // Text implements kit.Texter.
@@ -42,10 +43,14 @@ func (e copiedEvent) Text(w io.Writer, s *kit.Style) error {
 	switch e.Outcome {
 	case "unchanged":
 		paint = s.Dim
-	case "conflict":
+	case "conflict", "refused":
 		paint = s.Bad
 	}
-	_, err := fmt.Fprintf(w, "%s  %s\n", paint(e.Outcome), kit.CleanLine(e.File))
+	why := ""
+	if e.Reason != "" {
+		why = ": " + kit.CleanLine(e.Reason)
+	}
+	_, err := fmt.Fprintf(w, "%s  %s%s\n", paint(e.Outcome), kit.CleanLine(e.File), why)
 	return err
 }
 
