@@ -9,6 +9,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net/http"
 	"net/url"
 	"strings"
@@ -48,8 +49,9 @@ type Config struct {
 	Product string
 	// Trace is told of every message; may be nil.
 	Trace func(Record)
-	// Now is the clock of the trace; default time.Now.
-	Now func() time.Time
+	// Now is the clock of the trace, default time.Now; Random gives a number from 0 to 1, default rand.Float64.
+	Now    func() time.Time
+	Random func() float64
 }
 
 // Client talks to one XCAP server. Its methods may be called concurrently.
@@ -68,6 +70,9 @@ func New(cfg Config) (*Client, error) {
 	cfg.MaxBody, cfg.Timeout = cmp.Or(cfg.MaxBody, DefaultMaxBody), cmp.Or(cfg.Timeout, DefaultTimeout)
 	if cfg.Now == nil {
 		cfg.Now = time.Now
+	}
+	if cfg.Random == nil {
+		cfg.Random = rand.Float64
 	}
 	c := &Client{cfg: cfg, origin: originOf(u)}
 	if cfg.HTTP != nil {

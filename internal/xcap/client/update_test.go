@@ -72,7 +72,7 @@ func TestUpdate(t *testing.T) {
 	})
 	t.Run("there is an end", func(t *testing.T) {
 		s := &shelf{body: "x", version: 1}
-		c := open(t, start(t, s.ServeHTTP).URL, Config{})
+		c := open(t, start(t, s.ServeHTTP).URL, Config{Random: func() float64 { return 0 }})
 		_, err := c.Update(context.Background(), doc(t, ""), func(*Answer) (*Change, error) {
 			s.mu.Lock()
 			s.version++
