@@ -11,14 +11,20 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"imp/internal/server/presence"
 	"imp/internal/server/registrar"
 	"imp/internal/server/xcap"
+	"imp/internal/server/xcapnotify"
+	"imp/internal/sip/event"
 	"imp/internal/sip/identity"
 	"imp/internal/sip/stack"
 	"imp/internal/store/memory"
+	"imp/internal/xcap/key"
+	"imp/internal/xcap/uri"
 )
 
 // Domain is the domain of the lab's users; names under test never resolve in
@@ -74,6 +80,9 @@ type Lab struct {
 	presence   *presence.Server
 	registrar  *registrar.Registrar
 	xcap       *xcap.Listening
+	changes    atomic.Pointer[xcapnotify.Package] // of documents
+	stop       context.CancelFunc                 // of what follows them
+	ran        sync.WaitGroup
 }
 
 // Start brings a lab up; all servers serve when it returns.
@@ -101,17 +110,19 @@ func Start(ctx context.Context, cfg Config) (*Lab, error) {
 		return nil, err
 	}
 	l.store = memory.New()
-	var err error
+	err := l.serveDocuments(ctx, cfg)
+	if err != nil {
+		l.Close(ctx)
+		return nil, err
+	}
 	l.presence, err = presence.Serve(ctx, presence.ServerConfig{Stack: cfg.Stack, Listen: cfg.Listen, Store: l.store,
-		Domains: []string{Domain}, Known: cfg.Known, Auth: cfg.Auth, Policy: cfg.Policy, MinInterval: cfg.MinInterval,
+		Domains: []string{Domain}, Known: cfg.Known, Auth: cfg.Auth, Policy: cfg.Policy, MinInterval: cfg.MinInterval, Packages: []event.Package{l.changes.Load()},
 		Mount: func(s *stack.Stack, guard *identity.Guard) {
 			l.registrar = registrar.New(registrar.Config{Store: l.store, Domains: []string{Domain}, Known: cfg.Known, Guard: guard, Log: cfg.Log})
 			l.registrar.Mount(s)
 		}, Log: cfg.Log})
 	if err == nil {
-		err = l.serveDocuments(ctx, cfg)
-	}
-	if err == nil {
+		l.followDocuments(ctx)
 		err = l.writeAccounts()
 	}
 	if err != nil {
@@ -128,8 +139,24 @@ func (l *Lab) serveDocuments(ctx context.Context, cfg Config) (err error) {
 	if a := cfg.Auth; a != nil {
 		c.Auth = &xcap.Auth{Realm: a.Realm, Users: a.Users, Algorithms: a.Algorithms, NoLegacy: a.NoLegacy}
 	}
-	l.xcap, err = xcap.Serve(ctx, c)
+	c.Storing = func(k string, v key.Value) {
+		if p := l.changes.Load(); p != nil {
+			p.Storing(k, v)
+		}
+	}
+	if l.xcap, err = xcap.Serve(ctx, c); err != nil {
+		return err
+	}
+	p, err := xcapnotify.New(xcapnotify.Config{Store: l.store, Root: l.xcap.Root(), RootURI: l.xcapRoot(false), Aliases: []string{l.xcapRoot(true)},
+		Naming: uri.Naming{Domain: Domain}, Log: cfg.Log})
+	l.changes.Store(p)
 	return err
+}
+
+// followDocuments has the event package xcap-diff told of changes until the lab ends.
+func (l *Lab) followDocuments(ctx context.Context) {
+	ctx, l.stop = context.WithCancel(context.WithoutCancel(ctx))
+	l.ran.Go(func() { l.changes.Load().Run(ctx, l.presence.Notifier(), nil) })
 }
 
 func (l *Lab) has(name string) bool {
@@ -174,6 +201,12 @@ func (l *Lab) Servers() map[string][]string {
 func (l *Lab) Close(ctx context.Context) error {
 	if l.presence != nil {
 		l.presence.Drain(ctx)
+	}
+	if l.stop != nil {
+		l.stop()
+		l.ran.Wait()
+	}
+	if l.presence != nil {
 		l.presence.Close()
 	}
 	if l.registrar != nil {

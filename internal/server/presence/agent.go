@@ -56,7 +56,8 @@ type Config struct {
 	// MinExpires and MaxExpires bound publications and subscriptions; 0: 60 s
 	// and 3600 s.
 	MinExpires, MaxExpires time.Duration
-	Log                    *slog.Logger // nil discards
+	Packages               []event.Package // further ones, with the same notifier, addresses and guard
+	Log                    *slog.Logger    // nil discards
 }
 
 // Agent is a presence agent on a SIP stack.
@@ -81,12 +82,12 @@ func New(cfg Config) *Agent {
 	a := &Agent{cfg: cfg}
 	a.presentities.byKey = map[string]*presentity{}
 	a.presentities.lapsed = func(name string) { a.notifier.Changed(a.Name(), name) }
-	notifier := event.NotifierConfig{Wire: cfg.Stack, Resources: cfg.Directory, Contact: a.contact,
+	notifier := event.NotifierConfig{Wire: cfg.Stack, Resources: cfg.Directory, Contact: cfg.Stack.NotifierContact,
 		Identify: cfg.Identify, Log: cfg.Log}
 	if cfg.MinInterval >= 0 { // zero is an interval too: no pacing
 		notifier.MinInterval = &cfg.MinInterval
 	}
-	a.notifier = event.NewNotifier(notifier, a)
+	a.notifier = event.NewNotifier(notifier, append([]event.Package{a}, cfg.Packages...)...)
 	a.compositor = event.NewCompositor(event.CompositorConfig{Store: cfg.Store, Resources: cfg.Directory,
 		Identify: cfg.Identify, Authorize: cfg.Authorize, Watched: a.watched, AllowEvents: a.notifier.Packages(), Log: cfg.Log}, a)
 	a.compositor.OnChange(a.Name(), a.changed)
@@ -105,33 +106,14 @@ func New(cfg Config) *Agent {
 // is called once the state there was at the start has been read.
 func (a *Agent) Run(ctx context.Context, ready func()) error { return a.compositor.Run(ctx, ready) }
 
+// Notifier is the notifier of the agent and of the further packages.
+func (a *Agent) Notifier() *event.Notifier { return a.notifier }
+
 // Drain ends all subscriptions with NOTIFYs that ask the watchers to come back.
 func (a *Agent) Drain(ctx context.Context) error { return a.notifier.Drain(ctx) }
 
 // Close stops sending.
 func (a *Agent) Close() { a.notifier.Close() }
-
-// contact is the local target towards the peer of r: a self-made GRUU (RFC
-// 5627 section 4.3), whose user part is the presentity's, so that a new
-// SUBSCRIBE to it reaches the same resource.
-func (a *Agent) contact(r *stack.Request, user string) string {
-	transport := r.Flow.Transport()
-	host := a.cfg.Stack.ContactHost(transport, r.Flow.Remote().String())
-	var b strings.Builder
-	b.WriteString("sip:")
-	if user != "" {
-		b.WriteString(user + "@")
-	}
-	b.WriteString(host)
-	if transport != "udp" {
-		b.WriteString(";transport=" + stack.URITransport(transport))
-	}
-	b.WriteString(";gr")
-	if strings.EqualFold(r.Recipient.Scheme, "sips") { // RFC 3261 section 12.1.1
-		return header.Secured(b.String())
-	}
-	return b.String()
-}
 
 // Name is the event package of RFC 3856 section 6.1.
 func (a *Agent) Name() string { return "presence" }

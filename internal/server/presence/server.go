@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"imp/internal/auth/digest"
+	"imp/internal/sip/event"
 	"imp/internal/sip/identity"
 	"imp/internal/sip/stack"
 	"imp/internal/store"
@@ -26,8 +27,9 @@ type ServerConfig struct {
 	// Known tells whether a user of a domain exists; nil: every user does.
 	Known                  func(user, domain string) bool
 	Policy                 Policy
-	MinInterval            time.Duration // as in Config
-	MinExpires, MaxExpires time.Duration // as in Config
+	MinInterval            time.Duration   // as in Config
+	MinExpires, MaxExpires time.Duration   // as in Config
+	Packages               []event.Package // as in Config
 	// Mount, unless nil, puts further services on the server's stack before that
 	// listens. guard knows who sends, nil: everybody is who he says.
 	Mount func(s *stack.Stack, guard *identity.Guard)
@@ -62,7 +64,7 @@ func Serve(ctx context.Context, cfg ServerConfig) (*Server, error) {
 		domains[i] = strings.ToLower(d)
 	}
 	agent := Config{Stack: s.stack, Store: cfg.Store, Policy: cfg.Policy, MinInterval: cfg.MinInterval,
-		MinExpires: cfg.MinExpires, MaxExpires: cfg.MaxExpires, Log: cfg.Log,
+		MinExpires: cfg.MinExpires, MaxExpires: cfg.MaxExpires, Packages: cfg.Packages, Log: cfg.Log,
 		Directory: &Directory{Domains: domains, Known: cfg.Known, Own: s.own}}
 	guard, err := cfg.Auth.apply(&agent)
 	if err != nil {
@@ -113,6 +115,9 @@ func (a *Auth) apply(cfg *Config) (*identity.Guard, error) {
 
 // Addrs are the endpoints with their real ports.
 func (s *Server) Addrs() []stack.Endpoint { return s.stack.Addrs() }
+
+// Notifier is the notifier of all event packages of the server.
+func (s *Server) Notifier() *event.Notifier { return s.agent.Notifier() }
 
 // own tells whether host:port is an address of this server.
 func (s *Server) own(hostport string) bool {

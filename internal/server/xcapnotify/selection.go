@@ -91,6 +91,9 @@ func (p *Package) readEntry(n tree.Node) (entry, error) {
 // below takes the root off an absolute URI or path, what remains octet for octet as it was. A relative one is below the root (RFC 5875
 // section 4.4).
 func (p *Package) below(s string) (string, error) {
+	if s == "" {
+		return "", errors.New("a URI of the list is empty")
+	}
 	at := 0
 	if scheme := strings.Index(s, "://"); scheme > 0 && !strings.ContainsAny(s[:scheme], "/?@") {
 		if at = strings.IndexByte(s[scheme+3:], '/'); at < 0 {
@@ -98,19 +101,28 @@ func (p *Package) below(s string) (string, error) {
 		}
 		at += scheme + 3
 	} else if !strings.HasPrefix(s, "/") {
-		if s == "" {
-			return "", errors.New("a URI of the list is empty")
-		}
 		return s, nil
 	}
-	for range strings.Count(p.root.Path(), "/") {
+	var err error
+	for _, root := range p.roots {
+		rest := ""
+		if rest, err = belowRoot(root, s, at); err == nil {
+			return rest, nil
+		}
+	}
+	return "", err
+}
+
+// belowRoot takes one root off a URI whose path begins at an index.
+func belowRoot(root uri.Root, s string, at int) (string, error) {
+	for range strings.Count(root.Path(), "/") {
 		next := strings.IndexByte(s[at+1:], '/')
 		if next < 0 {
 			return "", errors.New("a URI of the list is not below the XCAP root")
 		}
 		at += 1 + next
 	}
-	if _, err := p.root.Parse(s[:at] + "/a/users/b/c"); err != nil {
+	if _, err := root.Parse(s[:at] + "/a/users/b/c"); err != nil {
 		return "", err
 	}
 	return s[at+1:], nil

@@ -36,8 +36,7 @@ type view struct {
 	rendered   event.Mark // what came until then may have been told
 	overfull   bool       // collections have more documents than they may
 	closed     bool
-	name       string     // of the full state, as of the last Render
-	named      event.Mark // what name was made for
+	name       string // of the full state, as of the last Render
 }
 
 // selection is an entry of a list that names a document, or something in one.

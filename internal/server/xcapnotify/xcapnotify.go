@@ -30,6 +30,8 @@ type Config struct {
 	Root string
 	// RootURI is the XCAP root as subscribers know it: what xcap-root says, and what absolute URIs in lists are below.
 	RootURI string
+	// Aliases are further URIs of the root that absolute ones in lists may be below, such as that by https.
+	Aliases []string
 	Naming  uri.Naming
 	// Trusted are the users who may read everything, such as resource list servers.
 	Trusted []string
@@ -80,7 +82,7 @@ type Notifier interface {
 // documents or the notifier.
 type Package struct {
 	cfg     Config
-	root    uri.Root // as in RootURI
+	roots   []uri.Root // as in RootURI and Aliases
 	trusted []string
 	calls   chan func() []string // to be run by Run
 	ended   chan struct{}
@@ -97,12 +99,15 @@ type Package struct {
 // New makes a package. The error is that of a root which is none.
 func New(cfg Config) (*Package, error) {
 	cfg.limits()
-	root, err := uri.ParseRoot(cfg.RootURI)
-	if err != nil {
-		return nil, fmt.Errorf("reading the XCAP root: %w", err)
-	}
-	p := &Package{cfg: cfg, root: root, calls: make(chan func() []string), ended: make(chan struct{}), seq: 1, documents: map[string]*document{},
+	p := &Package{cfg: cfg, calls: make(chan func() []string), ended: make(chan struct{}), seq: 1, documents: map[string]*document{},
 		exact: map[string][]*view{}, collections: map[string][]*view{}}
+	for _, s := range append([]string{cfg.RootURI}, cfg.Aliases...) {
+		root, err := uri.ParseRoot(s)
+		if err != nil {
+			return nil, fmt.Errorf("reading the XCAP root: %w", err)
+		}
+		p.roots = append(p.roots, root)
+	}
 	for _, t := range cfg.Trusted {
 		p.trusted = append(p.trusted, cfg.Naming.Canonical(t))
 	}
