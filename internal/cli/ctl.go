@@ -38,7 +38,7 @@ $IMP_ADMIN_TOKEN.`,
   $ imp ctl log-level debug
   debug`,
 	},
-		newCtlHealth(o), newCtlSubscriptions(o), newCtlPublications(o), newCtlRegistrations(o), newCtlExport(o), newCtlImport(o), newCtlLogLevel(o), newCtlDrain(o))
+		newCtlHealth(o), newCtlSubscriptions(o), newCtlPublications(o), newCtlRegistrations(o), newCtlSessions(o), newCtlExport(o), newCtlImport(o), newCtlLogLevel(o), newCtlDrain(o))
 	for _, c := range cmd.Commands() {
 		fs := c.Flags()
 		fs.StringVar(&o.addr, "admin", "", "ask the server at `HOST:PORT`")

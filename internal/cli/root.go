@@ -20,7 +20,7 @@ type group struct {
 
 // groups are the commands in the order of the help. A new command is one entry here.
 var groups = []group{
-	{"servers", "Servers", []func(*kit.Kit) *cobra.Command{newLab, newPresenceServer, newRegistrar, newXCAPServer}},
+	{"servers", "Servers", []func(*kit.Kit) *cobra.Command{newLab, newPresenceServer, newRegistrar, newMSRPRelay, newXCAPServer}},
 	{"presence", "Presence", []func(*kit.Kit) *cobra.Command{newRegister, newPublish, newFetch, newSubscribe}},
 	{"xcap", "XCAP", []func(*kit.Kit) *cobra.Command{newXCAP, newList}},
 	{"messages", "Messages", []func(*kit.Kit) *cobra.Command{newMessage, newListen}},

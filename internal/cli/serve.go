@@ -61,6 +61,12 @@ func (o *serverOptions) commonFlags(cmd *cobra.Command, sip bool) {
 	fs.IntVar(&o.maxConnections, "max-connections", 10000, "have at most `N` connections")
 	o.tls.flags(cmd, sip)
 	o.auth.flags(cmd, sip)
+	o.runFlags(cmd)
+}
+
+// runFlags are those for whoever runs a server.
+func (o *serverOptions) runFlags(cmd *cobra.Command) {
+	fs := cmd.Flags()
 	o.admin.flags(cmd, "")
 	o.logForm, o.logLevel = "text", "warn"
 	fs.Var(kit.Choice(&o.logForm, "text", "json"), "log", "form of the log on stderr")

@@ -15,6 +15,7 @@ import (
 	"imp/internal/cli/kit"
 	"imp/internal/server/admin"
 	"imp/internal/server/registrar"
+	"imp/internal/server/relay"
 	"imp/internal/server/xcap"
 	"imp/internal/sip/event"
 	"imp/internal/sip/stack"
@@ -168,4 +169,28 @@ func xcapDocuments(s *xcap.Server) *admin.Documents {
 		},
 		Serve: s.ServeOperator,
 	}
+}
+
+// sessionRows adapts a relay to the list of the admin interface. A resource is a user of the relay, as sip:user@domain.
+func sessionRows(r *relay.Relay) admin.Lister[admin.Session] {
+	return func(_ context.Context, q admin.Query) ([]admin.Session, bool, error) {
+		var of func(string) bool
+		if q.Resource != "" {
+			aor := strings.TrimPrefix(q.Resource, "sip:")
+			name, _, _ := strings.Cut(aor, "@")
+			of = func(user string) bool { return user == name || user == aor }
+		}
+		list, more := r.Sessions(of, q.After, q.Limit)
+		rows := make([]admin.Session, len(list))
+		for i, s := range list {
+			rows[i] = admin.Session{ID: s.ID, User: s.User, Client: s.Client, Relay: s.Relay, Transport: s.Transport, Remote: s.Remote,
+				Sends: s.Sends, BytesOut: s.BytesOut, BytesIn: s.BytesIn, Reports: s.Reports, Failures: s.Failures, Expires: s.Expires}
+		}
+		return rows, more, nil
+	}
+}
+
+// relayFigures adapts the figures of a relay.
+func relayFigures(r *relay.Relay) func() admin.Relay {
+	return func() admin.Relay { return admin.Relay(r.Stats()) }
 }

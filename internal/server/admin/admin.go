@@ -52,8 +52,11 @@ type Config struct {
 	Publications  Lister[Publication]
 	Subscriptions Lister[Subscription]
 	Registrations Lister[Registration]
+	Sessions      Lister[Session]
 	// SubscriptionCount, PublicationCount and RegistrationCount are asked at each look at /metrics and /healthz.
 	SubscriptionCount, PublicationCount, RegistrationCount func() int
+	// Relay gives the figures of an MSRP relay.
+	Relay func() Relay
 	// Documents are those of an XCAP server.
 	Documents *Documents
 	// Drain has the servers send their clients elsewhere and refuse new ones, until ctx is done.
@@ -133,6 +136,7 @@ func (s *Server) handler() http.Handler {
 	mux.HandleFunc("GET /publications", list(s.cfg.Publications))
 	mux.HandleFunc("GET /subscriptions", list(s.cfg.Subscriptions))
 	mux.HandleFunc("GET /registrations", list(s.cfg.Registrations))
+	mux.HandleFunc("GET /sessions", list(s.cfg.Sessions))
 	mux.HandleFunc("GET /log-level", s.logLevel)
 	mux.HandleFunc("PUT /log-level", s.setLogLevel)
 	mux.HandleFunc("GET /memory", func(w http.ResponseWriter, _ *http.Request) { reply(w, http.StatusOK, ReadMemory()) })

@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"context"
 	"net/http"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -34,12 +35,16 @@ var (
 	descConnections   = describe("sip_connections", "SIP connections over streams.")
 	descPending       = describe("sip_pending", "SIP client transactions without an answer.")
 	descReplay        = describe("sip_replay_bytes", "Memory for answers that are kept for retransmissions.")
+	descRelay         = describe("msrp_relay", "Connections and sessions of the MSRP relay.", "what")
+	descRelayed       = describe("msrp_relay_total", "What the MSRP relay has done: chunks and bytes of bodies forwarded, REPORTs forwarded, failures, connections refused.", "what")
+	descSessionBytes  = describe("msrp_session_bytes_total", "Bytes of bodies relayed for a session, out from its client or in to it.", "session", "user", "direction")
+	descSessionCount  = describe("msrp_session_total", "What was relayed for a session: sends, reports, failures.", "session", "user", "what")
 )
 
 // Describe implements prometheus.Collector.
 func (c *collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{descInfo, descDraining, descLiveHeap, descSubscriptions, descPublications, descRegistrations,
-		descMessages, descTrouble, descConnections, descPending, descReplay} {
+		descMessages, descTrouble, descConnections, descPending, descReplay, descRelay, descRelayed, descSessionBytes, descSessionCount} {
 		ch <- d
 	}
 }
@@ -67,6 +72,7 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 			gauge(g.desc, float64(g.count()))
 		}
 	}
+	c.collectRelay(gauge, total)
 	if c.cfg.Stack == nil {
 		return
 	}
@@ -82,4 +88,34 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	gauge(descConnections, float64(st.Connections))
 	gauge(descPending, float64(st.Pending))
 	gauge(descReplay, float64(st.ReplayBytes))
+}
+
+// maxSeries bounds the sessions that have figures of their own.
+const maxSeries = 1000
+
+// collectRelay reads an MSRP relay.
+func (c *collector) collectRelay(gauge func(*prometheus.Desc, float64, ...string), total func(*prometheus.Desc, uint64, ...string)) {
+	if c.cfg.Relay == nil {
+		return
+	}
+	r := c.cfg.Relay()
+	gauge(descRelay, float64(r.Connections), "connections")
+	gauge(descRelay, float64(r.Sessions), "sessions")
+	for what, n := range map[string]uint64{"sends": r.Sends, "bytes": r.Bytes, "reports": r.Reports, "failures": r.Failures, "refused": r.Refused} {
+		total(descRelayed, n, what)
+	}
+	if c.cfg.Sessions == nil {
+		return
+	}
+	rows, _, err := c.cfg.Sessions(context.Background(), Query{Limit: maxSeries})
+	if err != nil {
+		return
+	}
+	for _, s := range rows {
+		total(descSessionBytes, s.BytesOut, s.ID, s.User, "out")
+		total(descSessionBytes, s.BytesIn, s.ID, s.User, "in")
+		total(descSessionCount, s.Sends, s.ID, s.User, "sends")
+		total(descSessionCount, s.Reports, s.ID, s.User, "reports")
+		total(descSessionCount, s.Failures, s.ID, s.User, "failures")
+	}
 }

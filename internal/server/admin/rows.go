@@ -41,6 +41,28 @@ type Registration struct {
 	Expires   time.Time `json:"expires"`
 }
 
+// Session is a URI of an MSRP relay as it is listed. Bytes are those of bodies, out is what its client sent.
+type Session struct {
+	ID        string    `json:"id"`
+	User      string    `json:"user"`
+	Client    string    `json:"client"` // host:port of the next hop towards the client
+	Relay     string    `json:"relay,omitempty"`
+	Transport string    `json:"transport"`
+	Remote    string    `json:"remote"`
+	Sends     uint64    `json:"sends"`
+	BytesOut  uint64    `json:"bytes_out"`
+	BytesIn   uint64    `json:"bytes_in"`
+	Reports   uint64    `json:"reports"`
+	Failures  uint64    `json:"failures"`
+	Expires   time.Time `json:"expires"`
+}
+
+// Relay are the figures of an MSRP relay: connections now, the others since its start.
+type Relay struct {
+	Connections, Sessions                    int
+	Sends, Bytes, Reports, Failures, Refused uint64
+}
+
 // Query says which rows are wanted.
 type Query struct {
 	Resource string // the one whose rows are wanted; "": all
@@ -58,6 +80,7 @@ type row interface{ cursor() string }
 func (r Subscription) cursor() string { return r.ID }
 func (r Publication) cursor() string  { return r.ID }
 func (r Registration) cursor() string { return r.ID }
+func (r Session) cursor() string      { return r.ID }
 
 // Page is an answer of a list; Next is what After is to be for the next one, "" at the end.
 type Page[T any] struct {

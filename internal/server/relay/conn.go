@@ -81,9 +81,7 @@ func (c *conn) handshake(config *tls.Config) error {
 		if err := t.HandshakeContext(c.relay.ctx); err != nil {
 			return fmt.Errorf("TLS handshake: %w", err)
 		}
-		if s := t.ConnectionState(); len(s.VerifiedChains) > 0 {
-			c.cert = s.PeerCertificates[0]
-		}
+		c.cert = c.relay.verified(t.ConnectionState().PeerCertificates)
 		c.setConn(t)
 	}
 	var from io.Reader = c
@@ -99,6 +97,22 @@ func (c *conn) handshake(config *tls.Config) error {
 	}
 	c.rd = wire.NewReader(from, wire.Limits{})
 	return c.nc.SetDeadline(time.Time{})
+}
+
+// verified gives the certificate of a relay, nil when it is none that an authority vouches for.
+func (r *Relay) verified(chain []*x509.Certificate) *x509.Certificate {
+	if len(chain) == 0 {
+		return nil
+	}
+	opts := x509.VerifyOptions{Roots: r.cfg.Roots, Intermediates: x509.NewCertPool(), KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}}
+	for _, c := range chain[1:] {
+		opts.Intermediates.AddCert(c)
+	}
+	if _, err := chain[0].Verify(opts); err != nil {
+		r.cfg.Log.Debug("a client's certificate does not make it a relay", "error", err)
+		return nil
+	}
+	return chain[0]
 }
 
 // setConn replaces the connection by one over it.

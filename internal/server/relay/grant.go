@@ -153,19 +153,19 @@ type Session struct {
 	Transport        string
 	Began            time.Time
 	Expires          time.Time
-	Sends            uint64
-	BytesOut, Bytes  uint64
-	Reports, Failure uint64
+	Sends             uint64
+	BytesOut, BytesIn uint64
+	Reports, Failures uint64
 }
 
-// Sessions lists grants in the order of their numbers, after one and at most so many, of one user unless that is "";
-// more tells whether there are further ones.
-func (r *Relay) Sessions(user, after string, limit int) (list []Session, more bool) {
+// Sessions lists grants in the order of their numbers, after one and at most so many; of tells whose are wanted, nil all.
+// More tells whether there are further ones.
+func (r *Relay) Sessions(of func(user string) bool, after string, limit int) (list []Session, more bool) {
 	from, _ := strconv.ParseInt(after, 10, 64)
 	var grants []*grant
 	r.mu.Lock()
 	for _, g := range r.grants {
-		if g.number > from && (user == "" || g.user == user) {
+		if g.number > from && (of == nil || of(g.user)) {
 			grants = append(grants, g)
 		}
 	}
@@ -176,8 +176,8 @@ func (r *Relay) Sessions(user, after string, limit int) (list []Session, more bo
 	}
 	for _, g := range grants {
 		list = append(list, Session{ID: strconv.FormatInt(g.number, 10), User: g.user, Client: g.back.Address(), Relay: g.relay, Remote: g.conn.remote,
-			Transport: g.conn.transport, Began: g.conn.began, Expires: g.expires, Sends: g.sends.Load(), BytesOut: g.bytesOut.Load(), Bytes: g.bytesIn.Load(),
-			Reports: g.reports.Load(), Failure: g.failures.Load()})
+			Transport: g.conn.transport, Began: g.conn.began, Expires: g.expires, Sends: g.sends.Load(), BytesOut: g.bytesOut.Load(), BytesIn: g.bytesIn.Load(),
+			Reports: g.reports.Load(), Failures: g.failures.Load()})
 	}
 	return list, more
 }

@@ -12,6 +12,7 @@ package relay
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -51,6 +52,8 @@ type Config struct {
 	// Expires is the life of a URI when the client asks for none, MinExpires and MaxExpires bound what it may ask for.
 	// Default 15 minutes, 1 minute and 1 hour.
 	Expires, MinExpires, MaxExpires time.Duration
+	// Roots are the authorities of other relays' certificates, nil: those of the system.
+	Roots *x509.CertPool
 	// ClientTLS gives the config for connections to a host by TLS. Nil: that of the system.
 	ClientTLS func(host string) *tls.Config
 	// Dial connects, by default with a net.Dialer that asks AllowNextHop.
@@ -249,6 +252,12 @@ func (r *Relay) listen(l net.Listener, transport string) (loopback bool) {
 // Serve takes connections until the listener is closed, or the relay is.
 func (r *Relay) Serve(l net.Listener, t Transport) error {
 	loopback := r.listen(l, t.Name)
+	if t.TLS != nil {
+		// Relays show certificates, and so do clients that others know by a fingerprint (RFC 4976 section 6.1).
+		t.TLS = t.TLS.Clone()
+		t.TLS.ClientAuth = max(t.TLS.ClientAuth, tls.RequestClientCert)
+		t.TLS.DynamicRecordSizingDisabled = true
+	}
 	stop := context.AfterFunc(r.ctx, func() { l.Close() })
 	defer stop()
 	for {
@@ -304,4 +313,15 @@ func (r *Relay) forget(c *conn) {
 	for _, g := range c.takeGrants() {
 		r.revoke(g)
 	}
+}
+
+// Listen serves at host:port, and gives the address with the real port. It serves until the relay is closed.
+func (r *Relay) Listen(t Transport, addr string) (net.Addr, error) {
+	l, err := net.Listen("tcp", addr)
+	if err != nil {
+		return nil, err
+	}
+	r.listen(l, t.Name)
+	r.running.Go(func() { r.Serve(l, t) })
+	return l.Addr(), nil
 }
