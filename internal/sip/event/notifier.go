@@ -278,6 +278,9 @@ func (n *Notifier) shardOfTag(tag string) *shard {
 	return &n.shards[b[0]]
 }
 
+// answerFields are what counts in the answer to a NOTIFY.
+var answerFields = []string{"Contact", "Event"}
+
 // send is one sender: it takes ready subscriptions and starts their NOTIFYs.
 func (n *Notifier) send() {
 	for {
@@ -290,6 +293,7 @@ func (n *Notifier) send() {
 			n.ready.done()
 			continue
 		}
+		o.Reads = answerFields
 		n.cfg.Wire.Send(o, func(res *sip.Response, err error) {
 			n.ready.done()
 			s.answered(res, err, notice)

@@ -58,6 +58,9 @@ type Outgoing struct {
 	NoUDPFallback bool // a request sent over TCP for its size is not repeated over UDP when there is no connection
 	NoTCP         bool // UDP whatever the size
 
+	// Reads are the header fields that the sender looks at in the response: it gets those only, and no body. nil = all.
+	Reads []string
+
 	Attached any // what the sender keeps with the request; the stack does not look at it
 
 	// Loop is what a proxy recognises its own request by when it comes back to it: a token behind the branch.
@@ -98,7 +101,7 @@ func (s *Stack) begin(o *Outgoing, done func(*sip.Response, error)) {
 		}
 		o = secure
 	}
-	tx := &clientTx{o: o, done: done, relayed: o.relayed, invite: o.invite}
+	tx := &clientTx{o: o, done: done, relayed: o.relayed, invite: o.invite, reads: o.Reads}
 	if err := s.client.add(tx); err != nil {
 		go done(nil, err)
 		return
@@ -141,6 +144,10 @@ func (s *Stack) route(tx *clientTx, o *Outgoing) error {
 	if t.Addr == "" {
 		return errNoTarget
 	}
+	if a, err := netip.ParseAddrPort(t.Addr); err == nil { // as it mostly is
+		tx.first[0] = netip.AddrPortFrom(a.Addr().Unmap(), a.Port())
+		return s.sendTo(tx, o, tx.first[:], cmp.Or(t.Domain, strings.Trim(t.Addr[:strings.LastIndexByte(t.Addr, ':')], "[]")))
+	}
 	return s.resolved(t, func(to []netip.AddrPort, name string) error { return s.sendTo(tx, o, to, name) },
 		func(err error) { s.fail(tx, err) })
 }
@@ -161,10 +168,6 @@ func (s *Stack) resolved(t *Target, use func([]netip.AddrPort, string) error, fa
 	k, err := s.kindOf(t.Transport)
 	if err != nil {
 		return err
-	}
-	if a, err := netip.ParseAddrPort(t.Addr); err == nil {
-		name := cmp.Or(t.Domain, strings.Trim(t.Addr[:strings.LastIndexByte(t.Addr, ':')], "[]"))
-		return use([]netip.AddrPort{netip.AddrPortFrom(a.Addr().Unmap(), a.Port())}, name)
 	}
 	host, port, err := splitHostPort(t.Addr, k.port)
 	if err != nil {

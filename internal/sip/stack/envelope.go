@@ -370,7 +370,7 @@ func (e *envelope) take(f int, value []byte) {
 		e.toTag, ok = addressTag(value)
 	case fieldCallID:
 		e.callID = value
-		ok = len(value) > 0 && !bytes.ContainsAny(value, " \t\r\n")
+		ok = len(value) > 0 && spaceless(value)
 	case fieldCSeq:
 		e.cseq = value
 		e.cseqNumber, e.cseqMethod, ok = parseCSeq(value)

@@ -23,7 +23,7 @@ type fieldText struct {
 // reason phrase.
 func (e *envelope) request() (r *Request, fault string) {
 	text := string(e.head)
-	m := &sip.Request{Method: sip.RequestMethod(e.part(text, e.method))}
+	m := sip.NewRequest(sip.RequestMethod(e.part(text, e.method)), sip.Uri{}) // with room for fields
 	r = &Request{Request: m, uri: e.part(text, e.uri), ends: &ends{from: e.part(text, e.fromTag), to: e.part(text, e.toTag)}}
 	if sip.ParseUri(r.uri, &m.Recipient) != nil {
 		return nil, "Malformed Request-URI"
@@ -43,6 +43,20 @@ func (e *envelope) response() *sip.Response {
 	_, reason, _ = strings.Cut(reason, " ")
 	res := sip.NewResponse(e.status, reason)
 	e.fill(&res.MessageData, text)
+	return res
+}
+
+// brief makes a response that has only the header fields of the given names.
+func (e *envelope) brief(names []string) *sip.Response {
+	res := &sip.Response{StatusCode: e.status}
+	for _, name := range names {
+		number := fieldOf([]byte(name))
+		for _, f := range e.texts {
+			if f.number == number && (number != fieldOther || strings.EqualFold(name, string(f.name))) {
+				res.AppendHeader(sip.NewHeader(name, string(unfold(f.value))))
+			}
+		}
+	}
 	return res
 }
 

@@ -54,6 +54,16 @@ func run(b []byte, mask uint8) int {
 	return len(b)
 }
 
+// spaceless tells whether there is no white space in b.
+func spaceless(b []byte) bool {
+	for _, c := range b {
+		if class[c]&isSpace != 0 {
+			return false
+		}
+	}
+	return true
+}
+
 func skipSpace(b []byte) []byte { return b[run(b, isSpace):] }
 
 func trimSpace(b []byte) []byte {

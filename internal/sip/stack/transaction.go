@@ -49,6 +49,8 @@ type clientTx struct {
 	fallback bool           // UDP when there is no connection
 	relayed  bool           // the response is for somebody else
 	invite   *Invitation    // of an INVITE
+	reads    []string       // of Outgoing
+	first    [1]netip.AddrPort
 
 	prev, next *clientTx // of the same connection; guarded by conn.mu
 
@@ -425,6 +427,10 @@ func (s *Stack) response(e *envelope, f *Flow) {
 	}
 	if tx.invite != nil {
 		s.responded(tx, e)
+		return
+	}
+	if tx.reads != nil {
+		s.client.end(tx, e.brief(tx.reads), nil)
 		return
 	}
 	s.client.end(tx, e.response(), nil)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -105,6 +106,26 @@ func TestTimers(t *testing.T) {
 			sendOn(t, s, outgoing("NOTIFY", to))
 			f.in <- datagram{answerFor(f.sent()[0].data, "100 Trying"), there}
 			equal(t, watch(t, f, begin, 13*time.Second), at(500, 4500, 8500, 12500))
+			_ = s.Close()
+		})
+	})
+	t.Run("a response has no more than what its receiver reads", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			s := New(Config{})
+			f := fake(t, s)
+			o := outgoing("NOTIFY", to)
+			o.Reads = []string{"Contact", "X-Other"}
+			got := sendOn(t, s, o)
+			f.in <- datagram{answerFor(f.sent()[0].data, "200 OK", "m: <sip:a@a.test>", "SIP-ETag: x", "Contact:\r\n <sip:b@b.test>", "x-other: 1"), there}
+			e := got()
+			var fields []string
+			for _, h := range e.res.Headers() {
+				fields = append(fields, h.Name()+": "+strings.TrimSpace(h.Value()))
+			}
+			want := []string{"Contact: <sip:a@a.test>", "Contact: <sip:b@b.test>", "X-Other: 1"}
+			if !slices.Equal(fields, want) || e.res.StatusCode != 200 {
+				t.Errorf("%d with %q, not %q", e.res.StatusCode, fields, want)
+			}
 			_ = s.Close()
 		})
 	})
