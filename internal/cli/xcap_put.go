@@ -98,6 +98,9 @@ func (o *xcapPutOptions) run(ctx context.Context, arg, file string) error {
 	if err != nil {
 		return o.failed(t, err, implied)
 	}
+	if cond == client.Create && !a.Created() {
+		o.kit.Warn("the server answers %d where 201 is due: it may pass over conditions, and have replaced a document that was there", a.Status)
+	}
 	if err := o.etag.saved(a); err != nil {
 		return err
 	}

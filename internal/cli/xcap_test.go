@@ -180,6 +180,12 @@ func TestXCAPFailures(t *testing.T) {
 			}
 		})
 	}
+	t.Run("a server that passes over conditions is told of", func(t *testing.T) {
+		root := answer(func(http.ResponseWriter, *http.Request) {})
+		if status, _, errs := asAlice(t, root, "xcap", "put", "resource-lists", file(t, twoLists)); status != 0 || !strings.Contains(errs, "warning: the server answers 200 where 201 is due") {
+			t.Error(status, errs)
+		}
+	})
 	t.Run("capabilities that are none", func(t *testing.T) {
 		root := answer(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "<html/>") })
 		if status, _, errs := asAlice(t, root, "xcap", "caps"); status != 6 || !strings.Contains(errs, "is no xcap-caps document") {

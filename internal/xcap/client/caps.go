@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"imp/internal/xcap/uri"
+	"imp/internal/xcap/usage"
 	"imp/internal/xml/lexical"
 	"imp/internal/xml/tree"
 )
@@ -68,7 +69,8 @@ type Entry struct {
 }
 
 // List returns the documents of a user: those of the server's directory (OMA xcap-directory), and on a server without one
-// the documents that are there under the usual names, for each application usage of its capabilities.
+// the documents that are there under the usual names, for each application usage of its capabilities, or each that is known
+// when it tells none.
 func (c *Client) List(ctx context.Context, xui string) ([]Entry, error) {
 	u := &uri.URI{AUID: directoryAUID, XUI: xui, Document: []string{"directory.xml"}}
 	a, err := c.Get(ctx, u, Condition{})
@@ -141,12 +143,12 @@ var usualNames = map[string][]string{
 
 // probe asks for the documents that a user may have.
 func (c *Client) probe(ctx context.Context, xui string) ([]Entry, error) {
-	caps, err := c.Caps(ctx)
+	auids, err := c.offered(ctx)
 	if err != nil {
 		return nil, err
 	}
 	var all []Entry
-	for _, auid := range caps.AUIDs {
+	for _, auid := range auids {
 		names, known := usualNames[auid]
 		if !known {
 			names = []string{"index"}
@@ -166,6 +168,21 @@ func (c *Client) probe(ctx context.Context, xui string) ([]Entry, error) {
 		}
 	}
 	return all, nil
+}
+
+// offered returns the application usages of the server, or those that are known.
+func (c *Client) offered(ctx context.Context) (auids []string, err error) {
+	caps, err := c.Caps(ctx)
+	switch status := Status(err); {
+	case err == nil:
+		return caps.AUIDs, nil
+	case status == 0, status == 401:
+		return nil, err
+	}
+	for _, u := range usage.All() {
+		auids = append(auids, u.AUID)
+	}
+	return auids, nil
 }
 
 // look asks whether a document is there, by HEAD or where the server has none by GET.

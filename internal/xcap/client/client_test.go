@@ -1,6 +1,7 @@
 package client
 
 import (
+	"bufio"
 	"context"
 	"crypto/md5"
 	"crypto/sha256"
@@ -9,6 +10,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -227,6 +229,27 @@ func TestRequests(t *testing.T) {
 			t.Error("a tag that breaks the header was sent")
 		}
 	})
+	t.Run("what can be repeated is sent again when the server closes the connection meanwhile", func(t *testing.T) {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		var puts atomic.Int32
+		go closing(l, &puts)
+		c := open(t, "http://"+l.Addr().String(), Config{})
+		for range 2 {
+			if _, err := c.Get(context.Background(), doc(t, ""), Condition{}); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := c.Put(context.Background(), doc(t, ""), "a/b", []byte("x"), Condition{}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if puts.Load() != 2 {
+			t.Errorf("%d answered", puts.Load())
+		}
+	})
 	t.Run("an answer is bounded", func(t *testing.T) {
 		s := start(t, func(w http.ResponseWriter, _ *http.Request) { w.Write(make([]byte, 101)) })
 		if _, err := open(t, s.URL, Config{MaxBody: 100}).Get(context.Background(), doc(t, ""), Condition{}); !errors.Is(err, ErrTooLarge) {
@@ -239,6 +262,26 @@ func TestRequests(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// closing is a server that closes each connection at its second request.
+func closing(l net.Listener, puts *atomic.Int32) {
+	for {
+		c, err := l.Accept()
+		if err != nil {
+			return
+		}
+		r := bufio.NewReader(c)
+		if req, err := http.ReadRequest(r); err == nil {
+			io.Copy(io.Discard, req.Body)
+			if req.Method == http.MethodPut {
+				puts.Add(1)
+			}
+			io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+			http.ReadRequest(r)
+		}
+		c.Close()
+	}
 }
 
 func TestRedirects(t *testing.T) {
@@ -261,7 +304,9 @@ func TestRedirects(t *testing.T) {
 		}
 	})
 	t.Run("there is an end", func(t *testing.T) {
-		s, got := watching(t, func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, r.RequestURI, http.StatusTemporaryRedirect) })
+		s, got := watching(t, func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, r.RequestURI, http.StatusTemporaryRedirect)
+		})
 		if _, err := open(t, s.URL, Config{}).Get(context.Background(), doc(t, ""), Condition{}); err == nil || len(got()) != maxRedirects+1 {
 			t.Error(err, len(got()))
 		}
@@ -271,7 +316,9 @@ func TestRedirects(t *testing.T) {
 			w.Header().Set("WWW-Authenticate", `Digest realm="example.com", nonce="n", qop="auth", algorithm=SHA-256`)
 			w.WriteHeader(401)
 		})
-		h, _ := guarded(t, func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, other.URL+"/x", http.StatusTemporaryRedirect) })
+		h, _ := guarded(t, func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, other.URL+"/x", http.StatusTemporaryRedirect)
+		})
 		c := open(t, start(t, h).URL, Config{Digest: alice("secret")})
 		_, err := c.Get(context.Background(), doc(t, ""), Condition{})
 		if Status(err) != 401 || !strings.Contains(err.Error(), "another server") || len(got()) != 1 || got()[0].header.Get("Authorization") != "" {
@@ -287,7 +334,9 @@ func TestRedirects(t *testing.T) {
 	})
 	t.Run("TLS is not left", func(t *testing.T) {
 		plain, got := watching(t, func(http.ResponseWriter, *http.Request) {})
-		s := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, plain.URL, http.StatusTemporaryRedirect) }))
+		s := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, plain.URL, http.StatusTemporaryRedirect)
+		}))
 		defer s.Close()
 		c := open(t, s.URL, Config{HTTP: s.Client()})
 		if _, err := c.Get(context.Background(), doc(t, ""), Condition{}); Status(err) != 307 || len(got()) != 0 {

@@ -143,6 +143,10 @@ func (c *Client) exchange(ctx context.Context, r *request, u *url.URL, credentia
 	if err := c.fields(req, r, credentials); err != nil {
 		return nil, err
 	}
+	if r.method == http.MethodPut || r.method == http.MethodDelete {
+		// Sent again on a new connection when the server closes the old one at that moment (RFC 9110 section 9.2.2).
+		req.Header["Idempotency-Key"] = []string{}
+	}
 	req, rec := c.recorded(req, r.body)
 	resp, err := c.http.Do(req)
 	if err != nil {

@@ -155,6 +155,18 @@ func TestList(t *testing.T) {
 	})
 }
 
+func TestListWithoutCaps(t *testing.T) {
+	s := start(t, func(w http.ResponseWriter, r *http.Request) {
+		if !strings.HasSuffix(r.RequestURI, "/resource-lists/users/sip:alice@example.com/index") {
+			w.WriteHeader(501)
+		}
+	})
+	all, err := open(t, s.URL, Config{}).List(context.Background(), "sip:alice@example.com")
+	if err != nil || len(all) != 1 || all[0].URI.AUID != "resource-lists" {
+		t.Errorf("%+v %v", all, err)
+	}
+}
+
 func TestTrace(t *testing.T) {
 	s := start(t, func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "answer") })
 	var all []string
