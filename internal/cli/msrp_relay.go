@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -14,7 +15,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"errors"
 	"imp/internal/auth/certs"
 	"imp/internal/cli/kit"
 	"imp/internal/server/admin"

@@ -16,7 +16,7 @@ import (
 // auth answers AUTH (RFC 4976 section 6.3). Its body, if it has one, means nothing.
 func (c *conn) auth(h *wire.Head) error {
 	to, err := h.ToPath()
-	if err != nil || !c.relay.isOurs(to[0]) {
+	if err != nil || !c.relay.isFor(to[0]) {
 		return errForeign
 	}
 	from, err := h.FromPath()

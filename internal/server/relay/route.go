@@ -160,8 +160,11 @@ func (r *Relay) towards(g *grant) *conn {
 	return r.hop(g.back)
 }
 
-// isOurs reports whether a URI is one of this relay. Those of AUTH may have no port.
-func (r *Relay) isOurs(u wire.URI) bool {
+// isOurs reports whether a URI is one of this relay.
+func (r *Relay) isOurs(u wire.URI) bool { return u.Port != 0 && r.isFor(u) }
+
+// isFor reports whether AUTH for a URI is for this relay: there, it may have no port.
+func (r *Relay) isFor(u wire.URI) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	known := u.Port == 0 || u.Port == r.cfg.Port
