@@ -6,6 +6,8 @@
 //
 // It is made to be light beside the server it measures: one stack, nothing
 // rendered anew that repeats, no goroutine for a watcher.
+//
+// RunXCAP does the same with documents of an XCAP server (RFC 4825).
 package load
 
 import (
