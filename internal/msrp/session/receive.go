@@ -31,6 +31,7 @@ type Incoming struct {
 	listed   bool  // in s.open
 	given    bool  // in s.queue, or out of it
 	complete bool
+	again    bool // one more chunk of a message that is complete
 	waiting  bool // its reader waits
 	refusal  int  // code for what still comes
 	err      error
@@ -66,7 +67,7 @@ func (s *Session) begin(h *wire.Head) (in *Incoming, code int) {
 	switch {
 	case s.err != nil:
 		return nil, wire.NoSuchSession
-	case s.refused.has(h.MessageID):
+	case s.isRefused(h):
 		return nil, wire.StopSending
 	case !s.takes(h.ContentType):
 		return nil, wire.UnsupportedMediaType
@@ -79,12 +80,18 @@ func (s *Session) begin(h *wire.Head) (in *Incoming, code int) {
 		s: s, failure: h.FailureReport, total: wire.Unknown}
 	if h.HasRange {
 		in.Total = h.Range.Total
-	} else {
-		in.Total = wire.Unknown
+		if total, joined := s.joined.has(h.MessageID); joined && (in.Total < 0 || in.Total == total) {
+			in.again, in.total = true, total
+		}
 	}
-	in.Duplicate = s.seen.has(h.MessageID)
+	_, in.Duplicate = s.seen.has(h.MessageID)
 	in.fields(h)
 	return in, 0
+}
+
+func (s *Session) isRefused(h *wire.Head) bool {
+	_, refused := s.refused.has(h.MessageID)
+	return refused
 }
 
 // takes reports whether we accept a type, and keeps the last one that we did.
@@ -133,6 +140,10 @@ func (in *Incoming) take(c *Conn, at int64, piece []byte, end wire.Flag) (code i
 		return 0
 	}
 	behind := at + int64(len(piece))
+	if in.again && (at > 0 || end != wire.Last) {
+		return 0 // which brings nothing new
+	}
+	in.again = false
 	if most := s.own.MaxSize; most > 0 && behind > most {
 		return in.refuse(wire.StopSending, fmt.Errorf("the message is larger than %d bytes", most))
 	}
@@ -297,8 +308,11 @@ func (s *Session) list(in *Incoming) {
 // finish gives a complete message.
 func (s *Session) finish(in *Incoming) {
 	in.complete = true
-	delete(s.open, in.ID)
-	if s.seen.add(in.ID) {
+	if in.listed {
+		delete(s.open, in.ID)
+		s.joined.add(in.ID, in.total)
+	}
+	if s.seen.add(in.ID, in.total) {
 		in.Duplicate = true
 	}
 	if !in.given {
@@ -315,7 +329,7 @@ func (in *Incoming) confirm(c *Conn, h *wire.Head) {
 		return
 	}
 	s.mu.Lock()
-	complete := in.complete && s.err == nil
+	complete := (in.complete || in.again) && s.err == nil
 	r := wire.Range{Start: 1, End: in.total, Total: in.total}
 	s.mu.Unlock()
 	if complete {
@@ -335,7 +349,7 @@ func (s *Session) discard(in *Incoming, err error) {
 
 // refuse gives a message up and gives the code to answer with; further chunks are answered with 413.
 func (in *Incoming) refuse(code int, err error) int {
-	in.s.refused.add(in.ID)
+	in.s.refused.add(in.ID, 0)
 	in.s.discard(in, err)
 	return code
 }

@@ -18,6 +18,7 @@ type Session struct {
 	begun   chan struct{}
 	done    chan struct{}
 	seen    *Seen // complete messages
+	joined  *Seen // those of several chunks in this session, with their length
 	refused *Seen // messages that the peer was told to stop
 
 	mu      sync.Mutex
@@ -44,7 +45,7 @@ type Session struct {
 const maxSent = 4096
 
 func newSession(n *Node, own Own) *Session {
-	s := &Session{node: n, own: own, begun: make(chan struct{}), done: make(chan struct{}), seen: own.Seen, refused: NewSeen(64)}
+	s := &Session{node: n, own: own, begun: make(chan struct{}), done: make(chan struct{}), seen: own.Seen, refused: NewSeen(64), joined: NewSeen(64)}
 	s.cond.L = &s.mu
 	if s.seen == nil {
 		s.seen = NewSeen(128)
