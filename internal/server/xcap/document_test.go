@@ -93,6 +93,23 @@ func TestDocuments(t *testing.T) {
 		r.putList(friends)
 		r.conflict("constraint-failure", "PUT", lists+"/~~/resource-lists/list%5B2%5D/entry-ref", `<rl:entry-ref ref="/a"/>`, ctype(elType))
 	})
+	t.Run("XUSE-021 a service refers to a list of its owner on this server", func(t *testing.T) {
+		doc := func(ref string) string {
+			return `<rls-services xmlns="urn:ietf:params:xml:ns:rls-services"><service uri="sip:l@example.com"><resource-list>` + ref + `</resource-list></service></rls-services>`
+		}
+		r := newRig(t)
+		for _, good := range []string{"http://127.0.0.1:8080", "https://xcap.example.com", "http://Example.com"} {
+			if a := r.send("PUT", servicesOf, doc(good+lists+"/~~/resource-lists/list"), ctype("application/rls-services+xml"), "Host: 127.0.0.1:8080"); a.Code > 201 {
+				t.Errorf("%s: %s", good, a.body)
+			}
+		}
+		for _, bad := range []string{"http://other.example" + lists, "http://example.com" + strings.Replace(lists, base, "/other", 1), "http://example.com" + listOf("bob"),
+			"http://example.com" + rules, lists, "http://127.0.0.1:8081" + lists} {
+			r.conflict("constraint-failure", "PUT", servicesOf, doc(bad), ctype("application/rls-services+xml"), "Host: 127.0.0.1:8080")
+		}
+		every := newRig(t, func(c *Config) { c.Domains = nil })
+		every.want(201, "PUT", servicesOf, doc("http://any.example"+lists), ctype("application/rls-services+xml"))
+	})
 	t.Run("XCAP-082 what is removed is gone", func(t *testing.T) {
 		r := newRig(t)
 		r.want(404, "DELETE", lists, "")

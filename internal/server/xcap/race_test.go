@@ -168,6 +168,36 @@ func TestStoreErrors(t *testing.T) {
 	}
 }
 
+// slow is a store in which something else happens before each deletion.
+type slow struct {
+	store.KV
+	meanwhile func()
+}
+
+func (s *slow) Delete(ctx context.Context, key string, want store.Rev) error {
+	if do := s.meanwhile; do != nil {
+		s.meanwhile = nil
+		do()
+	}
+	return s.KV.Delete(ctx, key, want)
+}
+
+func TestLostRaces(t *testing.T) {
+	var s *slow
+	r := newRig(t, func(c *Config) { s = &slow{KV: c.Store}; c.Store = s })
+	other := newRig(t, func(c *Config) { c.Store = s })
+	tag := r.putList(friends)
+	s.meanwhile = func() { other.putList(strings.Replace(friends, "work", "play", 1)) }
+	r.want(412, "DELETE", lists, "", "If-Match: "+tag)
+	r.want(200, "GET", lists, "")
+	s.meanwhile = func() { other.putList(friends) }
+	r.want(200, "DELETE", lists, "")
+	r.want(404, "GET", lists, "")
+	r.putList(friends)
+	s.meanwhile = func() { other.want(200, "DELETE", lists, "") }
+	r.want(404, "DELETE", lists, "")
+}
+
 func TestLimits(t *testing.T) {
 	r := newRig(t, func(c *Config) { c.MaxBody, c.MaxDocuments = 1000, 3 })
 	t.Run("bodies and documents are bounded", func(t *testing.T) {

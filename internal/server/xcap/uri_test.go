@@ -116,6 +116,12 @@ func TestAliases(t *testing.T) {
 	for _, xui := range []string{"sip:alice@example.org", "alice@example.org", "sip:alice@example.com;user=phone", "sip:alice@example.com:5060", "tel:alice", "sip:ALICE@example.com"} {
 		r.want(404, "GET", base+"/resource-lists/users/"+xui+"/index", "")
 	}
+	every := newRig(t, func(c *Config) { c.Domains = nil })
+	every.want(201, "PUT", base+"/resource-lists/users/sip:alice@example.net/index", friends, ctype(listsType))
+	for _, xui := range []string{"sip:alice@example.net;user=phone", "sip:alice@example.net:5060", "sip:alice@", "alice;a@example.net"} {
+		every.want(404, "GET", base+"/resource-lists/users/"+xui+"/index", "")
+		every.want(404, "PUT", base+"/resource-lists/users/"+xui+"/index", friends, ctype(listsType))
+	}
 	exact := newRig(t, func(c *Config) { c.Naming.Exact, c.Store = true, r.cfg.Store })
 	exact.want(200, "GET", lists, "")
 	exact.want(404, "GET", base+"/resource-lists/users/alice@example.com/index", "")
