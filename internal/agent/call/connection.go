@@ -60,7 +60,7 @@ func (a *Agent) Connect(ctx context.Context, e *Endpoint, out Outgoing, lines []
 	n = &Connection{e: e}
 	out.Offer = &sdp.Description{ID: rand.Uint64() >> 1, Version: 1}
 	for _, l := range lines {
-		leg, err := e.Offer(l.TLS)
+		leg, err := e.Offer(ctx, l.TLS)
 		if err != nil {
 			n.close()
 			return nil, nil, err
@@ -166,9 +166,30 @@ func (n *Connection) watch() {
 	n.Call.OnReoffer(n.reoffer)
 	go func() {
 		<-n.Call.Done()
+		n.settle()
 		n.close()
 	}()
 }
+
+// settle gives what is on its way a moment to arrive: BYE is often faster than the last acknowledgement.
+func (n *Connection) settle() {
+	over := time.NewTimer(settleTime)
+	defer over.Stop()
+	for _, leg := range n.Legs() {
+		if leg == nil {
+			continue
+		}
+		select {
+		case <-leg.idle:
+		case <-leg.Session.Done():
+		case <-over.C:
+			return
+		}
+	}
+}
+
+// settleTime bounds that.
+const settleTime = 500 * time.Millisecond
 
 func (n *Connection) close() {
 	for _, leg := range n.Legs() {

@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"imp/internal/doc/sdp"
+	"imp/internal/msrp/relayclient"
 	"imp/internal/msrp/session"
 	"imp/internal/msrp/wire"
 )
@@ -21,13 +22,15 @@ type Endpoint struct {
 	Plain, TLS  string
 	Fingerprint string        // of the certificate that the TLS listener shows, and that peers get; "" = it is known by name
 	Local       session.Local // Reachable, Plain, NoCEMA and Lookup count
-	UsePath     wire.Path     // of our relays, the next hop first; nil: none
-	Relay       *session.Conn // the connection that UsePath belongs to
-	Types       []string      // accept-types, most wanted first
-	Wrapped     []string      // accept-wrapped-types
-	MaxSize     int64         // bytes of a message; 0 = any
-	Seen        *session.Seen // may be nil
-	Decided     func(string)  // is told who connects where, and why; may be nil
+	// Relays are asked for URIs of their own for each session; nil: there are none, and peers come to Plain and TLS.
+	Relays  *relayclient.Client
+	Types   []string      // accept-types, most wanted first
+	Wrapped []string      // accept-wrapped-types
+	MaxSize int64         // bytes of a message; 0 = any
+	Seen    *session.Seen // may be nil
+	// ManualReports leaves reports of success to who reads the messages.
+	ManualReports bool
+	Decided       func(string) // is told who connects where, and why; may be nil
 }
 
 // Leg is one MSRP session of a call.
@@ -57,7 +60,10 @@ var (
 )
 
 // open makes a session with a URI of ours.
-func (e *Endpoint) open(tls bool, maxSize int64) (*Leg, error) {
+func (e *Endpoint) open(ctx context.Context, tls bool) (*Leg, error) {
+	if e.Relays != nil {
+		return e.relayed(ctx)
+	}
 	transport, addr := "tcp", e.Plain
 	if tls {
 		transport, addr = "tls", e.TLS
@@ -69,13 +75,34 @@ func (e *Endpoint) open(tls bool, maxSize int64) (*Leg, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, err := e.Node.Open(session.Own{URI: uri, UsePath: e.UsePath, Relay: e.Relay, Types: e.Types, MaxSize: maxSize, Seen: e.Seen})
+	return e.leg(session.Own{URI: uri})
+}
+
+// relayed makes a session with URIs of our relays (RFC 4976 section 5.1).
+func (e *Endpoint) relayed(ctx context.Context) (*Leg, error) {
+	g, err := e.Relays.Auth(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("relay: %w", err)
+	}
+	l, err := e.leg(session.Own{URI: g.URI, UsePath: g.UsePath, Relay: g.Conn})
+	if err != nil {
+		g.Release()
+		return nil, err
+	}
+	context.AfterFunc(l.ctx, g.Release)
+	return l, nil
+}
+
+// leg makes the session.
+func (e *Endpoint) leg(own session.Own) (*Leg, error) {
+	own.Types, own.MaxSize, own.Seen, own.ManualReports = e.Types, e.MaxSize, e.Seen, e.ManualReports
+	s, err := e.Node.Open(own)
 	if err != nil {
 		return nil, err
 	}
 	l := &Leg{Session: s, e: e, local: e.Local, idle: make(chan struct{})}
 	l.ctx, l.cancel = context.WithCancel(context.Background())
-	l.local.URI, l.local.UsePath = uri, e.UsePath
+	l.local.URI, l.local.UsePath = own.URI, own.UsePath
 	return l, nil
 }
 
@@ -88,7 +115,7 @@ func (l *Leg) describe(protocol string) {
 	n, _ := strconv.Atoi(port)
 	l.Line = &sdp.Media{Kind: "message", Port: n, Protocol: protocol, Formats: "*", Host: host, Path: l.side.Path.String(),
 		AcceptTypes: l.e.Types, WrappedTypes: l.e.Wrapped, MaxSize: l.e.MaxSize, Setup: sdp.Setup(l.side.Setup), CEMA: l.side.CEMA}
-	if protocol == protocolTLS && l.e.Fingerprint != "" && len(l.e.UsePath) == 0 {
+	if protocol == protocolTLS && l.e.Fingerprint != "" && l.e.Relays == nil {
 		l.Line.Fingerprints = []string{l.e.Fingerprint}
 	}
 }
@@ -99,8 +126,8 @@ const (
 )
 
 // Offer makes a session and the line that offers it.
-func (e *Endpoint) Offer(tls bool) (*Leg, error) {
-	l, err := e.open(tls, e.MaxSize)
+func (e *Endpoint) Offer(ctx context.Context, tls bool) (*Leg, error) {
+	l, err := e.open(ctx, tls)
 	if err != nil {
 		return nil, err
 	}
@@ -213,7 +240,7 @@ func (e *Endpoint) Answer(ctx context.Context, offer *sdp.Media) (*Leg, error) {
 	if err != nil {
 		return nil, err
 	}
-	l, err := e.open(offer.TLS(), e.MaxSize)
+	l, err := e.open(ctx, offer.TLS())
 	if err != nil {
 		return nil, err
 	}
