@@ -1,0 +1,693 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"imp/internal/agent/call"
+	"imp/internal/agent/pager"
+	"imp/internal/cli/kit"
+	"imp/internal/doc/sdp"
+	msrpfile "imp/internal/msrp/file"
+	"imp/internal/msrp/session"
+	"imp/internal/msrp/wire"
+	"imp/internal/sip/header"
+	"imp/internal/sip/registration"
+	"imp/internal/sip/stack"
+	"imp/internal/sip/useragent"
+)
+
+type msrpRecvOptions struct {
+	kit        *kit.Kit
+	flags      registrationFlags
+	wait       kit.Wait
+	noRegister bool
+	listen     []string
+	senders    []string
+	accept     []string
+	maxSize    int64
+	dir        string
+	force      bool
+	relay      string
+
+	senderSet map[string]bool
+	things    chan thing
+	accepted  atomic.Int64 // files
+}
+
+// thing is what was received, as it is printed.
+type thing struct {
+	event kit.Value
+	facts kit.Facts
+	done  chan struct{} // closed when it has been printed; nil: nobody waits
+}
+
+func newMSRPRecv(k *kit.Kit) *cobra.Command {
+	o := &msrpRecvOptions{kit: k}
+	cmd := &cobra.Command{
+		Use:   "msrp-recv [flags]",
+		Short: "Receive messages and files over MSRP",
+		Long: `Register for your account, accept the sessions that others invite you to, print
+the messages that come, and write files to the directory of --dir, until Ctrl-C,
+--count, --until, --for or --timeout end it. Messages and files count alike.
+
+A file gets the name that its sender gives it, without directories and without
+what a system could misunderstand. What is there already is not replaced, the
+new file gets a number, unless --force is given. While it comes its name ends in
+.part; it gets its own when it is complete and its hash is right. What was cut
+off stays, and imp msrp-send --resume goes on with it. Others cannot read it.
+
+With -o raw the bodies of messages and files go to stdout, byte for byte and as
+they come, and nothing is written to --dir.
+
+--listen without an account waits for one peer after another at ADDR, prints the
+path to give to imp msrp-send --path, and takes whatever comes: there is no SIP,
+and nobody proves who he is. With an account --listen is where SIP listens.
+
+Sessions go over TLS when the caller wants that; certificates are checked with
+the fingerprints in the invitation. With msrp_relay in the account, or
+--msrp-relay, peers come through that relay.`,
+		Example: `  $ imp msrp-recv --count 1 --dir inbox
+  imp: listening as sip:alice@lab.test
+  … sip:bob@lab.test  inbox/notes.txt (5 bytes)
+
+  $ imp msrp-recv --count 1 -q -o raw
+  hello
+
+  $ imp msrp-recv --listen tcp:127.0.0.1:0
+  msrp-recv ready at tcp:127.0.0.1:…, path msrp://127.0.0.1:…
+  …
+  ^C`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd.Context()) },
+	}
+	o.flags.add(cmd)
+	fs := cmd.Flags()
+	fs.StringVar(&o.dir, "dir", ".", "write files to `DIR`, which is made where it is missing")
+	fs.BoolVar(&o.force, "force", false, "replace files that are there")
+	fs.StringArrayVar(&o.listen, "listen", nil, "listen at `TRANSPORT:ADDR`; tcp and tls without an account, repeatable")
+	fs.BoolVar(&o.noRegister, "no-register", false, "only listen")
+	fs.StringArrayVar(&o.senders, "sender", nil, "take sessions from `TARGET` only, repeatable")
+	fs.StringSliceVar(&o.accept, "accept-types", nil, "take messages of these media `TYPES`, * are all")
+	fs.Int64Var(&o.maxSize, "max-size", 0, "take messages and files of up to `BYTES`")
+	fs.StringVar(&o.relay, "relay", "", "the same as --msrp-relay `URI`")
+	k.AccountFlags(cmd, "msrp-relay")
+	k.WaitFlags(cmd, &o.wait, messageKeys...)
+	k.Emits(cmd, "message", "a message came", messageEvent{})
+	k.Emits(cmd, "file", "a file came, or only a part of it", fileEvent{})
+	k.Emits(cmd, "ready", "it listens without an account", msrpReadyEvent{})
+	return cmd
+}
+
+// msrpReadyEvent tells where --listen is reached.
+type msrpReadyEvent struct {
+	kit.Head
+	Server string   `json:"server" doc:"the command that listens"`
+	Listen []string `json:"listen" doc:"its addresses, transport:host:port"`
+	Path   string   `json:"path" doc:"the MSRP URI of the first, for imp msrp-send --path"`
+	Paths  []string `json:"paths" doc:"the MSRP URIs of all"`
+}
+
+// Text implements kit.Texter.
+func (e msrpReadyEvent) Text(w io.Writer, _ *kit.Style) error {
+	_, err := fmt.Fprintf(w, "%s ready at %s, path %s\n", e.Server, strings.Join(e.Listen, " "), strings.Join(e.Paths, " "))
+	return err
+}
+
+// fileEvent is a file that came.
+type fileEvent struct {
+	kit.Head
+	From     string `json:"from" doc:"the URI of the sender, as he says; that of his MSRP session without an account"`
+	Outcome  string `json:"outcome" doc:"received: it is complete and as it was announced; partial: the part that was announced is there; failed"`
+	Reason   string `json:"reason,omitempty" doc:"why it failed"`
+	Name     string `json:"name" doc:"the name that the sender gives it"`
+	Path     string `json:"path,omitempty" doc:"where it is"`
+	Size     int64  `json:"size" doc:"octets that are here"`
+	BodyType string `json:"body_type,omitempty" doc:"its media type, as the sender says"`
+	SHA1     string `json:"sha1,omitempty" doc:"its hash in hexadecimal"`
+	SHA256   string `json:"sha256,omitempty" doc:"its hash in hexadecimal"`
+
+	wall time.Time
+}
+
+// Text implements kit.Texter.
+func (e *fileEvent) Text(w io.Writer, s *kit.Style) error {
+	what := kit.CleanLine(e.Path)
+	if what == "" {
+		what = kit.CleanLine(e.Name)
+	}
+	tail := s.Dim(fmt.Sprintf("(%d bytes)", e.Size))
+	switch e.Outcome {
+	case "failed":
+		tail = s.Bad("failed: " + kit.CleanLine(e.Reason))
+	case "partial":
+		tail = s.Busy(fmt.Sprintf("(a part, %d bytes)", e.Size))
+	}
+	_, err := fmt.Fprintf(w, "%s %s  %s %s\n", s.Dim(s.Time(e.wall, e.wall)), s.Name(kit.CleanLine(e.From)), what, tail)
+	return err
+}
+
+// Fact implements kit.Facts.
+func (e *fileEvent) Fact(key string) []string {
+	if v := map[string]string{"from": e.From, "body_type": e.BodyType}[key]; v != "" {
+		return []string{v}
+	}
+	return nil
+}
+
+// XML implements kit.Facts.
+func (e *fileEvent) XML() []byte { return nil }
+
+func (o *msrpRecvOptions) run(ctx context.Context) error {
+	acct, err := o.kit.Account()
+	if err != nil {
+		return err
+	}
+	if o.relay != "" {
+		acct.MSRPRelay = o.relay
+	}
+	if err := o.prepare(acct); err != nil {
+		return err
+	}
+	watch, err := o.kit.Watch(ctx, o.wait)
+	if err != nil {
+		return err
+	}
+	defer watch.Stop()
+	node, fingerprint, err := msrpNode(o.kit, acct)
+	if err != nil {
+		return err
+	}
+	defer node.Close()
+	if len(o.listen) > 0 && !o.noRegister && (acct.AOR == "" || o.bare()) {
+		return o.runBare(ctx, watch, node)
+	}
+	return o.runSIP(ctx, watch, acct, node, fingerprint)
+}
+
+// bare tells whether --listen names transports of MSRP and no account was asked for.
+func (o *msrpRecvOptions) bare() bool {
+	if o.kit.AccountName != "" || o.kit.Overrides.AOR != "" {
+		return false
+	}
+	for _, l := range o.listen {
+		if !strings.HasPrefix(l, "tcp:") && !strings.HasPrefix(l, "tls:") && !strings.HasPrefix(l, "msrp+") {
+			return false
+		}
+	}
+	return true
+}
+
+func (o *msrpRecvOptions) prepare(acct *kit.Account) error {
+	o.things = make(chan thing, 64)
+	o.senderSet = map[string]bool{}
+	for _, s := range o.senders {
+		t, err := acct.Target(s)
+		if err != nil {
+			return err
+		}
+		o.senderSet[addressOf(t)] = true
+	}
+	if o.maxSize < 0 {
+		return usage("--max-size is negative", "0 takes any size")
+	}
+	for _, t := range o.accept {
+		if t != "*" && !strings.Contains(t, "/") {
+			return usage(fmt.Sprintf("--accept-types: %q is no media type", t), "write it like text/plain,image/* or *")
+		}
+	}
+	if o.accept == nil {
+		o.accept = append(append([]string(nil), msrpTypes...), "*")
+	} else {
+		o.accept = append(o.accept, session.MustAccept...)
+	}
+	o.dir = o.kit.Path(o.dir)
+	if o.kit.Output == kit.OutputRaw {
+		return nil
+	}
+	if err := os.MkdirAll(o.dir, 0o700); err != nil {
+		return kit.Fail(kit.ExitUsage, "making the directory of --dir", err, "give a directory that can be written to")
+	}
+	return nil
+}
+
+// runSIP waits for the invitations to an account.
+func (o *msrpRecvOptions) runSIP(ctx context.Context, watch *kit.Watch, acct *kit.Account, node *session.Node, fingerprint string) error {
+	if o.noRegister && acct.AOR == "" {
+		acct.AOR = "sip:anonymous@anonymous.invalid"
+	}
+	endpoints, err := (&listenOptions{listen: o.listen}).endpoints()
+	if err != nil {
+		return err
+	}
+	e, err := msrpEndpoint(ctx, o.kit, acct, node, fingerprint)
+	if err != nil {
+		return err
+	}
+	e.Types, e.MaxSize, e.ManualReports = o.accept, o.maxSize, true
+	var calls sync.WaitGroup
+	ua, err := startUser(ctx, o.kit, acct, func(ua *useragent.UserAgent) {
+		call.New(call.Config{User: ua, Capabilities: sdp.Capabilities("127.0.0.1", o.accept), Invited: func(in *call.Incoming) {
+			if watch.Context().Err() != nil {
+				in.Refuse(480, "")
+				return
+			}
+			calls.Go(func() { o.invited(watch.Context(), e, in) })
+		}})
+	}, endpoints...)
+	if err != nil {
+		return err
+	}
+	defer ua.Close()
+	defer calls.Wait()
+	if o.noRegister {
+		o.kit.Note("listening at %s", endpointList(ua.Stack.Addrs()))
+		return o.print(watch, nil)
+	}
+	return o.registered(ctx, watch, ua)
+}
+
+// registered prints what comes while the account is registered.
+func (o *msrpRecvOptions) registered(ctx context.Context, watch *kit.Watch, ua *useragent.UserAgent) error {
+	aor := ua.AOR.URI
+	cfg, err := o.flags.config(ua)
+	if err != nil {
+		return err
+	}
+	var release func()
+	if cfg.Instance, release, err = claimInstance(o.kit, aor); err != nil {
+		return err
+	}
+	defer release()
+	r, err := registration.New(cfg)
+	if err != nil {
+		return kit.Fail(kit.ExitUsage, "registering "+aor, err, "see imp msrp-recv --help for what the flags take")
+	}
+	within, cancel := context.WithTimeout(watch.Context(), o.kit.Timeout.Std())
+	_, err = r.Register(within)
+	cancel()
+	if err != nil {
+		if interrupted := kit.Interrupted(ctx); interrupted != nil {
+			return interrupted
+		}
+		return sipFailure("registering "+aor, err)
+	}
+	defer unregister(ctx, o.kit, r, aor)
+	o.kit.Note("listening as %s", aor)
+	staying, stop := context.WithCancel(watch.Context())
+	defer stop()
+	lost := make(chan error, 1)
+	go func() { lost <- stayRegistered(staying, o.kit, r, aor, nil) }()
+	return o.print(watch, lost)
+}
+
+// print prints what comes until the watch is over.
+func (o *msrpRecvOptions) print(watch *kit.Watch, lost <-chan error) error {
+	for {
+		select {
+		case t := <-o.things:
+			err := o.kit.Emit(t.event)
+			if t.done != nil {
+				close(t.done)
+			}
+			if err != nil {
+				return err
+			}
+			watch.Seen(t.facts)
+			if watch.Context().Err() != nil {
+				return watch.Err()
+			}
+		case err := <-lost:
+			if err != nil && watch.Context().Err() == nil {
+				return err
+			}
+			lost = nil
+		case <-watch.Done():
+			return watch.Err()
+		}
+	}
+}
+
+// tell hands over what came, and waits until it is printed: who sent it is told only then that it has arrived.
+func (o *msrpRecvOptions) tell(ctx context.Context, v kit.Value, f kit.Facts) bool {
+	t := thing{v, f, make(chan struct{})}
+	select {
+	case o.things <- t:
+	case <-ctx.Done():
+		return false
+	}
+	select {
+	case <-t.done:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// invited answers one INVITE.
+func (o *msrpRecvOptions) invited(ctx context.Context, e *call.Endpoint, in *call.Incoming) {
+	if len(o.senderSet) > 0 && !o.senderSet[addressOf(in.From.URI)] {
+		in.Refuse(603, "")
+		return
+	}
+	sinks := &sinks{of: map[string]*msrpfile.Sink{}}
+	decide := func(m *sdp.Media) (*sdp.File, error) {
+		switch {
+		case m.Direction == sdp.RecvOnly || m.Direction == sdp.Inactive:
+			return nil, &call.Refusal{Status: 488, Why: "nothing is sent from here"}
+		case m.File == nil:
+			return nil, nil
+		}
+		if n := o.accepted.Add(1); o.wait.Count > 0 && n > int64(o.wait.Count) {
+			o.accepted.Add(-1)
+			return nil, &call.Refusal{Status: 486, Why: "no more files are taken"}
+		}
+		s, err := o.sink(m.File)
+		if err != nil {
+			o.accepted.Add(-1)
+			o.kit.Warn("%s from %s is refused: %v", m.File.Name, in.From.URI, err)
+			return nil, &call.Refusal{Status: 488, Why: "the file is not taken: " + refusalText(err)}
+		}
+		sinks.put(m.File.ID, s)
+		return m.File.ToReceive(), nil
+	}
+	n, err := e.Take(ctx, in, decide, func(n *call.Connection, leg *call.Leg) { o.session(ctx, n, leg, in, sinks) })
+	if err != nil {
+		sinks.abort()
+		o.kit.Debug("a session with %s was refused: %v", in.From.URI, err)
+		return
+	}
+	select {
+	case <-n.Call.Done():
+	case <-ctx.Done():
+		select {
+		case <-n.Call.Done():
+		case <-time.After(graceTime):
+		}
+		within, cancel := kit.Cleanup(ctx)
+		defer cancel()
+		_ = n.Call.Bye(within)
+	}
+	sinks.abort()
+}
+
+// graceTime is what a caller gets to end a call himself, when what came of it is enough.
+const graceTime = 500 * time.Millisecond
+
+// refusalText is what a peer is told of a file that is not taken: nothing about this machine.
+func refusalText(err error) string {
+	for _, known := range []error{msrpfile.ErrTooLarge, msrpfile.ErrMissing, msrpfile.ErrBusy} {
+		if errors.Is(err, known) {
+			return known.Error()
+		}
+	}
+	return "it cannot be written"
+}
+
+// sinks are the files of one call that have been accepted.
+type sinks struct {
+	mu sync.Mutex
+	of map[string]*msrpfile.Sink
+}
+
+func (s *sinks) put(id string, sink *msrpfile.Sink) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.of[id] = sink
+}
+
+func (s *sinks) take(id string) *msrpfile.Sink {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	sink := s.of[id]
+	delete(s.of, id)
+	return sink
+}
+
+// abort ends those that nothing came for.
+func (s *sinks) abort() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for id, sink := range s.of {
+		_ = sink.Abort(true)
+		delete(s.of, id)
+	}
+}
+
+// sink begins a file.
+func (o *msrpRecvOptions) sink(f *sdp.File) (*msrpfile.Sink, error) {
+	if o.kit.Output == kit.OutputRaw {
+		return msrpfile.Through(printer{o.kit}, f, o.maxSize)
+	}
+	return msrpfile.Create(msrpfile.SinkConfig{Dir: o.dir, Force: o.force, MaxSize: o.maxSize}, f)
+}
+
+// printer writes to stdout.
+type printer struct{ kit *kit.Kit }
+
+func (p printer) Write(b []byte) (int, error) {
+	if err := p.kit.Print(b); err != nil {
+		return 0, err
+	}
+	return len(b), nil
+}
+
+// session receives what comes in one session.
+func (o *msrpRecvOptions) session(ctx context.Context, n *call.Connection, leg *call.Leg, in *call.Incoming, sinks *sinks) {
+	if f := leg.Line.File; f != nil {
+		sink := sinks.take(f.ID)
+		if sink == nil {
+			return
+		}
+		o.receiveFile(ctx, n, leg, in, sink)
+		return
+	}
+	stop := context.AfterFunc(ctx, leg.Close)
+	defer stop()
+	who := in.From
+	for {
+		m, err := leg.Session.Receive(leg.Context())
+		if err != nil {
+			return
+		}
+		o.message(ctx, m, who, in.To, in.CallID)
+	}
+}
+
+// receiveFile receives the one message of a session for a file (RFC 5547 section 8.7).
+func (o *msrpRecvOptions) receiveFile(ctx context.Context, n *call.Connection, leg *call.Leg, in *call.Incoming, sink *msrpfile.Sink) {
+	f := leg.Remote.File
+	m, err := leg.Session.Receive(leg.Context())
+	if err != nil {
+		_ = sink.Abort(true)
+		o.kit.Note("%s from %s did not come: %v", sink.Name(), in.From.URI, err)
+		return
+	}
+	defer m.Close()
+	kind, _, body, _, err := unwrapped(m)
+	e := o.store(body, kind, err, f, sink)
+	e.From = in.From.URI
+	if e.Outcome == "failed" && !m.Complete() && leg.Session.Err() == nil {
+		_ = m.Close() // 413, and then port 0 (RFC 5547 section 8.4)
+		within, cancel := kit.Cleanup(ctx)
+		defer cancel()
+		_ = n.Drop(within, leg)
+	}
+	if o.tell(ctx, e, e) && e.Outcome != "failed" {
+		_ = m.Report(wire.OK, "")
+	}
+	lingering(leg, n)
+}
+
+// lingering waits until the sender has ended the session, which it should (RFC 5547 section 8.7), but not for ever.
+func lingering(leg *call.Leg, n *call.Connection) {
+	over := time.NewTimer(lingerTime)
+	defer over.Stop()
+	select {
+	case <-leg.Session.Done():
+	case <-leg.Context().Done():
+	case <-n.Call.Done():
+	case <-over.C:
+	}
+}
+
+// lingerTime is how long a session may stay open after its file has come.
+const lingerTime = 30 * time.Second
+
+// store writes what comes as a file; unread is why it could not even be unwrapped.
+func (o *msrpRecvOptions) store(body io.Reader, kind string, unread error, f *sdp.File, sink *msrpfile.Sink) *fileEvent {
+	e := &fileEvent{Head: o.kit.Head("file"), Outcome: "received", Name: f.Name, BodyType: f.Type, wall: o.kit.Now()}
+	if e.BodyType == "" {
+		e.BodyType = kind
+	}
+	err := unread
+	if err == nil {
+		_, err = io.Copy(sink, body)
+	}
+	if err != nil {
+		_ = sink.Abort(true)
+	} else {
+		var complete bool
+		e.Path, complete, err = sink.Finish()
+		if err == nil && !complete {
+			e.Outcome = "partial"
+		}
+	}
+	e.Size = sink.Octets()
+	if err != nil {
+		e.Outcome, e.Reason = "failed", err.Error()
+		return e
+	}
+	e.Path = o.shown(e.Path)
+	for _, h := range sink.Hashes() {
+		switch h.Algorithm {
+		case "sha-1":
+			e.SHA1 = fmt.Sprintf("%x", h.Sum)
+		case "sha-256":
+			e.SHA256 = fmt.Sprintf("%x", h.Sum)
+		}
+	}
+	return e
+}
+
+// shown is a path as people know it: from where they are.
+func (o *msrpRecvOptions) shown(path string) string {
+	if rel, err := filepath.Rel(o.kit.Path("."), path); err == nil && !strings.HasPrefix(rel, "..") {
+		return rel
+	}
+	return path
+}
+
+// maxText bounds a message that is printed as one event; what is longer is a file.
+const maxText = 1 << 20
+
+// message takes one message that is not announced as a file; one that says it is a file is one all the same.
+func (o *msrpRecvOptions) message(ctx context.Context, m *session.Incoming, who header.Address, to, callID string) {
+	defer m.Close()
+	kind, disposition, body, from, err := unwrapped(m)
+	if err != nil {
+		o.kit.Warn("a message of %s cannot be read: %v", who.URI, err)
+		return
+	}
+	if from != "" && who.URI == "" {
+		who.URI = from
+	}
+	how, params, _ := mime.ParseMediaType(disposition)
+	if how == "attachment" || params["filename"] != "" || m.Total > maxText {
+		o.unannounced(ctx, m, kind, params["filename"], body, who)
+		return
+	}
+	if o.kit.Output == kit.OutputRaw {
+		_, err = io.Copy(printer{o.kit}, body)
+		body = strings.NewReader("")
+	}
+	var text []byte
+	if err == nil {
+		text, err = io.ReadAll(io.LimitReader(body, maxText+1))
+	}
+	if err != nil || len(text) > maxText {
+		o.kit.Note("a message of %s was given up: %v", who.URI, err)
+		return
+	}
+	t, err := header.ParseContentType(kind)
+	if err != nil {
+		t = header.ContentType{MediaType: "application/octet-stream"}
+	}
+	e := newMessageEvent(&pager.Message{Time: o.kit.Now(), From: who, To: to, CallID: callID, ContentType: t, Body: text})
+	if e.composing != "" || o.tell(ctx, e, e) {
+		_ = m.Report(wire.OK, "")
+	}
+}
+
+// unannounced writes a file of which no description came.
+func (o *msrpRecvOptions) unannounced(ctx context.Context, m *session.Incoming, kind, name string, body io.Reader, who header.Address) {
+	f := &sdp.File{Name: name, Type: kind, Size: -1}
+	if sameMediaType(m.Type, kind) {
+		f.Size = m.Total
+	}
+	sink, err := o.sink(f)
+	if err != nil {
+		o.kit.Warn("%s from %s is refused: %v", name, who.URI, err)
+		return
+	}
+	e := o.store(body, kind, nil, f, sink)
+	e.From = who.URI
+	if o.tell(ctx, e, e) && e.Outcome != "failed" {
+		_ = m.Report(wire.OK, "")
+	}
+}
+
+// runBare waits for peers without SIP.
+func (o *msrpRecvOptions) runBare(ctx context.Context, watch *kit.Watch, node *session.Node) error {
+	e := msrpReadyEvent{Head: o.kit.Head("ready"), Server: "msrp-recv"}
+	for _, s := range o.listen {
+		eps, err := stack.ParseEndpoint(strings.TrimPrefix(s, "msrp+"))
+		if err != nil || len(eps) != 1 || eps[0].Transport != "tcp" && eps[0].Transport != "tls" {
+			return kit.Fail(kit.ExitUsage, "reading --listen", fmt.Sprintf("%q is no tcp or tls address", s), "write it like tcp:127.0.0.1:2855 or tls:127.0.0.1:0")
+		}
+		l, err := node.Listen(ctx, eps[0].Transport, eps[0].Addr)
+		if err != nil {
+			return kit.Fail(kit.ExitNetwork, "listening at "+s, err, "--listen takes a free address of this machine; port 0 is any free port")
+		}
+		uri, err := node.NewURI(eps[0].Transport, reachable(ctx, l.Addr()))
+		if err != nil {
+			return kit.Fail(kit.ExitUsage, "reading --listen", err, "")
+		}
+		e.Listen = append(e.Listen, eps[0].Transport+":"+l.Addr())
+		e.Paths = append(e.Paths, uri.String())
+		go o.peers(watch.Context(), node, uri)
+	}
+	e.Path = e.Paths[0]
+	if o.kit.Output == kit.OutputRaw {
+		o.kit.Note("msrp-recv ready at %s, path %s", strings.Join(e.Listen, " "), strings.Join(e.Paths, " "))
+	} else if err := o.kit.Emit(e); err != nil {
+		return err
+	}
+	return o.print(watch, nil)
+}
+
+// reachable is a listening address as peers can use it: a wildcard is that of the interface to the world.
+func reachable(ctx context.Context, addr string) string {
+	host, port, err := net.SplitHostPort(addr)
+	if ip := net.ParseIP(host); err != nil || ip == nil || !ip.IsUnspecified() {
+		return addr
+	}
+	return net.JoinHostPort(localHost(ctx, ""), port)
+}
+
+// peers takes one session after another at a URI.
+func (o *msrpRecvOptions) peers(ctx context.Context, node *session.Node, uri wire.URI) {
+	for ctx.Err() == nil {
+		s, err := node.Open(session.Own{URI: uri, Types: o.accept, MaxSize: o.maxSize, ManualReports: true})
+		if err != nil {
+			o.kit.Warn("opening a session: %v", err)
+			return
+		}
+		if err := s.Start(ctx, session.Peer{}); err != nil {
+			o.kit.Warn("opening a session: %v", err)
+			return
+		}
+		stop := context.AfterFunc(ctx, func() { _ = s.Close() })
+		for {
+			m, err := s.Receive(ctx)
+			if err != nil {
+				break
+			}
+			o.message(ctx, m, header.Address{URI: m.From}, uri.String(), "")
+		}
+		stop()
+		_ = s.Close()
+	}
+}
