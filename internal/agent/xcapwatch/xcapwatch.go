@@ -117,7 +117,7 @@ func (c *Copies) Stale() { c.stale = true }
 
 // Take takes over the body of a notification, fetches what it does not tell, and returns what was learned, in the order of the body
 // and what was fetched behind. Of a document there is one event for each change that was applied. The error is that of a body which is
-// no XCAP diff document, of fetching, with what was learned until then, or ErrPatch.
+// no XCAP diff document, a *FetchError, or one that is ErrPatch; what was learned comes with it.
 func (c *Copies) Take(ctx context.Context, body []byte) ([]Event, error) {
 	d, err := xcapdiff.Parse(body)
 	if err != nil {
@@ -143,17 +143,39 @@ func (c *Copies) Take(ctx context.Context, body []byte) ([]Event, error) {
 		}
 	}
 	touched = append(touched, c.doubtful(d, touched)...)
-	for _, path := range touched {
+	fetched, err := c.fetchAll(ctx, touched)
+	events = append(append(events, fetched...), nodes(d)...)
+	if failed != nil {
+		return events, failed
+	}
+	return events, err
+}
+
+// fetchAll gets those documents that are wanted; the error is that of the last one that failed.
+func (c *Copies) fetchAll(ctx context.Context, paths []string) (events []Event, failed error) {
+	for _, path := range paths {
 		e, learned, err := c.fetch(ctx, path)
 		if err != nil {
-			return events, err
+			failed = err
 		}
 		if learned {
 			events = append(events, e)
 		}
 	}
-	return append(events, nodes(d)...), failed
+	return events, failed
 }
+
+// FetchError tells that a document could not be fetched; it still is wanted.
+type FetchError struct {
+	Path string
+	Err  error
+}
+
+// Error returns what was being fetched and why it failed.
+func (e *FetchError) Error() string { return "fetching " + e.Path + ": " + e.Err.Error() }
+
+// Unwrap returns Err.
+func (e *FetchError) Unwrap() error { return e.Err }
 
 // outcome is what became of a change.
 type outcome struct {
@@ -258,7 +280,7 @@ func (c *Copies) fetch(ctx context.Context, path string) (e Event, learned bool,
 		e.Kind, e.Action = Removed, xcapdiff.Remove
 		return e, e.Previous != "", nil
 	case err != nil:
-		return e, false, fmt.Errorf("fetching %s: %w", path, err)
+		return e, false, &FetchError{path, err}
 	}
 	if d.wanted = false; d.cached.ETag == "" {
 		e.Action = xcapdiff.Exist
