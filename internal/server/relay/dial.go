@@ -20,7 +20,7 @@ func (c *conn) connect(u wire.URI) {
 	defer c.relay.running.Done()
 	nc, err := c.dial(u)
 	if err != nil {
-		c.began = time.Now()
+		c.relay.failed(u.Authority())
 		c.relay.cfg.Log.Info("connecting to a next hop", "uri", u.Authority(), "error", err)
 		c.close(err)
 		return
@@ -33,6 +33,13 @@ func (c *conn) connect(u wire.URI) {
 	c.rd = wire.NewReader(c, wire.Limits{})
 	c.ready()
 	c.close(c.read())
+}
+
+// failed notes a next hop that could not be reached.
+func (r *Relay) failed(authority string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.unreachable[authority] = time.Now()
 }
 
 func (c *conn) dial(u wire.URI) (net.Conn, error) {

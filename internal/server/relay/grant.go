@@ -145,14 +145,14 @@ func (r *Relay) ownURI(c *conn, session string) wire.URI {
 
 // Session is a grant as it is listed. Bytes are of bodies: Out is what came from the client.
 type Session struct {
-	ID               string // not that of the URI, which is a secret
-	User             string
-	Client           string // authority of the next hop towards the client
-	Relay            string // the relay that the client came through, "" without
-	Remote           string
-	Transport        string
-	Began            time.Time
-	Expires          time.Time
+	ID                string // not that of the URI, which is a secret
+	User              string
+	Client            string // authority of the next hop towards the client
+	Relay             string // the relay that the client came through, "" without
+	Remote            string
+	Transport         string
+	Began             time.Time
+	Expires           time.Time
 	Sends             uint64
 	BytesOut, BytesIn uint64
 	Reports, Failures uint64

@@ -16,6 +16,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"net/netip"
 	"strconv"
@@ -136,9 +137,11 @@ type Relay struct {
 	conns  map[*conn]struct{}
 	hops   map[string]*conn // connections to next hops, by wire.URI.Authority
 	grants map[string]*grant
-	order  int64 // of the last grant
-	ids    *wire.IDs
-	inward int // connections that came in
+	// unreachable are next hops that could not be connected to a moment ago.
+	unreachable map[string]time.Time
+	order       int64 // of the last grant
+	ids         *wire.IDs
+	inward      int // connections that came in
 
 	ports map[string]listening // by transport
 }
@@ -160,7 +163,7 @@ func New(cfg Config) (*Relay, error) {
 	if cfg.Host == "" {
 		return nil, errors.New("making a relay: it has no host for its URIs")
 	}
-	r := &Relay{cfg: cfg, conns: map[*conn]struct{}{}, hops: map[string]*conn{}, grants: map[string]*grant{}, names: map[string]bool{},
+	r := &Relay{cfg: cfg, conns: map[*conn]struct{}{}, hops: map[string]*conn{}, grants: map[string]*grant{}, unreachable: map[string]time.Time{}, names: map[string]bool{},
 		ids: wire.NewIDs(cfg.Random), ports: map[string]listening{}}
 	for _, name := range append([]string{cfg.Host}, cfg.Names...) {
 		r.names[strings.ToLower(name)] = true
@@ -222,6 +225,9 @@ func (r *Relay) housekeeping() {
 			for _, c := range r.all() {
 				c.look(now)
 			}
+			r.mu.Lock()
+			maps.DeleteFunc(r.unreachable, func(_ string, at time.Time) bool { return now.Sub(at) > retryTime })
+			r.mu.Unlock()
 		}
 	}
 }

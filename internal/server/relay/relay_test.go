@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"cmp"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -52,6 +53,8 @@ type peer struct {
 	uri  string
 	n    int
 	path string // granted
+
+	patience time.Duration // 0: 10 seconds
 }
 
 func peerOver(t *testing.T, nc net.Conn, name string) *peer {
@@ -113,7 +116,7 @@ func (p *peer) next() got {
 }
 
 func (p *peer) read() (got, error) {
-	p.nc.SetReadDeadline(time.Now().Add(10 * time.Second))
+	p.nc.SetReadDeadline(time.Now().Add(cmp.Or(p.patience, 10*time.Second)))
 	h, err := p.rd.Next()
 	if err != nil {
 		return got{}, err

@@ -200,13 +200,11 @@ func (r *Relay) hop(u wire.URI) *conn {
 	key := u.Authority()
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if c := r.hops[key]; c != nil {
-		if !c.gone.Load() {
-			return c
-		}
-		if time.Since(c.began) < retryTime {
-			return nil
-		}
+	if c := r.hops[key]; c != nil && !c.gone.Load() {
+		return c
+	}
+	if time.Since(r.unreachable[key]) < retryTime {
+		return nil
 	}
 	c := r.newConn(nil, u.Secure)
 	c.host, c.remote, c.transport = u.Host, u.Address(), "tcp"
