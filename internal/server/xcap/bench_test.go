@@ -9,7 +9,11 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"runtime"
+	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -120,50 +124,95 @@ func BenchmarkConnection(b *testing.B) {
 	}
 	defer l.Close()
 	etag := benchPut(&rig{nil, l.Server})
+	addr := l.Addrs()[0].Addr
 	for _, c := range benchCases(etag) {
 		b.Run(c.name, func(b *testing.B) {
-			conn, err := net.Dial("tcp", l.Addrs()[0].Addr)
-			if err != nil {
-				b.Fatal(err)
-			}
-			defer conn.Close()
-			in := bufio.NewReader(conn)
-			head := c.method + " " + c.target + " HTTP/1.1\r\nHost: localhost\r\n"
-			for _, f := range c.fields {
-				head += f + "\r\n"
-			}
-			var out bytes.Buffer
 			before := processors()
+			k := newBenchClient(b, addr, c, c.target)
 			for i := 0; b.Loop(); i++ {
-				body := ""
-				if c.body != nil {
-					body = c.body(i)
-				}
-				out.Reset()
-				fmt.Fprintf(&out, "%sContent-Length: %d\r\n\r\n%s", head, len(body), body)
-				conn.Write(out.Bytes())
-				exchange(b, in, c.status)
+				k.do(i)
 			}
 			b.ReportMetric(float64((processors()-before).Microseconds())/float64(b.N), "cpu-us/op")
+		})
+		b.Run(c.name+"/64-connections", func(b *testing.B) {
+			var mu sync.Mutex
+			var took []time.Duration
+			var users atomic.Int64
+			before := processors()
+			b.SetParallelism(64 / runtime.GOMAXPROCS(0))
+			b.RunParallel(func(pb *testing.PB) {
+				user := strings.Replace(c.target, "alice", fmt.Sprintf("user%d", users.Add(1)), 1)
+				if c.name != "PUT" { // there is one document only
+					user = c.target
+				}
+				k := newBenchClient(b, addr, c, user)
+				var mine []time.Duration
+				for i := 0; pb.Next(); i++ {
+					start := time.Now()
+					k.do(i)
+					mine = append(mine, time.Since(start))
+				}
+				mu.Lock()
+				took = append(took, mine...)
+				mu.Unlock()
+			})
+			slices.Sort(took)
+			b.ReportMetric(float64((processors()-before).Microseconds())/float64(b.N), "cpu-us/op")
+			b.ReportMetric(float64(took[len(took)*99/100].Microseconds())/1000, "p99-ms")
 		})
 	}
 }
 
+// benchClient is a connection that sends one kind of request.
+type benchClient struct {
+	b    *testing.B
+	c    benchCase
+	conn net.Conn
+	in   *bufio.Reader
+	head string
+	out  bytes.Buffer
+}
+
+func newBenchClient(b *testing.B, addr string, c benchCase, target string) *benchClient {
+	conn, err := net.Dial("tcp", addr)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { conn.Close() })
+	k := &benchClient{b: b, c: c, conn: conn, in: bufio.NewReader(conn), head: c.method + " " + target + " HTTP/1.1\r\nHost: localhost\r\n"}
+	for _, f := range c.fields {
+		k.head += f + "\r\n"
+	}
+	return k
+}
+
+func (k *benchClient) do(i int) {
+	body := ""
+	if k.c.body != nil {
+		body = k.c.body(i)
+	}
+	k.out.Reset()
+	fmt.Fprintf(&k.out, "%sContent-Length: %d\r\n\r\n%s", k.head, len(body), body)
+	k.conn.Write(k.out.Bytes())
+	k.exchange()
+}
+
 // exchange reads an answer as cheaply as can be.
-func exchange(b *testing.B, in *bufio.Reader, status int) {
+func (k *benchClient) exchange() {
 	size := 0
 	for first := true; ; first = false {
-		line, err := in.ReadSlice('\n')
+		line, err := k.in.ReadSlice('\n')
 		if err != nil {
-			b.Fatal(err)
+			k.b.Error(err)
+			return
 		}
 		switch {
-		case first && !bytes.Contains(line, fmt.Appendf(nil, " %d ", status)):
-			b.Fatalf("%s", line)
+		case first && !bytes.HasPrefix(line[9:], fmt.Appendf(nil, "%d", k.c.status)) && !bytes.HasPrefix(line[9:], []byte("201")):
+			k.b.Errorf("%s", line)
 		case bytes.HasPrefix(line, []byte("Content-Length: ")):
 			fmt.Sscan(string(line[16:]), &size)
 		case len(line) == 2:
-			in.Discard(size)
+			k.in.Discard(size)
 			return
 		}
 	}
