@@ -328,8 +328,11 @@ func (c *conn) passBack(h *wire.Head, p *pending) {
 		return
 	}
 	t := p.source
-	if p.credentials && h.Code == wire.Unauthorized && !stale(h) {
-		t.authFailed()
+	if p.credentials && h.Code == wire.Unauthorized && !stale(h) && t.authFailed() {
+		defer c.relay.running.Go(func() {
+			t.linger()
+			t.close(errFailures)
+		})
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
