@@ -51,7 +51,7 @@ https://xcap.DOMAIN of your address.`,
   "friends"`,
 	}
 	return k.Group(cmd, newXCAPGet(k), newXCAPPut(k), newXCAPDelete(k), newXCAPPatch(k), newXCAPEdit(k), newXCAPCaps(k), newXCAPLs(k),
-		newXCAPURL(k), newXCAPExport(k), newXCAPImport(k))
+		newXCAPURL(k), newXCAPWatch(k), newXCAPMirror(k), newXCAPExport(k), newXCAPImport(k))
 }
 
 // xcapFlags are what the commands have in common that work on an XCAP server.
