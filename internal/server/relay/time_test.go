@@ -128,7 +128,7 @@ func TestExpiry(t *testing.T) {
 			if g := bob.next(); g.code != 200 {
 				t.Errorf("%+v", g)
 			}
-			time.Sleep(time.Second)
+			time.Sleep(1001 * time.Millisecond)
 			send()
 			if g := bob.next(); g.code != 481 {
 				t.Errorf("%+v", g)
