@@ -3,6 +3,8 @@ package session
 import (
 	"errors"
 	"fmt"
+
+	"imp/internal/msrp/wire"
 )
 
 // Errors of sessions and messages.
@@ -42,3 +44,6 @@ func (e *StatusError) Error() string {
 	}
 	return fmt.Sprintf("%s %d %s", what, e.Code, e.Comment)
 }
+
+// Is lets 408 be ErrTimeout (RFC 4975 section 10.4).
+func (e *StatusError) Is(target error) bool { return target == ErrTimeout && e.Code == wire.Timeout }

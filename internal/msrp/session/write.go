@@ -55,7 +55,7 @@ type outgoing struct {
 
 // wait waits on c.room until ready, the end of the connection, or that of ctx. The lock of c is held.
 func (c *Conn) wait(ctx context.Context, ready func() bool) error {
-	if ready() && c.err == nil {
+	if c.err == nil && !c.shutting && ctx.Err() == nil && ready() {
 		return nil
 	}
 	stop := context.AfterFunc(ctx, func() {
