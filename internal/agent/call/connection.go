@@ -378,6 +378,36 @@ func sameSelectors(a, b *sdp.File) bool {
 	return a == nil || (a.Name == "" || b.Name == "" || a.Name == b.Name) && (a.Size < 0 || b.Size < 0 || a.Size == b.Size)
 }
 
+// Add offers one more session within the call, in an m-line of its own; the others stay as they are (RFC 5547 section
+// 8.6). The error is that of Offer, of Conclude, or a refusal.
+func (n *Connection) Add(ctx context.Context, l Line) (*Leg, error) {
+	leg, err := n.e.Offer(ctx, l.TLS)
+	if err != nil {
+		return nil, err
+	}
+	leg.Line.File, leg.Line.Direction = l.File, l.Direction
+	if l.File != nil {
+		n.ledger.Judge(l.File)
+	}
+	d := n.description()
+	d.Media = append(d.Media, leg.Line)
+	n.mu.Lock()
+	for len(n.legs) < len(d.Media)-1 {
+		n.legs = append(n.legs, nil)
+	}
+	n.legs = append(n.legs, leg)
+	n.mu.Unlock()
+	answer, err := n.Call.Offer(ctx, d)
+	if err == nil {
+		err = leg.Conclude(ctx, answer.Media[len(d.Media)-1])
+	}
+	if err != nil {
+		leg.Finish()
+		return nil, err
+	}
+	return leg, nil
+}
+
 // Drop ends one session with an offer of port 0, which keeps the id of its file (RFC 5547 section 8.4). It is for who
 // gives up a transfer and keeps the call; the session must not be used any more.
 func (n *Connection) Drop(ctx context.Context, leg *Leg) error {

@@ -7,6 +7,7 @@ import (
 	"net"
 	"strconv"
 	"sync"
+	"sync/atomic"
 
 	"imp/internal/doc/sdp"
 	"imp/internal/msrp/relayclient"
@@ -43,6 +44,7 @@ type Leg struct {
 	cancel context.CancelFunc
 	idle   chan struct{}
 	ended  sync.Once
+	used   atomic.Bool // the file has been sent, or is
 
 	e        *Endpoint
 	local    session.Local
@@ -204,6 +206,20 @@ func (l *Leg) start(ctx context.Context, m *sdp.Media, side session.Side, d sess
 // Context is done when the session is not to be used any more: its line was ended, or the call. What is being sent with
 // it is aborted.
 func (l *Leg) Context() context.Context { return l.ctx }
+
+// ErrDedicated is returned by Leg.Send for what is not the one file of its session.
+var ErrDedicated = errors.New("the session is for one file and nothing else")
+
+// Send sends a message. The session of a file carries that file, once (RFC 5547 section 8.7), and a file that is larger
+// than the peer takes is not begun. Errors are ErrDedicated and those of session.Send.
+func (l *Leg) Send(ctx context.Context, m session.Message) (*session.Sent, error) {
+	if l.Line.File != nil {
+		if l.Line.Direction == sdp.RecvOnly || l.used.Swap(true) {
+			return nil, ErrDedicated
+		}
+	}
+	return l.Session.Send(ctx, m)
+}
 
 // Finish tells that nothing is sent or received any more, and ends the session. The line is answered with port 0 from
 // then on (RFC 5547 section 8.1).
