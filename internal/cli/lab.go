@@ -13,6 +13,7 @@ import (
 	"imp/internal/server/lab"
 	"imp/internal/server/presence"
 	"imp/internal/server/xcap"
+	"imp/internal/sip/stack"
 )
 
 type labOptions struct {
@@ -33,8 +34,9 @@ an accounts file with their passwords, made anew each time, all on loopback and 
 one temporary directory that goes away at the end. --user adds users with accounts
 of their own; with --no-auth there are no passwords.
 
-SIP is served over udp, tcp, tls, ws and wss, XCAP over http and https; --listen
-with one of them replaces those of its protocol. The certificate is that of an
+SIP is served over udp, tcp, tls, ws and wss, XCAP over http and https, MSRP is
+relayed over tls and wss; --listen with one of them, for MSRP msrp+tls for example,
+replaces those of its protocol. The certificate is that of an
 authority made for this lab alone, which the accounts trust: ca.pem in the lab's
 directory. The accounts alice-tls, alice-ws, alice-wss and so on are the same users
 over one transport.
@@ -44,7 +46,7 @@ ends, and return its status. In the environment are IMP_CONFIG, so that every
 imp command finds the accounts, IMP_STATE, so that what commands keep goes with the
 lab, and IMP_ADMIN for imp ctl.
 
-Limits are those of imp-presence-server(1) and imp-xcap-server(1).
+Limits are those of imp-presence-server(1), imp-xcap-server(1) and imp-msrp-relay(1).
 
 Without a command the lab serves until Ctrl-C, SIGTERM or "imp lab stop". Paste
 the line it prints into another shell, or type: eval "$(imp lab env)"`,
@@ -82,7 +84,7 @@ the line it prints into another shell, or type: eval "$(imp lab env)"`,
 }
 
 func (o *labOptions) run(ctx context.Context, command []string) error {
-	documents, err := o.xcapListeners()
+	documents, relays, err := o.sortListeners()
 	if err != nil {
 		return err
 	}
@@ -103,11 +105,11 @@ func (o *labOptions) run(ctx context.Context, command []string) error {
 	if err != nil {
 		return err
 	}
-	stackConfig, secrets, err := o.stackConfig(log, append(withCertificates(documents), endpoints...))
+	stackConfig, secrets, err := o.stackConfig(log, slices.Concat(withCertificates(documents), relays, endpoints))
 	if err != nil {
 		return err
 	}
-	cfg := lab.Config{Dir: o.dir, Listen: endpoints, XCAP: documents, Policy: presence.Policy(o.policy),
+	cfg := lab.Config{Dir: o.dir, Listen: endpoints, XCAP: documents, Relay: relays, Policy: presence.Policy(o.policy),
 		MinInterval: o.minInterval.Std(), Stack: stackConfig, Log: log}
 	if auth != nil {
 		cfg.Accounts, cfg.Auth, cfg.Known = accounts, auth, known(source, auth.Realm)
@@ -124,7 +126,9 @@ func (o *labOptions) run(ctx context.Context, command []string) error {
 		l.Close(ctx)
 		unregister() // last, because imp lab stop waits for it
 	}()
-	door, err := o.serveAdmin(l.Presence(), l.Registrar(), xcapDocuments(l.XCAP().Server), log)
+	tells := o.presenceAdmin(l.Presence(), l.Registrar(), log)
+	tells.Documents, tells.Sessions, tells.Relay = xcapDocuments(l.XCAP().Server), sessionRows(l.Relay()), relayFigures(l.Relay())
+	door, err := o.openAdmin(tells)
 	if err != nil {
 		return err
 	}
@@ -148,24 +152,32 @@ func (o *labOptions) run(ctx context.Context, command []string) error {
 // labListen are the listeners of SIP when --listen names none.
 var labListen = []string{"127.0.0.1:0", "tls:127.0.0.1:0", "ws:127.0.0.1:0", "wss:127.0.0.1:0"}
 
-// xcapListeners takes the listeners of XCAP out of --listen, nil when it names none.
-func (o *labOptions) xcapListeners() (list []xcap.Endpoint, err error) {
+// sortListeners takes the listeners of XCAP and MSRP out of --listen, nil of
+// those that it does not name.
+func (o *labOptions) sortListeners() (documents []xcap.Endpoint, relays []stack.Endpoint, err error) {
 	var others []string
 	for _, l := range o.listen {
-		if scheme, _, _ := strings.Cut(l, ":"); scheme != "http" && scheme != "https" {
-			others = append(others, l)
-			continue
+		switch scheme, _, _ := strings.Cut(l, ":"); {
+		case scheme == "http" || scheme == "https":
+			e, err := o.xcapEndpoint(l)
+			if err != nil {
+				return nil, nil, err
+			}
+			documents = append(documents, e)
+		case strings.HasPrefix(l, "msrp+"):
+			e, err := o.relayEndpoint(l)
+			if err != nil {
+				return nil, nil, err
+			}
+			relays = append(relays, e)
+		default:
+			others = append(others, strings.TrimPrefix(l, "sip+"))
 		}
-		e, err := o.xcapEndpoint(l)
-		if err != nil {
-			return nil, err
-		}
-		list = append(list, e)
 	}
 	if o.listen = others; len(others) == 0 {
 		o.listen = labListen
 	}
-	return list, nil
+	return documents, relays, nil
 }
 
 // people are the accounts of the lab's users and of --user, and the entries that

@@ -102,7 +102,7 @@ func (o *msrpRelayOptions) relayFlags(cmd *cobra.Command) {
 const msrpPort = "2855"
 
 // relayEndpoint reads an address to listen at over MSRP.
-func relayEndpoint(text string) (stack.Endpoint, error) {
+func (o *serverOptions) relayEndpoint(text string) (stack.Endpoint, error) {
 	e := stack.Endpoint{Transport: "tcp", Addr: strings.TrimPrefix(text, "msrp+")}
 	if name, rest, ok := strings.Cut(e.Addr, ":"); ok && slices.Contains([]string{"tcp", "tls", "ws", "wss"}, name) {
 		e.Transport, e.Addr = name, rest
@@ -121,22 +121,21 @@ func relayEndpoint(text string) (stack.Endpoint, error) {
 		return e, kit.Fail(kit.ExitUsage, "reading --listen "+text, err, "write it like tcp:127.0.0.1:2855 or tls:[::1]:2855")
 	}
 	e.Addr = net.JoinHostPort(host, port)
+	if o.auth.none && !admin.Loopback(e.Addr) {
+		return e, kit.Fail(kit.ExitUsage, "listening at "+e.String(),
+			"with --no-auth only this machine may connect", "use a loopback address such as 127.0.0.1:2855, or leave --no-auth out")
+	}
 	return e, nil
 }
 
 // endpoints reads --listen.
 func (o *msrpRelayOptions) endpoints() (list []stack.Endpoint, local bool, err error) {
 	for _, l := range o.listen {
-		e, err := relayEndpoint(l)
+		e, err := o.relayEndpoint(l)
 		if err != nil {
 			return nil, false, err
 		}
-		loopback := admin.Loopback(e.Addr)
-		if o.auth.none && !loopback {
-			return nil, false, kit.Fail(kit.ExitUsage, "listening at "+e.String(),
-				"with --no-auth only this machine may connect", "use a loopback address such as 127.0.0.1:2855, or leave --no-auth out")
-		}
-		local = local || loopback
+		local = local || admin.Loopback(e.Addr)
 		list = append(list, e)
 	}
 	if o.auth.none {

@@ -129,7 +129,7 @@ func (o *presenceServerOptions) run(ctx context.Context) error {
 		return startFailure(o.name, err)
 	}
 	defer server.Close()
-	door, err := o.serveAdmin(server, bindings, nil, log)
+	door, err := o.openAdmin(o.presenceAdmin(server, bindings, log))
 	if err != nil {
 		return err
 	}

@@ -45,9 +45,9 @@ type served interface {
 	Drain(ctx context.Context) error
 }
 
-// serveAdmin opens the door to a presence server with its registrar and the documents of an XCAP server, nil without --admin.
-func (o *serverOptions) serveAdmin(s served, bindings *registrar.Registrar, documents *admin.Documents, log *slog.Logger) (*admin.Server, error) {
-	return o.openAdmin(admin.Config{Documents: documents, Server: o.name, Version: Version, Level: &o.level, Log: log, Stack: s.Stats,
+// presenceAdmin is what a presence server with its registrar tells.
+func (o *serverOptions) presenceAdmin(s served, bindings *registrar.Registrar, log *slog.Logger) admin.Config {
+	return admin.Config{Server: o.name, Version: Version, Level: &o.level, Log: log, Stack: s.Stats,
 		Listen:            func() []string { return addresses(s.Addrs()) },
 		Subscriptions:     subscriptionRows(s),
 		SubscriptionCount: s.SubscriptionCount,
@@ -61,10 +61,10 @@ func (o *serverOptions) serveAdmin(s served, bindings *registrar.Registrar, docu
 		},
 		Registrations:     registrationRows(bindings),
 		RegistrationCount: bindings.Count,
-		Drain:             s.Drain})
+		Drain:             s.Drain}
 }
 
-// openAdmin is serveAdmin for any server; the token is added to what it is told.
+// openAdmin opens the door to a server, nil without --admin; the token is added to what it is told.
 func (o *serverOptions) openAdmin(cfg admin.Config) (*admin.Server, error) {
 	if o.admin.addr == "" {
 		return nil, nil

@@ -28,7 +28,7 @@ func (l *Lab) writeAccounts() error {
 	for _, p := range others {
 		for _, a := range l.accounts {
 			if slices.Contains(Users, a.Name) {
-				l.writeAccount(&b, a, a.Name+"-"+p.Transport, p.String(), p.Transport == "tls" || p.Transport == "wss")
+				l.writeAccount(&b, a, a.Name+"-"+p.Transport, p.String(), secured(p))
 			}
 		}
 	}

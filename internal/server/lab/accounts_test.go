@@ -95,7 +95,7 @@ func TestLabIsItsOwnAuthority(t *testing.T) {
 
 func TestLabWithoutTLSHasNoAuthority(t *testing.T) {
 	l, err := Start(t.Context(), Config{Listen: endpoints("udp:127.0.0.1:0", "tcp:127.0.0.1:0"),
-		XCAP: []xcap.Endpoint{{Scheme: "http", Addr: "127.0.0.1:0"}}})
+		XCAP: []xcap.Endpoint{{Scheme: "http", Addr: "127.0.0.1:0"}}, Relay: endpoints("tcp:127.0.0.1:0")})
 	if err != nil {
 		t.Fatal(err)
 	}

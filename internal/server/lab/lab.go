@@ -17,6 +17,7 @@ import (
 
 	"imp/internal/server/presence"
 	"imp/internal/server/registrar"
+	"imp/internal/server/relay"
 	"imp/internal/server/xcap"
 	"imp/internal/server/xcapnotify"
 	"imp/internal/sip/event"
@@ -60,6 +61,7 @@ type Config struct {
 	Dir         string           // kept at the end; "" makes a temporary one, which goes
 	Listen      []stack.Endpoint // of SIP, nil: Everywhere
 	XCAP        []xcap.Endpoint  // nil: http and https on loopback
+	Relay       []stack.Endpoint // of MSRP, nil: tls and wss on loopback
 	Policy      presence.Policy
 	MinInterval time.Duration // between NOTIFYs of one subscription; 0 is none
 	// Stack without ServerTLS gets a certificate of the lab's own authority where
@@ -80,6 +82,8 @@ type Lab struct {
 	presence   *presence.Server
 	registrar  *registrar.Registrar
 	xcap       *xcap.Listening
+	relay      *relay.Relay
+	relayAt    []stack.Endpoint
 	changes    atomic.Pointer[xcapnotify.Package] // of documents
 	stop       context.CancelFunc                 // of what follows them
 	ran        sync.WaitGroup
@@ -105,12 +109,18 @@ func Start(ctx context.Context, cfg Config) (*Lab, error) {
 	if cfg.XCAP == nil {
 		cfg.XCAP = []xcap.Endpoint{{Scheme: "http", Addr: "127.0.0.1:0"}, {Scheme: "https", Addr: "127.0.0.1:0"}}
 	}
+	if cfg.Relay == nil {
+		cfg.Relay = []stack.Endpoint{{Transport: "tls", Addr: "127.0.0.1:0"}, {Transport: "wss", Addr: "127.0.0.1:0"}}
+	}
 	if err := l.secure(&cfg); err != nil {
 		l.Close(ctx)
 		return nil, err
 	}
 	l.store = memory.New()
 	err := l.serveDocuments(ctx, cfg)
+	if err == nil {
+		err = l.relayMessages(cfg)
+	}
 	if err != nil {
 		l.Close(ctx)
 		return nil, err
@@ -186,14 +196,17 @@ func (l *Lab) XCAP() *xcap.Listening { return l.xcap }
 // Servers lists the addresses of each server by its command's name. The registrar
 // is at those of the presence server.
 func (l *Lab) Servers() map[string][]string {
-	var sip, http []string
+	var sip, http, msrp []string
 	for _, e := range l.presence.Addrs() {
 		sip = append(sip, e.String())
 	}
 	for _, e := range l.xcap.Addrs() {
 		http = append(http, e.String())
 	}
-	return map[string][]string{"presence-server": sip, "registrar": sip, "xcap-server": http}
+	for _, e := range l.relayAt {
+		msrp = append(msrp, e.String())
+	}
+	return map[string][]string{"presence-server": sip, "registrar": sip, "xcap-server": http, "msrp-relay": msrp}
 }
 
 // Close tells the watchers, ends the servers and removes the directory if it
@@ -208,6 +221,9 @@ func (l *Lab) Close(ctx context.Context) error {
 	}
 	if l.presence != nil {
 		l.presence.Close()
+	}
+	if l.relay != nil {
+		l.relay.Close()
 	}
 	if l.registrar != nil {
 		l.registrar.Close()

@@ -28,8 +28,8 @@ func Everywhere() []stack.Endpoint {
 // a listener needs one. The authority's key is forgotten.
 func (l *Lab) secure(cfg *Config) error {
 	var addrs []string
-	for _, e := range cfg.Listen {
-		if e.Transport == "tls" || e.Transport == "wss" {
+	for _, e := range slices.Concat(cfg.Listen, cfg.Relay) {
+		if secured(e) {
 			addrs = append(addrs, e.Addr)
 		}
 	}
@@ -67,6 +67,9 @@ func (l *Lab) secure(cfg *Config) error {
 	}
 	return nil
 }
+
+// secured tells whether a listener needs a certificate.
+func secured(e stack.Endpoint) bool { return e.Transport == "tls" || e.Transport == "wss" }
 
 // names are what the lab may be called: its domain, and the addresses that it
 // listens at.
