@@ -98,6 +98,18 @@ func bodies(random *rand.Rand, id string, size int) map[string][]byte {
 }
 
 func TestBodies(t *testing.T) {
+	t.Run("MSRP-014 line ends around the body", func(t *testing.T) {
+		for _, body := range []string{"", "\r\n", "x\r\n", "\r\nx", "x\r", "\n"} {
+			list, err := readAll(NewReader(strings.NewReader("MSRP abcd SEND\r\n"+paths+"Content-Type: a/b\r\n\r\n"+body+"\r\n-------abcd$\r\n"), Limits{}))
+			if err != io.EOF || list[0].body != body {
+				t.Errorf("%q: %+v %v", body, list, err)
+			}
+		}
+	})
+	t.Run("MSRP-018 only the exact end-line ends it, wherever reads begin", testBodies)
+}
+
+func testBodies(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	const id = "aB3.+%=-"
 	for _, size := range []int{0, 1, 2, 3, 12, 13, 17, 40, 100, 1000, 2047, 2048, 2049, 4096} {
@@ -111,7 +123,7 @@ func TestBodies(t *testing.T) {
 				t.Helper()
 				list, err := readAll(NewReader(r, Limits{}))
 				if err != io.EOF || len(list) != 2 || list[0].body != string(body) || list[0].end != More || list[1].end != Last {
-					t.Fatalf("MSRP-014 MSRP-018 %s of %d bytes, %s: %d frames, error %v", name, size, how, len(list), err)
+					t.Fatalf("%s of %d bytes, %s: %d frames, error %v", name, size, how, len(list), err)
 				}
 			}
 			check("at once", strings.NewReader(stream))

@@ -2,6 +2,7 @@ package wire
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"math/rand/v2"
 	"strings"
@@ -130,4 +131,37 @@ func TestAnswer(t *testing.T) {
 			t.Errorf("MSRP-047 %s", got)
 		}
 	}
+}
+
+func TestCodes(t *testing.T) {
+	t.Run("MSRP-067 codes", func(t *testing.T) {
+		for code, text := range map[int]string{OK: "200 OK", BadRequest: "400 Bad Request", Unauthorized: "401 Unauthorized", Forbidden: "403 Forbidden", NotFound: "404 Not Found",
+			Timeout: "408 Downstream Timeout", StopSending: "413 Stop Sending Message", UnsupportedMediaType: "415 Unsupported Media Type",
+			OutOfBounds: "423 Parameter Out of Bounds", NicknameReserved: "424 Nickname Usage Failed", NicknameMalformed: "425 Nickname Malformed",
+			PrivateNotSupported: "428 Private Messages Not Supported", NoSuchSession: "481 No Such Session", UnknownMethod: "501 Unknown Method",
+			WrongConnection: "506 Session Bound To Another Connection"} {
+			if got := fmt.Sprint(code, " ", Comment(code)); got != text {
+				t.Errorf("%s, not %s", got, text)
+			}
+		}
+		if got := string(AppendResponse(nil, "abcd", 299, Comment(299))); got != "MSRP abcd 299\r\n" {
+			t.Errorf("%q", got)
+		}
+	})
+	t.Run("MSRP-009 MSRP-012 what is written", func(t *testing.T) {
+		var out bytes.Buffer
+		w := NewWriter(&out)
+		w.Request("abcd", SEND)
+		w.Field("To-Path", "msrp://b:1/b;tcp")
+		w.Field("From-Path", "msrp://a:1/a;tcp")
+		w.Range(Range{1, Unknown, 5})
+		w.Field("Content-Type", "text/plain")
+		w.Body([]byte("hello"))
+		w.End(More)
+		w.Flush()
+		want := "MSRP abcd SEND\r\nTo-Path: msrp://b:1/b;tcp\r\nFrom-Path: msrp://a:1/a;tcp\r\nByte-Range: 1-*/5\r\nContent-Type: text/plain\r\n\r\nhello\r\n-------abcd+\r\n"
+		if out.String() != want {
+			t.Errorf("%q", out.String())
+		}
+	})
 }
