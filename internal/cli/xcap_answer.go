@@ -179,7 +179,7 @@ func conflictHint(r *xcaperror.Report) string {
 		}
 		return kit.CleanLine("there already: " + strings.Join(fields, ", "))
 	case xcaperror.CannotInsert:
-		return "name and attributes in the last step of the target have to be those of the element that is put"
+		return "the last step of the target has to select what is put, by its name and attributes; a position is one behind the last at most"
 	case xcaperror.CannotDelete:
 		return "the same selector would select another node afterwards; name the node by an attribute, as in [1][@uri=\"…\"]"
 	case xcaperror.SchemaValidation, xcaperror.Constraint, xcaperror.NotWellFormed, xcaperror.NotFragment, xcaperror.NotAttributeText:

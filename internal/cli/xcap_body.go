@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"unicode/utf8"
 
 	"imp/internal/cli/kit"
 	"imp/internal/doc/lists"
@@ -140,16 +141,19 @@ func (t *xcapTarget) agreesValue(value string) error {
 }
 
 // prefixed finds what may be prefixes in a fragment.
-var prefixed = regexp.MustCompile(`[<\s/]([\p{L}_][\p{L}\p{N}._-]*):[\p{L}_]`)
+var prefixed = regexp.MustCompile(`[<\s/]([\p{L}_\x{80}-\x{10FFFF}][\p{L}\p{N}._\-\x{80}-\x{10FFFF}]*):`)
 
 // unknownSpace is the namespace of names whose prefix only the document around a fragment binds.
 const unknownSpace = "urn:imp:not-known:"
+
+// errUnseen is the reason why nothing can be said about a fragment without the document around it.
+var errUnseen = errors.New("a fragment that cannot be read alone")
 
 // parseFragment reads an element that may use the prefixes and the default namespace of the document around it.
 func parseFragment(src []byte) (xmltree.Node, error) {
 	wrapped := []byte(`<w xmlns="` + unknownSpace + `"`)
 	bound := map[string]bool{"xml": true, "xmlns": true}
-	for _, m := range prefixed.FindAllSubmatch(src, 1000) {
+	for _, m := range prefixed.FindAllSubmatch(src, -1) {
 		if prefix := string(m[1]); !bound[prefix] {
 			bound[prefix] = true
 			wrapped = append(wrapped, ` xmlns:`+prefix+`="`+unknownSpace+prefix+`"`...)
@@ -158,13 +162,16 @@ func parseFragment(src []byte) (xmltree.Node, error) {
 	head := len(wrapped) + 1
 	wrapped = append(append(append(wrapped, '>'), src...), "</w>"...)
 	doc, err := xmltree.Parse(wrapped, xmltree.Options{})
-	if syntax := (*xmltree.Error)(nil); errors.As(err, &syntax) {
+	var syntax *xmltree.Error
+	switch {
+	case errors.As(err, &syntax) && (syntax.Offset < head || errors.Is(err, xmltree.ErrLimit)):
+		return xmltree.Node{}, errUnseen
+	case errors.As(err, &syntax):
 		if syntax.Line == 1 {
-			syntax.Col = max(1, syntax.Col-head)
+			syntax.Col = max(1, syntax.Col-utf8.RuneCount(wrapped[:head]))
 		}
 		return xmltree.Node{}, syntax
-	}
-	if err != nil {
+	case err != nil:
 		return xmltree.Node{}, err
 	}
 	first := doc.Root().FirstChild()
@@ -181,6 +188,9 @@ func (t *xcapTarget) checkElement(src []byte) error {
 		return xcaperror.New(xcaperror.NotFragment, "it begins with an XML declaration: an element is put from its start tag to its end tag")
 	}
 	el, err := parseFragment(src)
+	if errors.Is(err, errUnseen) {
+		return nil // the server sees
+	}
 	if err != nil {
 		return xcaperror.New(xcaperror.NotFragment, "%v", err)
 	}

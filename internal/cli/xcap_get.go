@@ -48,7 +48,7 @@ a script can say --etag-save F --if-none-match @F from the first time on.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), args[0]) },
 	}
-	o.etag.addNone(cmd, "print nothing if the document has this entity-tag: `ETAG|@FILE`")
+	o.etag.addNone(cmd, "print nothing if the document has the entity-tag `ETAG|@FILE`")
 	o.etag.addSave(cmd)
 	o.target(cmd)
 	k.Emits(cmd, "xcap", "an XCAP server has answered", xcapEvent{})
@@ -78,6 +78,9 @@ func (o *xcapGetOptions) run(ctx context.Context, arg string) error {
 // missing adds to the failure of a request for a node which step of the selector selects nothing, or too much.
 func (t *xcapTarget) missing(ctx context.Context, failed, err error) error {
 	var told *kit.Error
+	if client.Status(err) == 404 && t.usage == nil && errors.As(failed, &told) {
+		told.Hint = "imp xcap caps lists the application usages that the server has"
+	}
 	if len(t.uri.Steps) == 0 || client.Status(err) != 404 || !errors.As(failed, &told) {
 		return failed
 	}

@@ -54,7 +54,7 @@ status is 6. --no-check leaves that to the server.`,
 		},
 	}
 	o.etag.addMatch(cmd)
-	o.etag.addNone(cmd, "* = only if there is no such document: `ETAG|@FILE`")
+	o.etag.addNone(cmd, "only if the document has another entity-tag than `ETAG|@FILE`; *: only if there is none")
 	o.etag.addSave(cmd)
 	fs := cmd.Flags()
 	fs.StringVar(&o.mediaType, "type", "", "the media `TYPE` of a document; that of its application usage without it")

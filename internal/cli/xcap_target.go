@@ -86,9 +86,12 @@ func (x *xcapFlags) locate(acct *kit.Account, arg string) (uri.Root, *uri.URI, e
 	}
 	auid, path, _ := strings.Cut(document, "/")
 	var u *uri.URI
-	if strings.HasPrefix(path, "users/") || strings.HasPrefix(path, "global/") {
+	switch {
+	case strings.HasPrefix(path, "users/"), strings.HasPrefix(path, "global/"):
 		u, err = x.locatePath(document, node)
-	} else {
+	case node == "" && strings.Contains(document, "/~~/"):
+		u, err = x.locateSeparated(acct, auid, path)
+	default:
 		u, err = x.locateShort(acct, auid, path, node)
 	}
 	if own := (*kit.Error)(nil); err != nil && !errors.As(err, &own) {
@@ -151,6 +154,19 @@ func (x *xcapFlags) locatePath(path, node string) (*uri.URI, error) {
 		return nil, err
 	}
 	return uri.New(u.AUID, u.XUI, strings.Join(u.Document, "/"), node, bindings)
+}
+
+// locateSeparated reads the short form with a node selector as in a URL, percent-encoded behind the separator.
+func (x *xcapFlags) locateSeparated(acct *kit.Account, auid, path string) (*uri.URI, error) {
+	document, node, _ := strings.Cut("/"+path, "/~~/")
+	u, err := x.locateShort(acct, auid, strings.TrimPrefix(document, "/"), "")
+	if err != nil {
+		return nil, err
+	}
+	if u, err = uri.Parse(u.Path() + "/~~/" + node); err != nil {
+		return nil, err
+	}
+	return x.bound(u)
 }
 
 // locateShort reads the short form.
