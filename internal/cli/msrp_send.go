@@ -347,7 +347,7 @@ func (o *msrpSendOptions) sendFiles(ctx context.Context, n *call.Connection, err
 			defer legs[i].Finish()
 			stop := context.AfterFunc(ctx, legs[i].Close)
 			defer stop()
-			results[i] = o.sendFile(legs[i].Context(), legs[i].Session, legs[i].Remote, s, parts[i])
+			results[i] = o.sendFile(legs[i].Context(), legs[i].Send, legs[i].Remote, s, parts[i])
 		}()
 	}
 	for range o.sources {
@@ -372,8 +372,11 @@ func (o *msrpSendOptions) lastOf(errs []error) (last error) {
 	return last
 }
 
+// sender sends a message over a session.
+type sender func(context.Context, session.Message) (*session.Sent, error)
+
 // sendFile sends a file, or a part of one. remote is the line of the peer, nil without SIP.
-func (o *msrpSendOptions) sendFile(ctx context.Context, s *session.Session, remote *sdp.Media, src *msrpfile.Source, part *sdp.Range) error {
+func (o *msrpSendOptions) sendFile(ctx context.Context, send sender, remote *sdp.Media, src *msrpfile.Source, part *sdp.Range) error {
 	doing := "sending " + src.Name + " to " + o.to
 	body, size, err := src.Part(part)
 	if err != nil {
@@ -394,7 +397,7 @@ func (o *msrpSendOptions) sendFile(ctx context.Context, s *session.Session, remo
 	show := o.progress(src, size)
 	var sent atomic.Int64
 	m.Progress = func(n int64) { sent.Store(n); show.at(n) }
-	out, err := s.Send(ctx, m)
+	out, err := send(ctx, m)
 	if err == nil {
 		err = out.Wait(ctx)
 	}
@@ -558,7 +561,7 @@ func (o *msrpSendOptions) bare(ctx context.Context, node *session.Node) error {
 	}
 	results := make([]error, len(o.sources))
 	for i, src := range o.sources {
-		results[i] = o.sendFile(ctx, s, nil, src, nil)
+		results[i] = o.sendFile(ctx, s.Send, nil, src, nil)
 	}
 	return o.lastOf(results)
 }
