@@ -191,7 +191,7 @@ type etagFlags struct {
 }
 
 func (e *etagFlags) addMatch(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&e.match, "if-match", "", "only if the document has this entity-tag: `ETAG|@FILE`")
+	cmd.Flags().StringVar(&e.match, "if-match", "", "only if the document has the entity-tag `ETAG|@FILE`")
 }
 
 func (e *etagFlags) addNone(cmd *cobra.Command, meaning string) {
