@@ -55,6 +55,12 @@ func TestDocuments(t *testing.T) {
 		r.conflict("not-utf-8", "PUT", lists, strings.Replace(friends, "ü", "\xfc", 1), ctype(listsType))
 		r.conflict("not-utf-8", "PUT", lists, `<?xml version="1.0" encoding="ISO-8859-1"?><a/>`, ctype(listsType))
 		r.conflict("not-utf-8", "PUT", lists, "\xff\xfe<\x00a\x00/\x00>\x00", ctype(listsType))
+		r.conflict("not-utf-8", "PUT", lists, friends, ctype(listsType+"; charset=iso-8859-1"))
+		r.conflict("not-utf-8", "PUT", work, `<rl:list name="work"/>`, ctype(elType+`;charset="utf-16"`))
+		r.conflict("not-utf-8", "PUT", workName, `"work"`, ctype(attType+`;charset=windows-1252`))
+		for _, good := range []string{";charset=UTF-8", ";q=1", ";", "; charset=us-ascii"} {
+			r.want(200, "PUT", lists, friends, ctype(listsType+good))
+		}
 	})
 	t.Run("XCAP-040 another type is 415", func(t *testing.T) {
 		r := newRig(t)

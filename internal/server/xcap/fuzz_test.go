@@ -82,6 +82,23 @@ func FuzzServe(f *testing.F) {
 	})
 }
 
+// FuzzConditions holds that what is read as a list of tags is one, and that a list of one tag has it.
+func FuzzConditions(f *testing.F) {
+	for _, s := range []string{`"a", W/"b"`, "*", `"`, ",,", `W/"`, `"a" "b"`} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		list, err := readTags([]string{s})
+		if err == nil && (!list.given || list.any == (len(list.strong)+len(list.weak) > 0)) {
+			t.Errorf("%q: %+v", s, list)
+		}
+		again, err := readTags([]string{`"` + s + `"`})
+		if plain := !strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r == '"' || r == 0x7F }); plain && (err != nil || !again.has(s, false) || again.any) {
+			t.Errorf("%q: %v, %+v", s, err, again)
+		}
+	})
+}
+
 func entries(t *testing.T, s store.KV) (list []store.Entry) {
 	for e, err := range s.Scan(t.Context(), "") {
 		if err != nil {

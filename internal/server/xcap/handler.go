@@ -4,6 +4,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"runtime/debug"
 	"strings"
 
 	"imp/internal/xcap/key"
@@ -31,11 +32,22 @@ type request struct {
 // ServeHTTP answers a request. It goes by the request target as it was sent, so it is not to be put behind something that cleans
 // paths, such as http.ServeMux.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	a := s.answer(w, r)
+	a := s.answerOrFail(w, r)
 	s.write(w, r, &a)
 	if s.cfg.Log.Enabled(r.Context(), slog.LevelDebug) {
 		s.cfg.Log.Debug("answered", "method", r.Method, "target", target(r), "status", a.status, "source", s.source(r))
 	}
+}
+
+// answerOrFail keeps a fault of the server in one request, and tells of it.
+func (s *Server) answerOrFail(w http.ResponseWriter, r *http.Request) (a answer) {
+	defer func() {
+		if fault := recover(); fault != nil {
+			s.cfg.Log.Error("a fault of the server", "fault", fault, "method", r.Method, "target", target(r), "stack", string(debug.Stack()))
+			a = refuse(http.StatusInternalServerError, "a fault of the server")
+		}
+	}()
+	return s.answer(w, r)
 }
 
 func (s *Server) answer(w http.ResponseWriter, r *http.Request) answer {

@@ -15,6 +15,9 @@ func (s *Server) patch(q *request) answer {
 	if refusal != nil {
 		return *refusal
 	}
+	if !q.isUTF8(body) {
+		return refusePatch(&patch.Error{Condition: patch.InvalidCharacterSet, Index: -1, Err: errors.New("the Content-Type says that the body is no UTF-8")})
+	}
 	p, err := patch.Parse(body, tree.Options{Limits: s.limits})
 	if err == nil && p.Vocabulary != patch.XMLPatch {
 		err = &patch.Error{Condition: patch.InvalidDiffFormat, Index: -1, Err: errors.New("the root element is not patch of " + patch.SpaceXMLPatch)}

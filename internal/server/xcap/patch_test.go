@@ -109,6 +109,16 @@ func TestPatch(t *testing.T) {
 			t.Error("a patch without operations has changed the tag")
 		}
 	})
+	t.Run("a byte order mark outranks the charset of the type, other encodings are refused", func(t *testing.T) {
+		r := newRig(t)
+		r.putList(friends)
+		a := r.want(400, "PATCH", lists, operations(good), ctype(patchType+"; charset=iso-8859-1"))
+		if !strings.Contains(a.body, "invalid-character-set") {
+			t.Error(a.body)
+		}
+		r.want(400, "PATCH", lists, "\xFE\xFF\x00<\x00p\x00/\x00>", ctype(patchType+"; charset=utf-8"))
+		r.want(200, "PATCH", lists, "\xEF\xBB\xBF"+operations(good), ctype(patchType+"; charset=iso-8859-1"))
+	})
 	t.Run("XPATCH-091 fields of the patch are not those of the document", func(t *testing.T) {
 		r := newRig(t)
 		r.putList(friends)

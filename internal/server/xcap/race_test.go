@@ -198,6 +198,14 @@ func TestLostRaces(t *testing.T) {
 	r.want(404, "DELETE", lists, "")
 }
 
+// TestFault breaks the server from within.
+func TestFault(t *testing.T) {
+	r := newRig(t, func(c *Config) { c.Random = func([]byte) { panic("no randomness") } })
+	r.want(500, "PUT", lists, friends, ctype(listsType))
+	r.want(500, "PUT", lists, friends, ctype(listsType)) // the turn was given back
+	r.want(404, "GET", lists, "")
+}
+
 func TestLimits(t *testing.T) {
 	r := newRig(t, func(c *Config) { c.MaxBody, c.MaxDocuments = 1000, 3 })
 	t.Run("bodies and documents are bounded", func(t *testing.T) {

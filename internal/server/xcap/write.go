@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/base64"
 	"errors"
+	"mime"
 	"net/http"
 	"strings"
 	"time"
@@ -40,6 +41,9 @@ func (s *Server) put(q *request) answer {
 	if refusal != nil {
 		return *refusal
 	}
+	if !q.isUTF8(body) {
+		return conflict(xcaperror.New(xcaperror.NotUTF8, "the Content-Type says that the body is no UTF-8"))
+	}
 	return s.change(q, func(old document) (edited, *answer) {
 		if q.sel == nil {
 			return edited{body: body, created: old.rev == 0}, nil
@@ -61,6 +65,18 @@ func (q *request) bodyType() func(string) bool {
 func isType(got, want string) bool {
 	got, _, _ = strings.Cut(got, ";")
 	return strings.EqualFold(strings.Trim(got, " \t"), want)
+}
+
+// isUTF8 reports whether the body is UTF-8 by its byte order mark or, without one, by its Content-Type, which says nothing when it has
+// no charset (RFC 7303 section 3). What the document itself says is left to the parser.
+func (q *request) isUTF8(body []byte) bool {
+	contentType := q.http.Header.Get("Content-Type")
+	if strings.IndexByte(contentType, ';') < 0 || bytes.HasPrefix(body, []byte("\xEF\xBB\xBF")) {
+		return true
+	}
+	_, params, _ := mime.ParseMediaType(contentType)
+	charset, said := params["charset"]
+	return !said || strings.EqualFold(charset, "utf-8") || strings.EqualFold(charset, "us-ascii")
 }
 
 // takeBody reads the body once the conditions hold for what is stored now, so that who would be refused need not send it.
