@@ -26,8 +26,9 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// TestCompares does a small run with real servers.
-func TestCompares(t *testing.T) {
+// small makes a run of few operations with real servers.
+func small(t *testing.T, measure func(context.Context, *bench) (report, error)) report {
+	t.Helper()
 	k, err := findKamailio(look)
 	if errors.Is(err, errMissing) {
 		t.Skip(err)
@@ -52,9 +53,17 @@ func TestCompares(t *testing.T) {
 	defer cancel()
 	b := &bench{kamailio: k, imp: self, dir: t.TempDir(), scale: 0.02, pace: 0.2, rest: time.Millisecond, tell: func(what string) { t.Log(what) }}
 	r, err := measure(ctx, b)
+	if errors.Is(err, errMissing) {
+		t.Skip(err)
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
+	return r
+}
+
+func TestCompares(t *testing.T) {
+	r := small(t, measure)
 	for _, row := range r.Rows {
 		// So few operations may cost no tick of the clock, but they take memory and time.
 		if measured := row.Kamailio > 0 && row.Imp > 0; row.Name == "last of 100 watchers, p50" && !measured || row.Name == "live memory of 10k publications" && !measured {
@@ -62,6 +71,12 @@ func TestCompares(t *testing.T) {
 		}
 	}
 	if len(r.Rows) != 9 {
+		t.Errorf("%d rows", len(r.Rows))
+	}
+}
+
+func TestComparesXCAP(t *testing.T) {
+	if r := small(t, measureXCAP); len(r.Rows) != len(xcapRows)+1 {
 		t.Errorf("%d rows", len(r.Rows))
 	}
 }
@@ -139,7 +154,7 @@ func TestMedians(t *testing.T) {
 
 func TestUsage(t *testing.T) {
 	t.Setenv("PATH", t.TempDir())
-	for _, args := range [][]string{nil, {"absence"}, {"presence", "more"}, {"-runs", "0", "presence"}, {"presence", "-scale", "0"}, {"-x"}} {
+	for _, args := range [][]string{nil, {"absence"}, {"presence", "more"}, {"xcap", "presence"}, {"-runs", "0", "presence"}, {"presence", "-scale", "0"}, {"-x"}} {
 		var out, complaint bytes.Buffer
 		if status := run(t.Context(), args, &out, &complaint); status != 2 || complaint.Len() == 0 || out.Len() > 0 {
 			t.Errorf("%q: %d, %s", args, status, complaint.String())

@@ -4,13 +4,14 @@
 // that the figures can be set against each other.
 //
 //	go run ./tools/compare presence                the presence server and Kamailio
+//	go run ./tools/compare xcap                    the XCAP server and the one of Kamailio
 //	go run ./tools/compare -runs 3 presence        the medians of three runs
 //	go run ./tools/compare -o out.json presence    all runs as JSON too
 //
 // It needs two processors: both servers run on the first, one after the other, and the load on the second. Kamailio is
 // the one of Debian (packages kamailio and kamailio-presence-modules), with its fast allocator, one UDP worker, its
-// publications in memory and stateless answers. Neither side asks for authentication. See presence.go for what is
-// done, in which order and how often.
+// publications in memory and stateless answers; for XCAP it has one worker and its documents in memory, unchecked.
+// Neither side asks for authentication. See presence.go and xcap.go for what is done, in which order and how often.
 package main
 
 import (
@@ -38,7 +39,13 @@ type options struct {
 	out   string
 	imp   string
 	scale float64
+	what  string // is compared
 }
+
+// measures does a run of what can be compared.
+var measures = map[string]func(context.Context, *bench) (report, error){"presence": measure, "xcap": measureXCAP}
+
+const usage = "compare: usage: compare [-runs N] [-o FILE] presence|xcap"
 
 // runLimit is the longest that one run may take.
 const runLimit = 150 * time.Second
@@ -55,16 +62,16 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if err := flags.Parse(args); err != nil {
 		return 2
 	}
-	if flags.Arg(0) == "presence" { // flags may stand on either side
+	if o.what = flags.Arg(0); measures[o.what] != nil { // flags may stand on either side
 		if err := flags.Parse(flags.Args()[1:]); err != nil {
 			return 2
 		}
 	} else if flags.NArg() > 0 || len(args) == 0 {
-		fmt.Fprintln(stderr, "compare: usage: compare [-runs N] [-o FILE] presence")
+		fmt.Fprintln(stderr, usage)
 		return 2
 	}
 	if flags.NArg() > 0 || o.runs < 1 || o.scale <= 0 {
-		fmt.Fprintln(stderr, "compare: usage: compare [-runs N] [-o FILE] presence")
+		fmt.Fprintln(stderr, usage)
 		return 2
 	}
 	reports, failed := measureAll(ctx, &o, stderr)
@@ -121,7 +128,7 @@ func measureAll(ctx context.Context, o *options, stderr io.Writer) ([]report, er
 	var reports []report
 	for i := range o.runs {
 		limited, cancel := context.WithTimeout(ctx, runLimit)
-		r, err := measure(limited, &bench{kamailio: kamailio, imp: o.imp, dir: dir, scale: o.scale,
+		r, err := measures[o.what](limited, &bench{kamailio: kamailio, imp: o.imp, dir: dir, scale: o.scale,
 			tell: func(what string) { fmt.Fprintf(stderr, "run %d of %d: %s\n", i+1, o.runs, what) }})
 		cancel()
 		if err != nil {

@@ -22,7 +22,7 @@ import (
 // server is a server under load, one process or several.
 type server struct {
 	name   string
-	addr   string // host:port of its UDP listener
+	addr   string // host:port of its listener, UDP for SIP and TCP for XCAP
 	cmd    *exec.Cmd
 	log    string // file with what it prints
 	exited chan struct{}
@@ -79,23 +79,10 @@ func (s *server) stop() {
 }
 
 // await returns when the server answers, or an error with what it has printed.
-func (s *server) await(ctx context.Context) error {
+func (s *server) await(ctx context.Context, answers func() bool) error {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	c, err := net.Dial("udp", s.addr)
-	if err != nil {
-		return err
-	}
-	defer c.Close()
-	buf := make([]byte, 2048)
-	for {
-		local := c.LocalAddr()
-		fmt.Fprintf(c, "OPTIONS sip:%s SIP/2.0\r\nVia: SIP/2.0/UDP %s;branch=z9hG4bKprobe%d\r\nMax-Forwards: 70\r\nFrom: <sip:probe@%s>;tag=p\r\nTo: <sip:%s>\r\n"+
-			"Call-ID: probe\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n", s.addr, local, time.Now().UnixNano(), local, s.addr)
-		_ = c.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
-		if n, err := c.Read(buf); err == nil && n > 0 {
-			return nil
-		}
+	for !answers() {
 		select {
 		case <-s.exited:
 			return s.failed("it ended")
@@ -104,6 +91,31 @@ func (s *server) await(ctx context.Context) error {
 		case <-time.After(20 * time.Millisecond):
 		}
 	}
+	return nil
+}
+
+// answersSIP reports whether the server answers a request over UDP.
+func (s *server) answersSIP() bool {
+	c, err := net.Dial("udp", s.addr)
+	if err != nil {
+		return false
+	}
+	defer c.Close()
+	local := c.LocalAddr()
+	fmt.Fprintf(c, "OPTIONS sip:%s SIP/2.0\r\nVia: SIP/2.0/UDP %s;branch=z9hG4bKprobe%d\r\nMax-Forwards: 70\r\nFrom: <sip:probe@%s>;tag=p\r\nTo: <sip:%s>\r\n"+
+		"Call-ID: probe\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n", s.addr, local, time.Now().UnixNano(), local, s.addr)
+	_ = c.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
+	n, err := c.Read(make([]byte, 2048))
+	return err == nil && n > 0
+}
+
+// answersTCP reports whether the server takes connections.
+func (s *server) answersTCP() bool {
+	c, err := net.DialTimeout("tcp", s.addr, 100*time.Millisecond)
+	if err == nil {
+		c.Close()
+	}
+	return err == nil
 }
 
 func (s *server) failed(what string) error {
@@ -231,4 +243,14 @@ func freePort() (int, error) {
 	}
 	defer c.Close()
 	return c.LocalAddr().(*net.UDPAddr).Port, nil
+}
+
+// freeTCP is an address of TCP on loopback that nobody uses.
+func freeTCP() (string, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	defer l.Close()
+	return l.Addr().String(), nil
 }

@@ -96,14 +96,19 @@ func (k *kamailio) start(ctx context.Context, dir string) (*server, error) {
 	if err := os.CopyFS(filepath.Join(dir, "db"), os.DirFS(k.tables)); err != nil {
 		return nil, err
 	}
+	if err := k.run(s, dir, k.config(dir, s.addr)); err != nil {
+		return nil, err
+	}
+	return s, s.await(ctx, s.answersSIP)
+}
+
+// run starts the program with a configuration.
+func (k *kamailio) run(s *server, dir, config string) error {
 	file := filepath.Join(dir, "kamailio.cfg")
-	if err := os.WriteFile(file, []byte(k.config(dir, s.addr)), 0o600); err != nil {
-		return nil, err
+	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
+		return err
 	}
-	if err := s.start(dir, k.program, []string{"-DD", "-E", "-f", file, "-x", "fm", "-X", "fm", "-m", "1024", "-M", "64", "-b", "4194304", "-w", dir, "-Y", dir}, nil); err != nil {
-		return nil, err
-	}
-	return s, s.await(ctx)
+	return s.start(dir, k.program, []string{"-DD", "-E", "-f", file, "-x", "fm", "-X", "fm", "-m", "1024", "-M", "64", "-b", "4194304", "-w", dir, "-Y", dir}, nil)
 }
 
 // parseShmmem reads the bytes of shared memory in use, with the allocator's own, from what kamcmd prints.
@@ -131,19 +136,17 @@ func startImp(ctx context.Context, program, dir string) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
-	admin, err := net.Listen("tcp", "127.0.0.1:0")
+	door, err := freeTCP()
 	if err != nil {
 		return nil, err
 	}
-	door := admin.Addr().String()
-	admin.Close()
 	s := &server{name: "imp", addr: net.JoinHostPort("127.0.0.1", strconv.Itoa(port))}
 	s.memory = func(ctx context.Context) (int64, error) { return liveHeap(ctx, door) }
 	args := []string{"presence-server", "--no-auth", "--listen", "udp:" + s.addr, "--min-notify-interval", "0", "--admin", door}
 	if err := s.start(dir, program, args, []string{"GOMAXPROCS=1"}); err != nil {
 		return nil, err
 	}
-	return s, s.await(ctx)
+	return s, s.await(ctx, s.answersSIP)
 }
 
 // liveHeap has a server of imp collect its garbage and tell what is left.

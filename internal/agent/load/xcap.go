@@ -50,6 +50,12 @@ type XCAPConfig struct {
 	Tell        func(phase string) // told what begins; nil: nobody
 }
 
+// Phases that Tell is told when the measurement begins and when it is over; it goes on when Tell returns.
+const (
+	XCAPMeasuring = "measuring"
+	XCAPLeaving   = "removing the lists"
+)
+
 // XCAPReport is what was measured. The time of a request counts from when its turn came, also where no connection was free then.
 type XCAPReport struct {
 	Took  time.Duration
@@ -101,10 +107,11 @@ func RunXCAP(ctx context.Context, cfg XCAPConfig) (*XCAPReport, error) {
 		r.drive(ctx, cfg.Warmup, 0)
 	}
 	r.reset()
-	r.tell("measuring")
+	r.tell(XCAPMeasuring)
 	cpu, began := processCPU(), time.Now()
 	r.drive(ctx, cfg.Duration, cfg.Count)
 	report.Took, report.CPU = time.Since(began), processCPU()-cpu
+	r.tell(XCAPLeaving)
 	for k := range report.Kinds {
 		report.Kinds[k] = XCAPOutcome{r.success[k].latency(), maps.Clone(r.failed[k])}
 	}
