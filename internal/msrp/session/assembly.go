@@ -250,15 +250,6 @@ func (a *assembly) advance(m int64) {
 	}
 }
 
-// next gives the first part in memory of what can be read, for as long as nothing else is called but drop; nil when it
-// is not in memory or has not come yet.
-func (a *assembly) next() []byte {
-	if len(a.runs) == 0 || a.runs[0].at != a.pos || a.runs[0].spooled {
-		return nil
-	}
-	return a.runs[0].parts[0][a.runs[0].skip:]
-}
-
 // free gives everything back.
 func (a *assembly) free() {
 	for _, r := range a.runs {

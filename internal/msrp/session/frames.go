@@ -3,6 +3,7 @@ package session
 import (
 	"errors"
 	"io"
+	"time"
 
 	"imp/internal/transport/websocket"
 )
@@ -18,6 +19,8 @@ type frames struct {
 	buf    []byte
 	from   int    // buf[from:] has not been looked at
 	left   []byte // of the message that is being read
+	begun  int    // messages
+	chunks int
 }
 
 func newFrames(c *Conn, server bool, rest []byte) *frames {
@@ -40,8 +43,7 @@ var errChunk = errors.New("a WebSocket message is not exactly one chunk")
 func (f *frames) Read(p []byte) (int, error) {
 	for len(f.left) == 0 {
 		if !f.c.reader.Idle() {
-			f.refuse(websocket.CloseProtocol)
-			return 0, errChunk
+			return 0, f.refuse(websocket.CloseProtocol, errChunk)
 		}
 		if err := f.next(); err != nil {
 			return 0, err
@@ -59,7 +61,7 @@ func (f *frames) next() error {
 		if err != nil {
 			var breach *websocket.Error
 			if errors.As(err, &breach) {
-				f.refuse(breach.Code)
+				return f.refuse(breach.Code, err)
 			}
 			return err
 		}
@@ -74,6 +76,7 @@ func (f *frames) next() error {
 		case websocket.Text, websocket.Binary:
 			if len(frame.Payload) > 0 {
 				f.left = frame.Payload
+				f.begun++
 				return nil
 			}
 		case websocket.Ping:
@@ -103,7 +106,25 @@ func (f *frames) fill() error {
 	return err
 }
 
-func (f *frames) refuse(code int) { f.control(websocket.AppendClose(nil, code, f.client)) }
+// chunk counts one more, which must be the only one in its message.
+func (f *frames) chunk() error {
+	if f.chunks++; f.chunks != f.begun {
+		return f.refuse(websocket.CloseProtocol, errChunk)
+	}
+	return nil
+}
+
+// refuse tells the peer why the connection ends, and gives the error.
+func (f *frames) refuse(code int, err error) error {
+	f.control(websocket.AppendClose(nil, code, f.client))
+	f.c.mu.Lock()
+	f.c.shutting = true
+	f.c.nc.SetDeadline(f.c.node.cfg.Now().Add(2 * time.Second))
+	f.c.work.Signal()
+	f.c.mu.Unlock()
+	io.Copy(io.Discard, f.c.nc)
+	return err
+}
 
 func (f *frames) control(frame []byte) {
 	c := f.c

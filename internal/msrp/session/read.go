@@ -70,6 +70,9 @@ func (c *Conn) read() {
 	defer c.node.wait.Done()
 	for {
 		h, err := c.reader.Next()
+		if err == nil && c.ws != nil {
+			err = c.ws.chunk()
+		}
 		if err == nil {
 			err = c.take(h)
 		} else if malformed := (*wire.Malformed)(nil); errors.As(err, &malformed) {
