@@ -127,6 +127,7 @@ func (o *labOptions) run(ctx context.Context, command []string) error {
 		unregister() // last, because imp lab stop waits for it
 	}()
 	tells := o.presenceAdmin(l.Presence(), l.Registrar(), log)
+	tells.Listen = l.Addrs
 	tells.Documents, tells.Sessions, tells.Relay = xcapDocuments(l.XCAP().Server), sessionRows(l.Relay()), relayFigures(l.Relay())
 	door, err := o.openAdmin(tells)
 	if err != nil {
@@ -205,7 +206,7 @@ func (o *labOptions) people() (accounts []lab.Account, entries []string) {
 // serve tells where the lab is and waits for its end.
 func (o *labOptions) serve(ctx context.Context, l *lab.Lab, admin string) error {
 	ready := readyEvent{Head: o.kit.Head("ready"), Server: o.name, Admin: admin, Config: l.ConfigFile, State: l.StateDir, Dir: l.Dir, Servers: l.Servers()}
-	ready.Listen = addresses(l.Presence().Addrs())
+	ready.Listen = l.Addrs()
 	if err := o.kit.Emit(ready); err != nil {
 		return err
 	}

@@ -209,6 +209,16 @@ func (l *Lab) Servers() map[string][]string {
 	return map[string][]string{"presence-server": sip, "registrar": sip, "xcap-server": http, "msrp-relay": msrp}
 }
 
+// Addrs lists the addresses of all servers, those of the relay as msrp+TRANSPORT.
+func (l *Lab) Addrs() (list []string) {
+	of := l.Servers()
+	list = slices.Concat(of["presence-server"], of["xcap-server"])
+	for _, at := range of["msrp-relay"] {
+		list = append(list, "msrp+"+at)
+	}
+	return list
+}
+
 // Close tells the watchers, ends the servers and removes the directory if it
 // was a temporary one. ctx bounds the telling.
 func (l *Lab) Close(ctx context.Context) error {
