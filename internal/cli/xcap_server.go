@@ -59,7 +59,7 @@ Documents are in memory, or with --data DIR in the file xcap-server.db there: th
 what was acknowledged outlives the server, also one that is killed.
 
 Limits: --max-body for a body and a document, --max-documents for each user and
-usage, elements in each other 200 deep; 32 KiB for a URI, 48 KiB for a header; 10
+usage, 1000 services for a document, elements in each other 200 deep; 32 KiB for a URI, 48 KiB for a header; 10
 seconds for a header and a TLS handshake, 30 for a request, a minute for an answer,
 2 minutes between requests; --max-connections, half of them from one address of
 another machine. All documents: 1 GiB in memory, 16 GiB in a file; requests beyond

@@ -148,6 +148,17 @@ func TestServices(t *testing.T) {
 		s.want(s.do("a", "PUT", indexOf("a"), rlsServices("sip:friends@example.com")), 200)
 		s.want(s.do("a", "PUT", indexOf("a"), rlsServices("sip:friends@example.com", "sip:family@example.com")), 200)
 	})
+	t.Run("a document has not too many", func(t *testing.T) {
+		var many []string
+		for i := range maxServices + 1 {
+			many = append(many, fmt.Sprintf("sip:many-%d@example.com", i))
+		}
+		if w := s.do("m", "PUT", indexOf("m"), rlsServices(many...)); w.Code != 409 || !strings.Contains(w.Body.String(), "constraint-failure") {
+			t.Errorf("got %d %s", w.Code, w.Body)
+		}
+		s.want(s.do("m", "PUT", indexOf("m"), rlsServices(many[1:]...)), 201)
+		s.want(s.do("m", "DELETE", indexOf("m"), nil), 200)
+	})
 	t.Run("what was given up is free", func(t *testing.T) {
 		s.want(s.do("a", "DELETE", indexOf("a"), nil), 200)
 		s.want(s.do("e", "PUT", indexOf("e"), rlsServices("sip:friends@example.com", "sip:family@example.com")), 201)

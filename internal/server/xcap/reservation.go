@@ -3,6 +3,7 @@ package xcap
 import (
 	"context"
 
+	"imp/internal/doc/xcaperror"
 	"imp/internal/store"
 	"imp/internal/xcap/usage"
 	"imp/internal/xml/tree"
@@ -37,11 +38,19 @@ func (c *claims) taken(ctx context.Context) func(service string) bool {
 	return c.server.services.taken(ctx, c.doc, c.before)
 }
 
-// wants takes the services of the document after the change.
-func (c *claims) wants(t *tree.Tree) {
-	if c.applies {
-		c.after = usage.Services(t)
+// maxServices bounds the services of a document: each is a key of the store.
+const maxServices = 1000
+
+// wants takes the services of the document after the change, and refuses too many.
+func (c *claims) wants(t *tree.Tree) *answer {
+	if !c.applies {
+		return nil
 	}
+	if c.after = usage.Services(t); len(c.after) > maxServices {
+		a := conflict(xcaperror.New(xcaperror.Constraint, "the document has %d services, which is more than %d", len(c.after), maxServices))
+		return &a
+	}
+	return nil
 }
 
 // reserve claims what is new. The error is a *takenError when one belongs to somebody else, and nothing is claimed after any.

@@ -370,11 +370,13 @@ func (s *Server) check(ctx context.Context, q *request, old document, next edite
 		}
 		return nil, s.refuseEdit(q, err), nil
 	}
+	if refusal := c.wants(t); refusal != nil {
+		return nil, refusal, nil
+	}
 	u := usage.Context{URI: q.uri, Roots: s.roots(q), Naming: s.cfg.Naming, Taken: c.taken(ctx)}
 	if r := q.usage.Check(t, u); r != nil {
 		a := conflict(r)
 		return nil, &a, nil
 	}
-	c.wants(t)
 	return c, nil, nil
 }
