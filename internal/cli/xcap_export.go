@@ -25,6 +25,7 @@ type exportTags struct {
 	Root  string            `json:"root"`
 	XUI   string            `json:"xui"`
 	ETags map[string]string `json:"etags"` // by file
+	Types map[string]string `json:"types"` // by file: media types of documents whose application usage is not known
 }
 
 // copiedEvent tells what became of a document of an export or import.
@@ -99,7 +100,7 @@ func (o *xcapExportOptions) run(ctx context.Context, dir string) error {
 		return err
 	}
 	defer root.Close()
-	tags := exportTags{Root: s.root.String(), XUI: xui, ETags: map[string]string{}}
+	tags := exportTags{Root: s.root.String(), XUI: xui, ETags: map[string]string{}, Types: map[string]string{}}
 	for _, e := range all {
 		if generated(e.URI) {
 			continue
@@ -116,6 +117,9 @@ func (o *xcapExportOptions) run(ctx context.Context, dir string) error {
 			return kit.Fail(kit.ExitUsage, "writing "+path.Join(dir, name), err, "the directory must be writable and have room; links out of it are not followed")
 		}
 		tags.ETags[name] = a.ETag
+		if _, known := appusage.For(e.URI.AUID); !known {
+			tags.Types[name] = a.Type
+		}
 		if err := o.kit.Emit(copiedEvent{Head: o.kit.Head("copied"), File: name, Path: e.URI.Path(), Outcome: "exported", ETag: a.ETag}); err != nil {
 			return err
 		}

@@ -74,11 +74,11 @@ func (o *xcapImportOptions) run(ctx context.Context, dir string) error {
 		return err
 	}
 	defer root.Close()
-	files, err := o.read(s, root, dir, xui)
+	tags := readTags(root, s.root.String(), xui)
+	files, err := o.read(s, root, dir, tags)
 	if err != nil {
 		return err
 	}
-	tags := readTags(root, s.root.String(), xui)
 	conflicts := 0
 	for _, f := range files {
 		e, err := o.copy(ctx, f, tags.ETags[f.name])
@@ -104,7 +104,7 @@ func (o *xcapImportOptions) run(ctx context.Context, dir string) error {
 }
 
 // read reads and checks all files before anything is sent.
-func (o *xcapImportOptions) read(s *xcapSession, root *os.Root, dir, xui string) (all []incoming, err error) {
+func (o *xcapImportOptions) read(s *xcapSession, root *os.Root, dir string, tags exportTags) (all []incoming, err error) {
 	err = fs.WalkDir(root.FS(), ".", func(name string, d fs.DirEntry, err error) error {
 		switch {
 		case err != nil:
@@ -120,7 +120,7 @@ func (o *xcapImportOptions) read(s *xcapSession, root *os.Root, dir, xui string)
 			o.kit.Warn("%s is no plain file and is passed over", path.Join(dir, name))
 			return nil
 		}
-		f, err := o.file(s, root, dir, name, xui)
+		f, err := o.file(s, root, dir, name, tags)
 		if err == nil {
 			all = append(all, f)
 		}
@@ -129,9 +129,9 @@ func (o *xcapImportOptions) read(s *xcapSession, root *os.Root, dir, xui string)
 	return all, err
 }
 
-func (o *xcapImportOptions) file(s *xcapSession, root *os.Root, dir, name, xui string) (incoming, error) {
+func (o *xcapImportOptions) file(s *xcapSession, root *os.Root, dir, name string, tags exportTags) (incoming, error) {
 	shown := path.Join(dir, name)
-	u, err := documentOf(name, xui)
+	u, err := documentOf(name, tags.XUI)
 	if err != nil {
 		return incoming{}, kit.Fail(kit.ExitUsage, "reading "+shown, err, "files are AUID/DOCUMENT, as imp xcap export makes them")
 	}
@@ -141,7 +141,11 @@ func (o *xcapImportOptions) file(s *xcapSession, root *os.Root, dir, name, xui s
 	}
 	t := &xcapTarget{xcapSession: s, uri: u, text: u.Path()}
 	t.usage, _ = appusage.For(u.AUID)
-	if t.usage == nil {
+	kind := tags.Types[name]
+	if t.usage != nil {
+		kind = t.usage.MediaType
+	}
+	if kind == "" {
 		return incoming{}, kit.Fail(kit.ExitUsage, "reading "+shown, "the type of documents of "+u.AUID+" is not known", "put it with imp xcap put --type TYPE")
 	}
 	if !o.noCheck {
@@ -149,7 +153,7 @@ func (o *xcapImportOptions) file(s *xcapSession, root *os.Root, dir, name, xui s
 			return incoming{}, t.refusedBody(shown, err)
 		}
 	}
-	return incoming{name: name, target: t, body: body, kind: t.usage.MediaType}, nil
+	return incoming{name: name, target: t, body: body, kind: kind}, nil
 }
 
 // copy makes a file a document, on conditions.
@@ -185,12 +189,18 @@ func (o *xcapImportOptions) copy(ctx context.Context, f incoming, exported strin
 	return e, nil
 }
 
-// readTags reads the entity-tags of an export; those of another server or user tell nothing.
+// readTags reads what an export has noted. The entity-tags of another server or user tell nothing.
 func readTags(root *os.Root, server, xui string) exportTags {
-	t := exportTags{Root: server, XUI: xui, ETags: map[string]string{}}
+	t := exportTags{Root: server, XUI: xui, ETags: map[string]string{}, Types: map[string]string{}}
 	data, err := root.ReadFile(tagsFile)
 	var read exportTags
-	if err == nil && json.Unmarshal(data, &read) == nil && read.Root == server && read.XUI == xui && read.ETags != nil {
+	if err != nil || json.Unmarshal(data, &read) != nil {
+		return t
+	}
+	if read.Types != nil {
+		t.Types = read.Types
+	}
+	if read.Root == server && read.XUI == xui && read.ETags != nil {
 		t.ETags = read.ETags
 	}
 	return t

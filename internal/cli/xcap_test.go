@@ -131,6 +131,34 @@ func TestListWriters(t *testing.T) {
 	})
 }
 
+func TestXCAPExportOfOtherUsages(t *testing.T) {
+	stored, kind := "<dialogs/>", ""
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		switch {
+		case strings.HasSuffix(r.URL.Path, "/directory.xml"):
+			io.WriteString(w, `<xcap-directory xmlns="urn:oma:xml:xdm:xcap-directory"><folder auid="org.example.dialogs"><entry uri="org.example.dialogs/users/sip:alice@example.com/index" etag="1"/></folder></xcap-directory>`)
+		case r.Method == "PUT":
+			stored, kind = string(body), r.Header.Get("Content-Type")
+			w.WriteHeader(201)
+		case stored == "":
+			w.WriteHeader(404)
+		default:
+			w.Header().Set("Content-Type", "application/dialogs+xml")
+			io.WriteString(w, stored)
+		}
+	}))
+	defer s.Close()
+	dir := t.TempDir()
+	if status, out, errs := asAlice(t, s.URL, "xcap", "export", dir); status != 0 || out != "exported  org.example.dialogs/index\n" {
+		t.Fatal(status, out, errs)
+	}
+	stored = ""
+	if status, _, errs := asAlice(t, s.URL, "xcap", "import", dir); status != 0 || stored != "<dialogs/>" || kind != "application/dialogs+xml" {
+		t.Error(status, errs, stored, kind)
+	}
+}
+
 func TestXCAPFailures(t *testing.T) {
 	answer := func(change func(w http.ResponseWriter, r *http.Request)) string {
 		s := httptest.NewServer(http.HandlerFunc(change))

@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"fmt"
 	"net"
+	"net/url"
 	"os"
 	"slices"
 	"strconv"
@@ -200,6 +201,9 @@ func CheckFields(f Fields) error {
 	}
 	if f.Transport != "" && !slices.Contains(Transports, f.Transport) {
 		return Fail(ExitUsage, fmt.Sprintf("transport %q", f.Transport), "must be "+or(Transports), "without it the transport follows from the proxy and from DNS")
+	}
+	if u, err := url.Parse(f.XCAPRoot); f.XCAPRoot != "" && (err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.RawQuery != "" || u.Fragment != "") {
+		return Fail(ExitUsage, fmt.Sprintf("xcap_root %q", f.XCAPRoot), "it is no http or https URI without a query", "write it like https://xcap.example.com/xcap-root")
 	}
 	if (f.Cert == "") != (f.Key == "") {
 		return Fail(ExitUsage, "client certificate", "cert and key go together", "give --cert FILE and --key FILE, or set both in the account")
