@@ -53,12 +53,15 @@ func (n *Node) connect(ctx context.Context, hop Hop, own *tls.Certificate) (*Con
 			d = &dial{done: make(chan struct{})}
 			n.dialled[key] = d
 			n.mu.Unlock()
-			d.conn, d.err = n.open(ctx, hop, key, own)
-			if d.err != nil {
+			conn, err := n.open(ctx, hop, key, own)
+			n.mu.Lock()
+			d.conn, d.err = conn, err
+			n.mu.Unlock()
+			if err != nil {
 				n.undial(key, d)
 			}
 			close(d.done)
-			return d.conn, d.err
+			return conn, err
 		}
 		n.mu.Unlock()
 		select {

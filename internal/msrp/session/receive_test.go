@@ -454,9 +454,11 @@ func TestLimits(t *testing.T) {
 			if len(b) != 1000 || in.ID != fmt.Sprintf("m%03d", i) {
 				t.Fatalf("%s: %d bytes", in.ID, len(b))
 			}
+			s.mu.Lock()
 			if s.unread > 12_000 {
 				t.Errorf("%d bytes are held", s.unread)
 			}
+			s.mu.Unlock()
 		}
 	})
 	t.Run("a message that nobody reads is refused when others share the connection", func(t *testing.T) {

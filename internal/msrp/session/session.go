@@ -1,6 +1,7 @@
 package session
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -138,7 +139,7 @@ func (s *Session) connect(ctx context.Context, peer Peer) error {
 	}
 	defer c.Release()
 	if !c.join(s) {
-		return ErrDisconnected
+		return fmt.Errorf("%w: %w", ErrDisconnected, cmp.Or(c.Err(), errShut))
 	}
 	s.mu.Lock()
 	if s.conn != nil || s.err != nil { // the peer was faster

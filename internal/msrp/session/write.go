@@ -3,8 +3,10 @@ package session
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"net"
 	"sync"
+	"time"
 
 	"imp/internal/msrp/wire"
 )
@@ -67,7 +69,7 @@ func (c *Conn) wait(ctx context.Context, ready func() bool) error {
 	for {
 		switch {
 		case c.err != nil:
-			return ErrDisconnected
+			return fmt.Errorf("%w: %w", ErrDisconnected, c.err)
 		case c.shutting:
 			return ErrClosed
 		case ctx.Err() != nil:
@@ -166,7 +168,7 @@ func (c *Conn) write() {
 		err := b.flush()
 		spare = out[:0]
 		if err != nil {
-			c.fail(err)
+			c.unwritten(err)
 			return
 		}
 		c.written(&b, upTo, o)
@@ -203,6 +205,15 @@ func (c *Conn) written(b *batch, upTo uint64, o *outgoing) {
 		o.piece, o.offered = nil, false
 		c.room.Broadcast()
 	}
+}
+
+// unwritten ends a connection that cannot be written to. Under TLS the reading goroutine may know more: an alert.
+func (c *Conn) unwritten(err error) {
+	if c.tls == nil {
+		c.fail(err)
+		return
+	}
+	time.AfterFunc(time.Second, func() { c.fail(err) })
 }
 
 func (c *Conn) endWriting() {
