@@ -51,6 +51,9 @@ func (l *Lab) writeAccount(b *strings.Builder, a Account, name, proxy string, se
 	if root := l.xcapRoot(secure); root != "" {
 		fmt.Fprintf(b, "xcap_root = %q\n", root)
 	}
+	if relay := l.relayURI(); relay != "" {
+		fmt.Fprintf(b, "msrp_relay = %q\n", relay)
+	}
 	if l.CAFile != "" {
 		fmt.Fprintf(b, "ca = %q\n", l.CAFile)
 	}
