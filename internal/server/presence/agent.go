@@ -160,7 +160,7 @@ func (a *Agent) Open(ctx context.Context, r event.Request) (event.View, event.De
 	if err != nil {
 		return nil, event.Decision{}, err
 	}
-	return &view{agent: a, presentity: p, entity: a.cfg.Directory.Entity(r.URI, r.Resource)}, event.Decision{State: a.state()}, nil
+	return &view{presentity: p, entity: a.cfg.Directory.Entity(r.URI, r.Resource)}, event.Decision{State: a.state()}, nil
 }
 
 func (a *Agent) state() event.State {
@@ -196,7 +196,6 @@ func (a *Agent) changed(c event.Change) {
 // view is what a watcher sees of a presentity. All whom the policy allows see
 // the same, under the URI they asked for (RFC 4479 section 3.1).
 type view struct {
-	agent      *Agent
 	presentity *presentity
 	entity     string
 }
@@ -211,4 +210,4 @@ func (v *view) Render(event.Mark) (event.Body, event.Mark, error) {
 }
 
 // Close lets go of the presentity.
-func (v *view) Close(string) { v.agent.presentities.release(v.presentity) }
+func (v *view) Close(string) { v.presentity.owner.release(v.presentity) }

@@ -80,7 +80,10 @@ func (d *Directory) Entity(asked, resource string) string {
 		return resource
 	}
 	u.Port = 0
-	return u.AOR()
+	if aor := u.AOR(); aor != resource {
+		return aor
+	}
+	return resource // one string for both
 }
 
 func hostPort(u header.URI) string {

@@ -16,8 +16,8 @@ import (
 // presentity is the presence state of one user as watchers share it. It is in
 // memory only while somebody watches.
 type presentity struct {
-	name   string
-	lapsed func(name string) // told when the documents change by time alone
+	name  string
+	owner *presentities
 
 	mu        sync.Mutex
 	refs      int // views open
@@ -25,14 +25,16 @@ type presentity struct {
 	gone      map[string]bool // publications that went while loading
 	pubs      []source
 	version   event.Mark  // counts changes of state, from 1
-	documents []document  // one for each entity that was asked for
+	documents []document  // one for each entity that was asked for, where it is kept
 	timer     *time.Timer // for what ends or begins by itself
 }
 
-// source is a publication as the composition takes it.
+// source is of a publication what the composition takes. There are many.
 type source struct {
-	event.Publication
-	qualified bool // its ids are written qualified, see pidf.Input
+	id        string
+	body      []byte
+	published int64 // Unix time in nanoseconds
+	qualified bool  // its ids are written qualified, see pidf.Input
 }
 
 // document is the composed document for one entity and the version it shows.
@@ -46,7 +48,7 @@ type document struct {
 
 // presentities holds the watched presentities, by their form in store keys.
 type presentities struct {
-	lapsed func(name string)
+	lapsed func(name string) // told when documents change by time alone
 	mu     sync.Mutex
 	byKey  map[string]*presentity
 }
@@ -58,7 +60,7 @@ func (ps *presentities) open(ctx context.Context, name string, load func(context
 	ps.mu.Lock()
 	p := ps.byKey[key]
 	if p == nil {
-		p = &presentity{name: name, lapsed: ps.lapsed, version: 1}
+		p = &presentity{name: name, owner: ps, version: 1}
 		ps.byKey[key] = p
 	}
 	p.mu.Lock()
@@ -156,7 +158,7 @@ func (p *presentity) replace(pubs []event.Publication) bool {
 		changed = p.set(pub) || changed
 	}
 	for i := len(p.pubs) - 1; i >= 0; i-- {
-		if id := p.pubs[i].ID; !live[id] {
+		if id := p.pubs[i].id; !live[id] {
 			changed = p.unset(id) || changed
 		}
 	}
@@ -167,7 +169,7 @@ func (p *presentity) replace(pubs []event.Publication) bool {
 // source finds a publication, nil when it is not there; p.mu is held.
 func (p *presentity) source(id string) *source {
 	for i := range p.pubs {
-		if p.pubs[i].ID == id {
+		if p.pubs[i].id == id {
 			return &p.pubs[i]
 		}
 	}
@@ -176,14 +178,15 @@ func (p *presentity) source(id string) *source {
 
 // set adds or replaces a publication; p.mu is held.
 func (p *presentity) set(pub event.Publication) bool {
+	published := pub.Published.UnixNano()
 	old := p.source(pub.ID)
 	if old == nil {
-		p.pubs = append(p.pubs, source{Publication: pub})
+		p.pubs = append(p.pubs, source{id: pub.ID, body: pub.Body, published: published})
 		p.version++
 		return true
 	}
-	same := bytes.Equal(old.Body, pub.Body) && old.Published.Equal(pub.Published)
-	old.Publication = pub
+	same := bytes.Equal(old.body, pub.Body) && old.published == published
+	old.body, old.published = pub.Body, published
 	if !same {
 		p.version++
 	}
@@ -198,7 +201,7 @@ func (p *presentity) unset(id string) bool {
 		}
 		p.gone[id] = true
 	}
-	at := slices.IndexFunc(p.pubs, func(s source) bool { return s.ID == id })
+	at := slices.IndexFunc(p.pubs, func(s source) bool { return s.id == id })
 	if at < 0 {
 		return false
 	}
@@ -211,23 +214,34 @@ func (p *presentity) unset(id string) bool {
 func (p *presentity) document(entity string, now time.Time) ([]byte, event.Mark) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	var last []byte
 	at := slices.IndexFunc(p.documents, func(d document) bool { return d.entity == entity })
-	if at < 0 {
-		at = len(p.documents)
-		p.documents = append(p.documents, document{entity: entity})
-	}
-	d := &p.documents[at]
-	if d.version == p.version && d.bytes != nil {
-		return d.bytes, d.version
+	if at >= 0 {
+		if last = p.documents[at].bytes; p.documents[at].version == p.version {
+			return last, p.version
+		}
 	}
 	fresh, next := p.compose(entity, now)
-	doc := pidf.Advance(d.bytes, fresh, now)
-	d.bytes, d.version = nil, p.version
-	if bytes.Contains(doc, []byte("timestamp")) {
-		d.bytes = bytes.Clone(doc) // without the room that is left in doc
-	}
+	doc := pidf.Advance(last, fresh, now)
+	p.keep(at, document{entity, doc, p.version})
 	p.wakeAt(next, now)
-	return doc, d.version
+	return doc, p.version
+}
+
+// keep keeps a document in its place, -1 = it has none yet, where that is needed.
+func (p *presentity) keep(at int, d document) {
+	needed := bytes.Contains(d.bytes, []byte("timestamp"))
+	if needed {
+		d.bytes = bytes.Clone(d.bytes) // without the room that is left there
+	}
+	switch {
+	case needed && at < 0:
+		p.documents = append(p.documents, d)
+	case needed:
+		p.documents[at] = d
+	case at >= 0:
+		p.documents = slices.Delete(p.documents, at, at+1)
+	}
 }
 
 // compose merges the publications, the oldest first. Without any it is what a
@@ -237,11 +251,11 @@ func (p *presentity) compose(entity string, now time.Time) (doc []byte, next tim
 		return pidf.Neutral(entity), time.Time{}
 	}
 	slices.SortFunc(p.pubs, func(a, b source) int {
-		return cmp.Or(a.Published.Compare(b.Published), cmp.Compare(a.ID, b.ID))
+		return cmp.Or(cmp.Compare(a.published, b.published), cmp.Compare(a.id, b.id))
 	})
 	inputs := make([]pidf.Input, len(p.pubs))
 	for i, s := range p.pubs {
-		inputs[i] = pidf.Input{Key: s.ID, Doc: s.Body, Published: s.Published, Qualified: s.qualified}
+		inputs[i] = pidf.Input{Key: s.id, Doc: s.body, Published: time.Unix(0, s.published), Qualified: s.qualified}
 	}
 	doc, next = pidf.Compose(entity, inputs, now, pidf.Policy{})
 	for i := range inputs {
@@ -266,7 +280,7 @@ func (p *presentity) wakeAt(next, now time.Time) {
 		watched := p.refs > 0
 		p.mu.Unlock()
 		if watched {
-			p.lapsed(p.name)
+			p.owner.lapsed(p.name)
 		}
 	})
 }

@@ -19,10 +19,9 @@ import (
 // Dialog is one side of a dialog. Its owner serialises all calls. What
 // requests repeat is kept rendered, so that sending one parses nothing.
 type Dialog struct {
-	ends   string // rendered From, To and Call-ID
-	target string // remote target URI
-	routes string // rendered Route fields, without the target that ends those of a strict router
-	strict string // URI of the first route when it is a strict router (RFC 3261 section 12.2.1.1)
+	ends   string  // rendered From, To and Call-ID
+	target string  // remote target URI
+	routes *routes // nil: there are none, as mostly
 
 	// Where requests go.
 	flow      *stack.Flow
@@ -35,11 +34,25 @@ type Dialog struct {
 	named                       bool   // addr was only read from the URI of the next hop
 }
 
+// routes is a route set.
+type routes struct {
+	fields string // rendered Route fields, without the target that ends those of a strict router
+	strict string // URI of the first route when it is a strict router (RFC 3261 section 12.2.1.1)
+}
+
 // part is a part of a string, which costs less to keep than a string of its
 // own.
 type part struct{ at, end uint32 }
 
 func (p part) of(s string) string { return s[p.at:p.end] }
+
+// Kept gives s as a part of what the dialog keeps anyway, where it stands there.
+func (d *Dialog) Kept(s string) string {
+	if at := strings.Index(d.ends, s); at >= 0 {
+		return d.ends[at : at+len(s)]
+	}
+	return s
+}
 
 // CallID is the value of Call-ID.
 func (d *Dialog) CallID() string { return d.callID.of(d.ends) }
@@ -122,6 +135,9 @@ func (d *Dialog) setEnds(local, localTag, remote, remoteTag, callID string) {
 // setHop takes the way to the next hop.
 func (d *Dialog) setHop(t stack.Target) {
 	d.addr, d.transport, d.named = t.Addr, t.Transport, t.URI != ""
+	if at := strings.Index(d.target, d.addr); at >= 0 {
+		d.addr = d.target[at : at+len(d.addr)] // which mostly names it, so that it need not be kept twice
+	}
 }
 
 // hop is the way to the next hop.
@@ -129,10 +145,10 @@ func (d *Dialog) hop() stack.Target {
 	t := stack.Target{Flow: d.flow, Addr: d.addr, Transport: d.transport}
 	switch {
 	case !d.named:
-	case d.strict != "":
-		t.URI = d.strict
-	case d.routes != "":
-		first, _, _ := strings.Cut(strings.TrimPrefix(d.routes, "Route: "), "\r\n")
+	case d.routes != nil && d.routes.strict != "":
+		t.URI = d.routes.strict
+	case d.routes != nil:
+		first, _, _ := strings.Cut(strings.TrimPrefix(d.routes.fields, "Route: "), "\r\n")
 		if a, err := header.ParseAddress(first); err == nil {
 			t.URI = a.URI
 		}
@@ -145,9 +161,15 @@ func (d *Dialog) hop() stack.Target {
 // setRoutes takes the Record-Route list in the order of the request, which is
 // the order in which the receiving side uses it. It stays for the life of the
 // dialog.
-func (d *Dialog) setRoutes(routes []string) error {
-	var b strings.Builder
-	for i, route := range routes {
+func (d *Dialog) setRoutes(list []string) error {
+	if len(list) == 0 {
+		return nil
+	}
+	var (
+		r routes
+		b strings.Builder
+	)
+	for i, route := range list {
 		a, err := header.ParseAddress(route)
 		if err != nil {
 			return fmt.Errorf("reading Record-Route: %w", err)
@@ -159,13 +181,14 @@ func (d *Dialog) setRoutes(routes []string) error {
 		if i == 0 {
 			d.setHop(hop(u, requestURI(u, a.URI)))
 			if !u.Params.Has("lr") {
-				d.strict = strings.Clone(requestURI(u, a.URI))
+				r.strict = strings.Clone(requestURI(u, a.URI))
 				continue
 			}
 		}
 		b.WriteString("Route: " + route + "\r\n")
 	}
-	d.routes = b.String()
+	r.fields = b.String()
+	d.routes = &r
 	return nil
 }
 
@@ -224,7 +247,7 @@ func hostless(target string) bool {
 	return err == nil && (u.Params.Has("gr") || strings.HasSuffix(strings.ToLower(u.Host), ".invalid"))
 }
 
-func (d *Dialog) routed() bool { return d.routes != "" || d.strict != "" }
+func (d *Dialog) routed() bool { return d.routes != nil }
 
 // Accept checks a request received within the dialog: its CSeq must be higher
 // than the last one (ErrOutOfOrder otherwise), and the Contact of a
@@ -281,11 +304,15 @@ func (d *Dialog) Request(method string, fields, body []byte) *stack.Outgoing {
 	}
 	o := &stack.Outgoing{Method: method, URI: d.target, Body: body, Target: d.hop()}
 	const fixed = len("Max-Forwards: 70\r\nRoute: <>\r\nCSeq: 4294967295 \r\n")
-	b := make([]byte, 0, fixed+len(d.routes)+len(d.target)+len(d.ends)+len(method)+len(fields))
+	var r routes
+	if d.routes != nil {
+		r = *d.routes
+	}
+	b := make([]byte, 0, fixed+len(r.fields)+len(d.target)+len(d.ends)+len(method)+len(fields))
 	b = append(b, "Max-Forwards: 70\r\n"...)
-	b = append(b, d.routes...)
-	if d.strict != "" {
-		o.URI = d.strict
+	b = append(b, r.fields...)
+	if r.strict != "" {
+		o.URI = r.strict
 		b = append(append(append(b, "Route: <"...), d.target...), ">\r\n"...)
 	}
 	b = append(b, d.ends...)

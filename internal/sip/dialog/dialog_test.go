@@ -7,6 +7,7 @@ import (
 	"net"
 	"strings"
 	"testing"
+	"unsafe"
 
 	"github.com/emiago/sipgo/sip"
 
@@ -54,6 +55,12 @@ func TestFromRequest(t *testing.T) {
 	d := dialog(t, contact)
 	if d.CallID() != "call@192.0.2.1" || d.LocalTag() != "local" || d.RemoteTag() != "remote" {
 		t.Fatalf("%q %q %q", d.CallID(), d.LocalTag(), d.RemoteTag())
+	}
+	for _, s := range []string{strings.Clone(d.CallID()), "not in it"} {
+		kept := d.Kept(s)
+		if kept != s || (unsafe.StringData(kept) == unsafe.StringData(s)) != (s == "not in it") {
+			t.Errorf("%q is kept as %q", s, kept)
+		}
 	}
 	if d.Target() != "sip:bob@192.0.2.1:5070" || d.LocalSeq() != 0 || d.Flow() != nil {
 		t.Fatalf("%q %d", d.Target(), d.LocalSeq())

@@ -57,7 +57,7 @@ type NotifierConfig struct {
 // coalesce and a dialog has one NOTIFY in flight at most.
 type Notifier struct {
 	cfg      NotifierConfig
-	packages map[string]Package
+	packages map[string]*served
 	names    []string // in the order given, for Allow-Events
 	shards   [shardCount]shard
 	seed     maphash.Seed
@@ -94,11 +94,11 @@ func NewNotifier(cfg NotifierConfig, packages ...Package) *Notifier {
 	if cfg.Identify == nil {
 		cfg.Identify = fromIdentity
 	}
-	n := &Notifier{cfg: cfg, packages: map[string]Package{}, seed: maphash.MakeSeed(), base: time.Now(),
+	n := &Notifier{cfg: cfg, packages: map[string]*served{}, seed: maphash.MakeSeed(), base: time.Now(),
 		idle: make(chan struct{}, 1), stop: make(chan struct{})}
 	n.ready.init(cfg.MaxUnanswered)
 	for _, p := range packages {
-		n.packages[p.Name()] = p
+		n.packages[p.Name()] = &served{Package: p, name: p.Name(), interval: n.interval(p)}
 		n.names = append(n.names, p.Name())
 	}
 	for i := range n.shards {
@@ -142,7 +142,7 @@ func (n *Notifier) Count() int { return int(n.live.Load()) }
 func (n *Notifier) Changed(pkg, name string) {
 	sh := n.shard(name)
 	sh.lock()
-	if r := sh.resources[resourceKey{pkg, name}]; r != nil {
+	if r := sh.resources[resourceKey{n.packages[pkg], name}]; r != nil {
 		r.generation++
 		for _, s := range r.subs {
 			s.want |= wantChange

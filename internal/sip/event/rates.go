@@ -129,7 +129,7 @@ func (s *subscription) setRates(wish Rates, any bool) {
 		r = &rates{}
 		s.rates = r
 	}
-	fitted := wish.fit(s.expires.sub(now), s.resource.interval)
+	fitted := wish.fit(s.expires.sub(now), s.resource.key.pkg.interval)
 	if fitted.Adaptive != r.granted.Adaptive {
 		r.begun, r.slot = now, -1
 		for i := range r.history {
@@ -138,7 +138,7 @@ func (s *subscription) setRates(wish Rates, any bool) {
 	}
 	r.granted = fitted
 	r.told = string(fitted.appendTo(nil))
-	r.least, r.floor = perSecond(fitted.Max), pause(s.resource.interval)
+	r.least, r.floor = perSecond(fitted.Max), pause(s.resource.key.pkg.interval)
 	r.measure()
 }
 
@@ -150,7 +150,7 @@ func (s *subscription) updateRates(res *sip.Response) {
 		return
 	}
 	ev, err := header.ParseEvent(v)
-	if err != nil || ev.Package != s.resource.key.pkg {
+	if err != nil || ev.Package != s.resource.key.pkg.name {
 		return
 	}
 	wish, _ := ReadRates(ev.Params)

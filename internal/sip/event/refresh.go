@@ -28,7 +28,7 @@ func (n *Notifier) within(ctx context.Context, r *stack.Request) *stack.Response
 	if refusal != nil {
 		return refusal
 	}
-	duration, accept, refusal := readTerms(r, s.resource.pkg)
+	duration, accept, refusal := readTerms(r, s.resource.key.pkg)
 	if refusal != nil {
 		return refusal
 	}
@@ -39,7 +39,7 @@ func (n *Notifier) within(ctx context.Context, r *stack.Request) *stack.Response
 	if duration == 0 {
 		return n.renew(s, r, renewal{condition: cond, met: cond.holds(s, current, false, state)})
 	}
-	view, decision, err := s.resource.pkg.Open(ctx, Request{Resource: s.resource.key.name, URI: r.URI(), Watcher: watcher,
+	view, decision, err := s.resource.key.pkg.Open(ctx, Request{Resource: s.resource.key.name, URI: r.URI(), Watcher: watcher,
 		Event: ev, Accept: accept, ContentType: contentType(r), Body: body(r), Duration: duration, Current: current})
 	if refusal := refused(n, view, err, decision); refusal != nil {
 		if view != nil && view != current {
@@ -84,7 +84,7 @@ func (n *Notifier) find(r *stack.Request, ev header.Event, watcher string) (*sub
 	if n.packages[ev.Package] == nil {
 		return nil, nil, 0, badEvent(n.allowEvents())
 	}
-	if ev.Package != s.resource.key.pkg || ev.ID != s.id {
+	if ev.Package != s.resource.key.pkg.name || ev.ID != s.id {
 		return nil, nil, 0, &stack.Response{Status: sip.StatusForbidden, Reason: "Dialog Sharing Not Supported"}
 	}
 	if watcher != s.watcher {
@@ -104,7 +104,7 @@ func (n *Notifier) renew(s *subscription, r *stack.Request, w renewal) *stack.Re
 	res := s.accept(r, w.judged, w.view)
 	over := false
 	if res == nil {
-		s.fields = notifyFields(s.resource.key.pkg, s.id, contact)
+		s.fields = notifyFields(s.resource.key.pkg.name, s.id, contact)
 		s.extend(w)
 		reply := uint8(wantReply)
 		if w.met {
@@ -118,7 +118,7 @@ func (n *Notifier) renew(s *subscription, r *stack.Request, w renewal) *stack.Re
 	s.shard.unlock()
 	switch {
 	case over:
-		s.resource.closeView(s.view, s.reason)
+		s.resource.closeView(s.view, s.reason())
 	case w.view == w.judged:
 	case res.Status/100 == 2:
 		s.resource.closeView(w.judged, "")

@@ -9,13 +9,21 @@ import (
 	"time"
 )
 
-type resourceKey struct{ pkg, name string }
+// served is a package of a notifier.
+type served struct {
+	Package
+	name     string
+	interval time.Duration // pacing of its subscriptions
+}
+
+type resourceKey struct {
+	pkg  *served
+	name string
+}
 
 // resource is one watched resource of one package.
 type resource struct {
-	key      resourceKey
-	pkg      Package
-	interval time.Duration // pacing of its subscriptions
+	key resourceKey
 
 	// Guarded by the lock of the shard.
 	subs       []*subscription

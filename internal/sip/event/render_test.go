@@ -52,7 +52,7 @@ func TestRender(t *testing.T) {
 func TestReadyQueue(t *testing.T) {
 	var q readyQueue
 	q.init(1 << 20)
-	next, taken := 0, 0
+	next, taken := int32(0), int32(0)
 	put := func(n int) {
 		for range n {
 			q.put(&subscription{at: next})

@@ -46,12 +46,12 @@ func (sh *shard) close() (views []View) {
 
 // add puts a new subscription under its resource; false when there are too
 // many or no new ones are wanted.
-func (sh *shard) add(s *subscription, pkg Package, name string) bool {
+func (sh *shard) add(s *subscription, pkg *served, name string) bool {
 	n := sh.n
 	if sh.closed || n.draining.Load() {
 		return false
 	}
-	key := resourceKey{pkg.Name(), name}
+	key := resourceKey{pkg, name}
 	r := sh.resources[key]
 	if r != nil && len(r.subs) >= n.cfg.MaxPerResource {
 		return false
@@ -61,10 +61,10 @@ func (sh *shard) add(s *subscription, pkg Package, name string) bool {
 		return false
 	}
 	if r == nil {
-		r = &resource{key: key, pkg: pkg, interval: n.interval(pkg)}
+		r = &resource{key: key}
 		sh.resources[key] = r
 	}
-	s.resource, s.at = r, len(r.subs)
+	s.resource, s.at = r, int32(len(r.subs))
 	r.subs = append(r.subs, s)
 	r.alone.Store(len(r.subs) == 1)
 	sh.subs[s.tag()] = s
@@ -86,7 +86,7 @@ func (sh *shard) remove(s *subscription) {
 		delete(sh.resources, r.key)
 	}
 	if s.dueAt >= 0 {
-		heap.Remove(&sh.due, s.dueAt)
+		heap.Remove(&sh.due, int(s.dueAt))
 	}
 	if sh.n.live.Add(-1) == 0 {
 		sh.n.tellIdle()
@@ -97,7 +97,7 @@ func (sh *shard) remove(s *subscription) {
 func (sh *shard) wakeAt(s *subscription, t instant) {
 	s.due = t
 	if s.dueAt >= 0 {
-		heap.Fix(&sh.due, s.dueAt)
+		heap.Fix(&sh.due, int(s.dueAt))
 	} else {
 		heap.Push(&sh.due, s)
 	}
@@ -143,11 +143,11 @@ func (h dueHeap) Len() int           { return len(h) }
 func (h dueHeap) Less(i, j int) bool { return h[i].due < h[j].due }
 func (h dueHeap) Swap(i, j int) {
 	h[i], h[j] = h[j], h[i]
-	h[i].dueAt, h[j].dueAt = i, j
+	h[i].dueAt, h[j].dueAt = int32(i), int32(j)
 }
 func (h *dueHeap) Push(x any) {
 	s := x.(*subscription)
-	s.dueAt = len(*h)
+	s.dueAt = int32(len(*h))
 	*h = append(*h, s)
 }
 func (h *dueHeap) Pop() any {

@@ -175,7 +175,7 @@ func (n *Notifier) create(ctx context.Context, r *stack.Request) *stack.Response
 		return refusal
 	}
 	contact := n.cfg.Contact(r, uri.User)
-	s := &subscription{shard: sh, dialog: d, watcher: watcher, id: strings.Clone(ev.ID), view: view,
+	s := &subscription{shard: sh, dialog: d, watcher: d.Kept(watcher), id: strings.Clone(ev.ID), view: view,
 		fields: notifyFields(ev.Package, ev.ID, contact), state: decision.State, expires: n.now().add(duration), dueAt: -1}
 	s.setCondition(cond)
 	return n.admit(s, pkg, name, contact, ev, duration)
@@ -197,7 +197,7 @@ func readTerms(r *stack.Request, pkg Package) (time.Duration, header.Accept, *st
 }
 
 // admit enters a new subscription and answers 200; the NOTIFY follows it.
-func (n *Notifier) admit(s *subscription, pkg Package, name, contact string, ev header.Event, duration time.Duration) *stack.Response {
+func (n *Notifier) admit(s *subscription, pkg *served, name, contact string, ev header.Event, duration time.Duration) *stack.Response {
 	sh := s.shard
 	sh.lock()
 	if !sh.add(s, pkg, name) {

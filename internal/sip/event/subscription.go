@@ -31,17 +31,16 @@ type subscription struct {
 	fields   string // rendered Event and Contact
 	view     View
 
-	expires    instant
-	lastSent   instant // when the last NOTIFY was started
-	due        instant // when wake is called
-	mark       Mark    // version the watcher has
-	reason     string  // of a terminated one, with retryAfter
-	retryAfter time.Duration
-	at         int    // index in resource.subs
-	dueAt      int    // index in the shard's heap, -1: not there
-	rates      *rates // nil: the last SUBSCRIBE had no rate control
-	number     uint32 // NOTIFYs sent, for bodies that are numbered
-	answering  int32  // 2xx on their way to the watcher: NOTIFYs come after them
+	expires   instant
+	lastSent  instant // when the last NOTIFY was started
+	due       instant // when wake is called
+	mark      Mark    // version the watcher has
+	over      *ending // of a terminated one
+	rates     *rates  // nil: the last SUBSCRIBE had no rate control
+	at        int32   // index in resource.subs
+	dueAt     int32   // index in the shard's heap, -1: not there
+	number    uint32  // NOTIFYs sent, for bodies that are numbered
+	answering int32   // 2xx on their way to the watcher: NOTIFYs come after them
 
 	etag        entityTag // version the watcher has: acknowledged, or claimed when conditional
 	conditional bool      // what the watcher has is not told again, as long as it is current
@@ -59,9 +58,17 @@ type subscription struct {
 // tag is the local tag of the dialog, which is also the subscription's id.
 func (s *subscription) tag() string { return s.dialog.LocalTag() }
 
+// reason is that of a terminated subscription.
+func (s *subscription) reason() string {
+	if s.over == nil {
+		return ""
+	}
+	return s.over.reason
+}
+
 func (s *subscription) info() Info {
-	return Info{ID: s.tag(), Package: s.resource.key.pkg, Resource: s.resource.key.name,
-		Watcher: s.watcher, State: s.state, Reason: s.reason, Expires: s.shard.n.time(s.expires)}
+	return Info{ID: s.tag(), Package: s.resource.key.pkg.name, Resource: s.resource.key.name,
+		Watcher: s.watcher, State: s.state, Reason: s.reason(), Expires: s.shard.n.time(s.expires)}
 }
 
 // tell passes a lifecycle event on to the observers.
@@ -100,7 +107,7 @@ func (s *subscription) interval() time.Duration {
 	}
 	switch {
 	case s.want == wantChange:
-		return max(s.resource.interval, least)
+		return max(s.resource.key.pkg.interval, least)
 	case s.state == Pending && s.want&wantReply == 0:
 		return least
 	}
@@ -161,7 +168,7 @@ func (s *subscription) decide(d Decision) {
 
 // end terminates: one more NOTIFY, then the subscription is forgotten.
 func (s *subscription) end(reason string, retryAfter time.Duration) {
-	s.state, s.reason, s.retryAfter = Terminated, reason, retryAfter
+	s.state, s.over = Terminated, &ending{reason: reason, retryAfter: retryAfter}
 	s.want |= wantState
 	s.tell(reason)
 }
@@ -250,7 +257,7 @@ func (s *subscription) unshown(want uint8) entityTag {
 
 // unrendered ends a subscription whose state cannot be shown.
 func (s *subscription) unrendered(err error) (*stack.Outgoing, notice) {
-	s.shard.n.cfg.Log.Error("rendering a NOTIFY body", "package", s.resource.key.pkg, "resource", s.resource.key.name, "error", err)
+	s.shard.n.cfg.Log.Error("rendering a NOTIFY body", "package", s.resource.key.pkg.name, "resource", s.resource.key.name, "error", err)
 	if s.state != Terminated {
 		s.end("giveup", 0)
 	}
@@ -277,11 +284,11 @@ func (s *subscription) notify(b []byte, body Body, tag entityTag, now instant) (
 	b = append(b, "Subscription-State: "...)
 	b = append(b, s.state.String()...)
 	if s.state == Terminated {
-		if s.reason != "" {
-			b = append(append(b, ";reason="...), s.reason...)
+		if s.over.reason != "" {
+			b = append(append(b, ";reason="...), s.over.reason...)
 		}
-		if s.retryAfter > 0 {
-			b = strconv.AppendInt(append(b, ";retry-after="...), seconds(s.retryAfter), 10)
+		if s.over.retryAfter > 0 {
+			b = strconv.AppendInt(append(b, ";retry-after="...), seconds(s.over.retryAfter), 10)
 		}
 	} else {
 		b = strconv.AppendInt(append(b, ";expires="...), seconds(s.expires.sub(now)), 10)
@@ -344,7 +351,7 @@ func (s *subscription) answered(res *sip.Response, err error, n notice) {
 	}
 	sh.remove(s)
 	sh.unlock()
-	s.resource.closeView(s.view, s.reason)
+	s.resource.closeView(s.view, s.reason())
 }
 
 // outcome takes over the end of a NOTIFY that was not the last. It gives the
