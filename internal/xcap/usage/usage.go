@@ -101,11 +101,7 @@ func (u *Usage) Check(t *tree.Tree, c Context) *xcaperror.Report {
 
 func (u *Usage) valid(t *tree.Tree) *xcaperror.Report {
 	g, _ := grammar.ByName(u.grammar)
-	problems := g.Check(t)
-	if len(problems) == 0 {
-		problems = g.Lint(t)
-		problems = slices.DeleteFunc(problems, func(p grammar.Problem) bool { return p.Rule != grammar.LintUnknown })
-	}
+	problems := g.CheckKnown(t)
 	if len(problems) == 0 {
 		return nil
 	}

@@ -37,7 +37,13 @@ const MaxProblems = 50
 //
 // It takes linear time, and a valid document costs no memory beyond that of its IDs.
 func (g *Grammar) Check(t *tree.Tree) []Problem {
-	return g.run(t, false)
+	return g.run(t, false, false)
+}
+
+// CheckKnown is Check that also refuses elements, let in by an extension point, that their namespace does not have though it is known
+// (RFC 4825 section 8.2.5). Their rule is LintUnknown.
+func (g *Grammar) CheckKnown(t *tree.Tree) []Problem {
+	return g.run(t, false, true)
 }
 
 // Validate returns the first error of Check, as a *tree.Error, nil when there is none.
@@ -52,15 +58,15 @@ func (g *Grammar) Validate(t *tree.Tree) error {
 // Lint returns what the grammar cannot say: values and structures that the RFCs forbid or advise against, or that peers are
 // known to get wrong. Each is a warning.
 func (g *Grammar) Lint(t *tree.Tree) []Problem {
-	return g.run(t, true)
+	return g.run(t, true, true)
 }
 
 var checkers = sync.Pool{New: func() any { return new(checker) }}
 
-func (g *Grammar) run(t *tree.Tree, lint bool) []Problem {
+func (g *Grammar) run(t *tree.Tree, lint, known bool) []Problem {
 	c := checkers.Get().(*checker)
 	defer c.release()
-	c.t, c.g, c.lint = t, g, lint
+	c.t, c.g, c.lint, c.strict = t, g, lint, known
 	root := t.Root()
 	if t.Doctype() != nil && !lint {
 		if at, unknown := t.Document().Unresolved(); unknown {
@@ -92,12 +98,13 @@ func misplaced(root tree.Node) (string, bool) {
 
 // checker is one run over a document. Checkers are used again.
 type checker struct {
-	t     *tree.Tree
-	g     *Grammar
-	lint  bool
-	found []finding
-	ids   []idUse
-	byID  map[string]bool // of ids, when there are many
+	t      *tree.Tree
+	g      *Grammar
+	lint   bool
+	strict bool // elements that their namespace does not have are told
+	found  []finding
+	ids    []idUse
+	byID   map[string]bool // of ids, when there are many
 
 	lastSpace  string // what the last lookup of an open name was about
 	lastSchema *schema
@@ -219,7 +226,7 @@ func (c *checker) element(n tree.Node, e *element) {
 			if next != nil {
 				s = next.to
 				c.element(k, c.open(next.el, space, local))
-				if c.lint && next.el.open {
+				if c.strict && next.el.open {
 					c.lintOpen(k, next.el)
 				}
 			}

@@ -211,3 +211,30 @@ func TestManyIDs(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 }
+
+func TestCheckKnown(t *testing.T) {
+	g, _ := ByName("pidf")
+	warned := strings.Repeat(`<r:class>a</r:class>`, MaxProblems+1) // warnings, which are not of interest here
+	for doc, want := range map[string]string{
+		person(`<r:hapy/>`):                   LintUnknown,
+		person(warned + `<r:hapy/>`):          LintUnknown,
+		person(`<r:home/>`):                   LintUnknown,
+		person(warned + `<x xmlns="urn:x"/>`): "",
+		person(`<r:mood/>`):                   RuleMissingElement,
+	} {
+		d, err := tree.Parse([]byte(doc), tree.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := ""
+		if problems := g.CheckKnown(d); len(problems) > 0 {
+			got = problems[0].Rule
+		}
+		if got != want {
+			t.Errorf("%s: got %q, want %q", doc, got, want)
+		}
+		if problems := g.Check(d); (len(problems) > 0) != (want == RuleMissingElement) {
+			t.Errorf("%s: Check gives %v", doc, problems)
+		}
+	}
+}
