@@ -24,6 +24,9 @@ type xcapServerOptions struct {
 	trusted      []string
 	proxies      []string
 	exact        bool
+	sip          []stack.Endpoint // of --listen sip+…
+	stack        stack.Config     // of these
+	rootURI      string
 	maxBody      int
 	maxDocuments int
 }
@@ -55,6 +58,10 @@ X-XCAP-Asserted-Identity who asks; nobody else is believed that. SIGHUP reads us
 and certificates again. --admin opens a door for "imp ctl" and health checks
 (/healthz).
 
+With --listen sip+udp:ADDRESS (tcp, tls, ws and wss too, none: udp and tcp) changes of
+documents can be subscribed to at that SIP address (RFC 5875), by any SIP URI of the
+domains; see imp xcap watch. The same users and certificates count.
+
 Documents are in memory, or with --data DIR in the file xcap-server.db there: then
 what was acknowledged outlives the server, also one that is killed.
 
@@ -62,7 +69,8 @@ Limits: --max-body for a body and a document, --max-documents for each user and
 usage, 1000 services for a document, elements in each other 200 deep; 32 KiB for a URI, 48 KiB for a header; 10
 seconds for a header and a TLS handshake, 30 for a request, a minute for an answer,
 2 minutes between requests; --max-connections, half of them from one address of
-another machine. All documents: 1 GiB in memory, 16 GiB in a file; requests beyond
+another machine. Of a subscription: 200 URIs, 1000 documents; 512 changes and 4 MiB that
+wait for a slow subscriber, beyond which he is told what to fetch. All documents: 1 GiB in memory, 16 GiB in a file; requests beyond
 that are answered 503.`,
 		Example: `  $ imp xcap-server --listen http:127.0.0.1:8091 --no-auth
   imp: warning: everybody on this machine can read and write the documents of everybody
@@ -77,8 +85,9 @@ that are answered 503.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd.Context()) },
 	}
 	fs := cmd.Flags()
-	fs.StringArrayVar(&o.listen, "listen", []string{"http:127.0.0.1:8080"}, "serve at `[http:|https:]HOST:PORT`, repeatable; none: http; port 0: any")
+	fs.StringArrayVar(&o.listen, "listen", []string{"http:127.0.0.1:8080"}, "serve at `[http:|https:|sip+TRANSPORT:]HOST:PORT`, repeatable; none: http; port 0: any")
 	fs.StringVar(&o.root, "root", xcap.DefaultRoot, "serve documents below `PATH`")
+	fs.StringVar(&o.rootURI, "root-uri", "", "tell subscribers to changes this `URI` of the root; without it that of the first listener")
 	o.commonFlags(cmd, false)
 	o.dataFlag(cmd)
 	fs.StringArrayVar(&o.domains, "domain", nil, "serve the users of `DOMAIN`, repeatable; none: of every domain")
@@ -117,11 +126,20 @@ func withCertificates(endpoints []xcap.Endpoint) []stack.Endpoint {
 // listeners reads --listen.
 func (o *xcapServerOptions) listeners() (list []xcap.Endpoint, err error) {
 	for _, l := range o.listen {
+		if sip, ok := strings.CutPrefix(l, "sip+"); ok {
+			if err := o.sipListener(l, sip); err != nil {
+				return nil, err
+			}
+			continue
+		}
 		e, err := o.xcapEndpoint(l)
 		if err != nil {
 			return nil, err
 		}
 		list = append(list, e)
+	}
+	if len(list) == 0 {
+		return nil, kit.Fail(kit.ExitUsage, "reading --listen", "there is no listener for documents", "give one for http or https too")
 	}
 	if o.auth.none {
 		o.kit.Warn("everybody on this machine can read and write the documents of everybody")
@@ -177,8 +195,12 @@ func (o *xcapServerOptions) prepare(cfg *xcap.ServeConfig) error {
 		cfg.Auth = &xcap.Auth{Realm: auth.Realm, Users: auth.Users, Algorithms: auth.Algorithms, NoLegacy: auth.NoLegacy}
 		cfg.Known = known(source, auth.Realm)
 	}
-	secrets, err := o.readTLS(withCertificates(cfg.Listen))
+	secrets, err := o.readTLS(append(withCertificates(cfg.Listen), o.sip...))
 	if err != nil {
+		return err
+	}
+	o.stack = stack.Config{Log: log, Product: product, Trace: sipTracer(o.kit), MaxConnections: o.maxConnections}
+	if err := o.useTLS(&o.stack, secrets); err != nil {
 		return err
 	}
 	if secrets != nil {
@@ -214,16 +236,22 @@ func (o *xcapServerOptions) run(ctx context.Context) error {
 // serve runs the server until ctx is done.
 func (o *xcapServerOptions) serve(ctx context.Context, cfg xcap.ServeConfig, documents store.KV) error {
 	cfg.Store = documents
+	var changes changeNotifier
+	cfg.Storing = changes.storing
 	server, err := xcap.Serve(ctx, cfg)
 	if err != nil {
 		return startFailure(o.name, err)
 	}
 	defer server.Close()
+	if err := o.notify(ctx, &changes, cfg, server); err != nil {
+		return err
+	}
+	defer changes.close()
 	listen := func() (list []string) {
 		for _, e := range server.Addrs() {
 			list = append(list, e.String())
 		}
-		return list
+		return append(list, changes.addrs()...)
 	}
 	ready := readyEvent{Head: o.kit.Head("ready"), Server: o.name, Listen: listen()}
 	door, err := o.openAdmin(admin.Config{Server: o.name, Version: Version, Level: &o.level, Log: cfg.Log, Listen: listen,
@@ -241,6 +269,7 @@ func (o *xcapServerOptions) serve(ctx context.Context, cfg xcap.ServeConfig, doc
 	<-ctx.Done()
 	ctx, cancel := drained(ctx)
 	defer cancel()
+	changes.drain(ctx)
 	server.Drain(ctx)
 	return nil
 }
