@@ -59,19 +59,19 @@ func (o *listAddOptions) run(ctx context.Context, path, who string) error {
 	if err != nil {
 		return err
 	}
-	done := ""
+	there := false
 	a, err := t.Update(ctx, t.document(), func(now *client.Answer) (*client.Change, error) {
 		change, err := o.plan(t, now, path, target)
-		done = "is in"
-		if change == nil {
-			done = "was in"
-		}
+		there = change == nil
 		return change, err
 	})
-	if err != nil {
+	switch {
+	case err != nil:
 		return t.failure("adding "+kit.CleanLine(target)+" to "+kit.CleanLine(path), err)
+	case there:
+		return t.changed("GET", a, target+" was in "+path+" already")
 	}
-	return t.changed(a, fmt.Sprintf("%s %s %s", target, done, path)+map[bool]string{true: " already"}[done == "was in"])
+	return t.changed("PUT", a, target+" is in "+path)
 }
 
 // contactURI completes and canonicalises the address of a contact (RFC 4826 sections 3.4.7 and 5).
@@ -90,13 +90,14 @@ func contactURI(acct *kit.Account, who string) (string, error) {
 	return lists.Canonical(target), err
 }
 
-// changed tells what became of a change of the lists.
-func (t *xcapTarget) changed(a *client.Answer, text string) error {
+// changed tells what became of a change of the lists; the method is that of the last request, GET when nothing had to be
+// done.
+func (t *xcapTarget) changed(method string, a *client.Answer, text string) error {
 	t.kit.Note("%s", kit.CleanLine(text))
-	if !t.kit.JSON() || a == nil {
+	if !t.kit.JSON() {
 		return nil
 	}
-	return t.kit.Emit(xcapEvent{Head: t.kit.Head("xcap"), Method: "PUT", URL: a.URL, Status: a.Status, Reason: a.Phrase, ETag: a.ETag})
+	return t.kit.Emit(xcapEvent{Head: t.kit.Head("xcap"), Method: method, URL: a.URL, Status: a.Status, Reason: a.Phrase, ETag: a.ETag})
 }
 
 // plan finds the one element that has to be put.
@@ -267,7 +268,7 @@ func (o *listRemoveOptions) run(ctx context.Context, path, who string) error {
 	if err != nil {
 		return t.failure(doing, err)
 	}
-	if err := t.changed(a, done); err != nil {
+	if err := t.changed("DELETE", a, done); err != nil {
 		return err
 	}
 	o.dangling(ctx, t, before, gone)

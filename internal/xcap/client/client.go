@@ -26,8 +26,11 @@ const (
 	DefaultTimeout = 32 * time.Second
 )
 
-// maxRedirects is how many redirects one request follows.
-const maxRedirects = 5
+// Bounds of an answer and of a request: bytes of a header, and how many redirects are followed.
+const (
+	maxHeader    = 256 << 10
+	maxRedirects = 5
+)
 
 // Config says whom a Client talks to, and how. Root is needed.
 type Config struct {
@@ -78,9 +81,9 @@ func New(cfg Config) (*Client, error) {
 	if cfg.HTTP != nil {
 		c.http = *cfg.HTTP
 	} else {
-		// A content coding would make the entity-tag one of other bytes.
 		c.http.Transport = &http.Transport{Proxy: http.ProxyFromEnvironment, TLSClientConfig: cfg.TLS, DisableCompression: true,
-			TLSHandshakeTimeout: cfg.Timeout, IdleConnTimeout: time.Minute, MaxIdleConnsPerHost: 4}
+			TLSHandshakeTimeout: cfg.Timeout, IdleConnTimeout: time.Minute, MaxIdleConnsPerHost: 4,
+			MaxResponseHeaderBytes: maxHeader}
 	}
 	c.http.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	return c, nil

@@ -189,7 +189,7 @@ func TestRequests(t *testing.T) {
 				t.Fatal(err)
 			}
 			last := got()[len(got())-1]
-			if last.header.Get("Content-Type") != want || last.header.Get("If-Match") != `"1"` || last.header.Get("User-Agent") != "imp/test" || last.body != "x" {
+			if last.header.Get("Content-Type") != want || last.header.Get("If-Match") != `"1"` || last.header.Get("User-Agent") != "imp/test" || last.header.Get("Accept-Encoding") != "identity" || last.body != "x" {
 				t.Errorf("%s: %v", node, last)
 			}
 		}

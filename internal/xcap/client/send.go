@@ -167,6 +167,7 @@ func (c *Client) exchange(ctx context.Context, r *request, u *url.URL, credentia
 // fields are the header fields of a request.
 func (c *Client) fields(req *http.Request, r *request, credentials string) error {
 	h := req.Header
+	h.Set("Accept-Encoding", "identity") // a content coding would make the entity-tag one of other bytes
 	for _, f := range []struct{ name, value string }{
 		{"User-Agent", c.cfg.Product}, {"Authorization", credentials}, {"Content-Type", r.contentType},
 	} {
