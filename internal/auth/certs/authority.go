@@ -80,7 +80,8 @@ func (a *Authority) Issue(names Names, now time.Time) (certPEM, keyPEM []byte, e
 	template := &x509.Certificate{
 		IPAddresses: names.IPs, KeyUsage: x509.KeyUsageDigitalSignature,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
-		Subject:     pkix.Name{CommonName: "imp lab"},
+		// Where it is the authority's own name, OpenSSL takes the certificate for one that signed itself.
+		Subject: pkix.Name{CommonName: a.cert.Subject.CommonName + " certificate"},
 	}
 	for _, d := range names.Domains {
 		d = canonical(d)

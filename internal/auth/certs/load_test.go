@@ -215,6 +215,9 @@ func TestAuthority(t *testing.T) {
 	if err := cert.VerifyHostname("127.0.0.1"); err != nil {
 		t.Error(err)
 	}
+	if cert.Subject.String() == cert.Issuer.String() {
+		t.Errorf("%s: other libraries take it for self-signed", cert.Subject)
+	}
 	if _, ok := cert.PublicKey.(*ecdsa.PublicKey); !ok || cert.IsCA || !cert.NotBefore.Equal(start.Add(-clockSkew)) || !cert.NotAfter.Equal(start.Add(48*time.Hour)) {
 		t.Errorf("%T, from %v to %v", cert.PublicKey, cert.NotBefore, cert.NotAfter)
 	}
