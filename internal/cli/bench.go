@@ -29,7 +29,7 @@ func newBench(k *kit.Kit) *cobra.Command {
   {"event":"bench","time":"…","kind":"presence",…}`,
 	}
 	k.Group(cmd)
-	cmd.AddCommand(newBenchPresence(k), newBenchXCAP(k))
+	cmd.AddCommand(newBenchPresence(k), newBenchXCAP(k), newBenchMSRP(k))
 	return cmd
 }
 

@@ -171,12 +171,15 @@ func (s *Session) sendPieces(ctx context.Context, m *Message, o *outgoing) error
 // pump reads the body and offers it in pieces: while one is written the next one is read.
 func (s *Session) pump(ctx context.Context, m *Message, o *outgoing) error {
 	p := newPieces(m)
-	buf, next := p.buffer(), p.buffer()
+	var buf, next *[segment + 1]byte // not given back after an error: the writing goroutine may have one
 	told := int64(0)
 	for last := false; !last; {
+		if buf == nil {
+			buf = pieceBuffers.Get().(*[segment + 1]byte)
+		}
 		var piece []byte
 		var err error
-		if piece, last, err = p.next(buf); err != nil {
+		if piece, last, err = p.next(buf[:p.length+1]); err != nil {
 			return err
 		}
 		if most := s.peer.MaxSize; most > 0 && p.done > most {
@@ -194,12 +197,19 @@ func (s *Session) pump(ctx context.Context, m *Message, o *outgoing) error {
 	if err := o.finish(ctx); err != nil {
 		return err
 	}
+	for _, b := range []*[segment + 1]byte{buf, next} {
+		if b != nil {
+			pieceBuffers.Put(b)
+		}
+	}
 	o.sent.finished(p.done)
 	if m.Progress != nil {
 		m.Progress(p.done)
 	}
 	return nil
 }
+
+var pieceBuffers = sync.Pool{New: func() any { return new([segment + 1]byte) }}
 
 // pieces cuts a body. One of unknown size is always a byte ahead, so that its last chunk is never an empty one.
 type pieces struct {
@@ -221,8 +231,6 @@ func newPieces(m *Message) *pieces {
 	}
 	return p
 }
-
-func (p *pieces) buffer() []byte { return make([]byte, p.length+1) }
 
 // next gives the next piece, in buf.
 func (p *pieces) next(buf []byte) (piece []byte, last bool, err error) {
