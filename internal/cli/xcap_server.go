@@ -70,8 +70,8 @@ usage, 1000 services for a document, elements in each other 200 deep; 32 KiB for
 seconds for a header and a TLS handshake, 30 for a request, a minute for an answer,
 2 minutes between requests; --max-connections, half of them from one address of
 another machine. Of a subscription: 200 URIs, 1000 documents; 512 changes and 4 MiB that
-wait for a slow subscriber, beyond which he is told what to fetch. All documents: 1 GiB in memory, 16 GiB in a file; requests beyond
-that are answered 503.`,
+wait for a slow subscriber, beyond which he is told what to fetch. All documents: 1 GiB
+in memory, 16 GiB in a file; requests beyond that are answered 503.`,
 		Example: `  $ imp xcap-server --listen http:127.0.0.1:8091 --no-auth
   imp: warning: everybody on this machine can read and write the documents of everybody
   xcap-server ready at http:127.0.0.1:8091

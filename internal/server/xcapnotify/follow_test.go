@@ -237,7 +237,7 @@ const blank = `<?xml version="1.0" encoding="UTF-8"?>
 // the server had under it.
 func TestThousands(t *testing.T) {
 	for _, processing := range []string{"no-patching", "xcap-patching", "aggregate"} {
-		t.Run(processing+" XDE-010 XDE-030 a client has the same bytes", func(t *testing.T) {
+		t.Run("XDE-010 XDE-030 a client has the same bytes, "+processing, func(t *testing.T) {
 			for _, tell := range []bool{true, false} {
 				runWith(t, func(c *xcapnotify.Config) { c.MinInterval = time.Second }, nil, func(r *rig) { follow(t, r, processing, tell) })
 			}
