@@ -31,7 +31,6 @@ type Endpoint struct {
 	Seen    *session.Seen // may be nil
 	// ManualReports leaves reports of success to who reads the messages.
 	ManualReports bool
-	Decided       func(string) // is told who connects where, and why; may be nil
 }
 
 // Leg is one MSRP session of a call.
@@ -171,17 +170,10 @@ func (l *Leg) Conclude(ctx context.Context, answer *sdp.Media) error {
 		l.Close()
 		return err
 	}
-	l.decided(d)
 	if d.Again {
 		return ErrAgain
 	}
 	return l.start(ctx, answer, side, d)
-}
-
-func (l *Leg) decided(d session.Decision) {
-	if l.e.Decided != nil {
-		l.e.Decided(d.String())
-	}
 }
 
 // start connects, or waits for the peer to do so.
@@ -271,7 +263,6 @@ func (e *Endpoint) Answer(ctx context.Context, offer *sdp.Media) (*Leg, error) {
 	}
 	l.describe(offer.Protocol)
 	l.Line.Direction = offer.Direction.Reversed()
-	l.decided(d)
 	l.Remote = offer
 	l.decision = d
 	return l, nil

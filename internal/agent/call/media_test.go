@@ -262,7 +262,7 @@ func TestWhoConnects(t *testing.T) {
 			t.Errorf("%v", p.err)
 		}
 	})
-	t.Run("MCON-010 MCON-002 connection and holdconn change nothing", func(t *testing.T) {
+	t.Run("MCON-002 an offer with holdconn is one without setup", func(t *testing.T) {
 		hello(t, connect(t, setup{lines: []Line{{}}, tamper: func(d *sdp.Description) { d.Media[0].Setup = sdp.NoSetup }}))
 	})
 }

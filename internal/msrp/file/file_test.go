@@ -262,8 +262,19 @@ func TestSink(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := Create(cfg, offer); err != ErrBusy {
+		if _, err := Create(cfg, src.Offer(&sdp.Range{Start: 2})); err != ErrBusy {
 			t.Error(err)
+		}
+		if path, _, err := receive(t, cfg, offer, data); err != nil || filepath.Base(path) != "a.txt" {
+			t.Error(path, err)
+		}
+		_, _ = s.Write(data)
+		if path, _, err := s.Finish(); err != nil || filepath.Base(path) != "a (1).txt" {
+			t.Error(path, err)
+		}
+		cfg.Dir = t.TempDir()
+		if s, err = Create(cfg, offer); err != nil {
+			t.Fatal(err)
 		}
 		_ = s.Abort(false)
 		if left, _ := os.ReadDir(cfg.Dir); len(left) > 0 {

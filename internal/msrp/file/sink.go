@@ -88,8 +88,24 @@ func Create(cfg SinkConfig, want *sdp.File) (*Sink, error) {
 	if cfg.MaxSize > 0 && want.Size > cfg.MaxSize {
 		return nil, ErrTooLarge
 	}
+	for n := 0; ; n++ {
+		s, err := create(cfg, want, n)
+		if !errors.Is(err, ErrBusy) || want.Range != nil && want.Range.Start > 1 || n == maxAlike {
+			return s, err
+		}
+	}
+}
+
+// maxAlike bounds the files of one name that are received at one time.
+const maxAlike = 64
+
+// create begins to receive in the nth place for files of that name.
+func create(cfg SinkConfig, want *sdp.File, n int) (*Sink, error) {
 	s := &Sink{cfg: cfg, name: SafeName(want.Name), want: want, sums: newDigests(), limit: -1}
 	s.part = filepath.Join(cfg.Dir, s.name+".part")
+	if n > 0 {
+		s.part = filepath.Join(cfg.Dir, fmt.Sprintf("%s (%d).part", s.name, n))
+	}
 	f, err := os.OpenFile(s.part, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, err
@@ -146,6 +162,10 @@ func (s *Sink) prepare() error {
 	}
 	if !info.Mode().IsRegular() {
 		return ErrNotFile
+	}
+	// Between opening and locking it may have got its own name, under which it is complete.
+	if named, err := os.Lstat(s.part); err != nil || !os.SameFile(info, named) {
+		return ErrBusy
 	}
 	start := s.bound()
 	if info.Size() < start-1 {
