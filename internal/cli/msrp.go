@@ -89,8 +89,7 @@ func localHost(ctx context.Context, peer string) string {
 // msrpEndpoint makes what the sessions of an account are made with: listeners towards its proxy, and its relay.
 func msrpEndpoint(ctx context.Context, k *kit.Kit, acct *kit.Account, n *session.Node, fingerprint string) (*call.Endpoint, error) {
 	host := localHost(ctx, acct.Proxy.Addr())
-	e := &call.Endpoint{Node: n, Fingerprint: fingerprint, Local: session.Local{Reachable: true}, Seen: session.NewSeen(1024),
-		Decided: func(s string) { k.Debug("%s", s) }}
+	e := &call.Endpoint{Node: n, Fingerprint: fingerprint, Local: session.Local{Reachable: true}, Seen: session.NewSeen(1024)}
 	for transport, addr := range map[string]*string{"tcp": &e.Plain, "tls": &e.TLS} {
 		l, err := n.Listen(ctx, transport, net.JoinHostPort(host, "0"))
 		if err != nil {
@@ -118,6 +117,8 @@ func msrpFailure(doing string, err error) error {
 		return kit.Fail(kit.ExitRefused, doing, answerOf(refused), "the peer takes no such session; look with -s what it says")
 	case errors.As(err, &status) && status.Code == wire.StopSending:
 		return kit.Fail(kit.ExitRefused, doing, kit.Answer{Code: status.Code, Reason: status.Comment}, "the receiver has stopped it: it may be too large, or not wanted")
+	case errors.As(err, &status) && status.Code == wire.Timeout:
+		return kit.Fail(kit.ExitTimeout, doing, kit.Answer{Code: status.Code, Reason: status.Comment}, "a relay could not reach the receiver; --resume goes on with a file later")
 	case errors.As(err, &status):
 		return kit.Fail(kit.ExitRefused, doing, kit.Answer{Code: status.Code, Reason: status.Comment}, "look with --trace=msrp what was said")
 	case errors.Is(err, session.ErrType):

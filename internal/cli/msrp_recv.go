@@ -271,7 +271,7 @@ func (o *msrpRecvOptions) runSIP(ctx context.Context, watch *kit.Watch, acct *ki
 		return err
 	}
 	defer ua.Close()
-	defer calls.Wait()
+	defer finish(&calls)
 	if o.noRegister {
 		o.kit.Note("listening at %s", endpointList(ua.Stack.Addrs()))
 		return o.print(watch, nil)
@@ -351,7 +351,12 @@ func (o *msrpRecvOptions) tell(ctx context.Context, v kit.Value, f kit.Facts) bo
 	select {
 	case <-t.done:
 		return true
-	case <-ctx.Done():
+	case <-ctx.Done(): // maybe because this was the last one
+	}
+	select {
+	case <-t.done:
+		return true
+	default:
 		return false
 	}
 }
@@ -405,6 +410,16 @@ func (o *msrpRecvOptions) invited(ctx context.Context, e *call.Endpoint, in *cal
 
 // graceTime is what a caller gets to end a call himself, when what came of it is enough.
 const graceTime = 500 * time.Millisecond
+
+// finish waits for what is still going on, but not for somebody who does not read stdout.
+func finish(all *sync.WaitGroup) {
+	over := make(chan struct{})
+	go func() { all.Wait(); close(over) }()
+	select {
+	case <-over:
+	case <-time.After(drainTime):
+	}
+}
 
 // refusalText is what a peer is told of a file that is not taken: nothing about this machine.
 func refusalText(err error) string {
@@ -474,11 +489,13 @@ func (o *msrpRecvOptions) session(ctx context.Context, n *call.Connection, leg *
 		o.receiveFile(ctx, n, leg, in, sink)
 		return
 	}
-	stop := context.AfterFunc(ctx, leg.Close)
+	reading, cancel := context.WithCancel(leg.Context())
+	defer cancel()
+	stop := context.AfterFunc(ctx, cancel)
 	defer stop()
 	who := in.From
 	for {
-		m, err := leg.Session.Receive(leg.Context())
+		m, err := leg.Session.Receive(reading)
 		if err != nil {
 			return
 		}
@@ -632,6 +649,9 @@ func (o *msrpRecvOptions) unannounced(ctx context.Context, m *session.Incoming, 
 // runBare waits for peers without SIP.
 func (o *msrpRecvOptions) runBare(ctx context.Context, watch *kit.Watch, node *session.Node) error {
 	e := msrpReadyEvent{Head: o.kit.Head("ready"), Server: "msrp-recv"}
+	var peers sync.WaitGroup
+	defer finish(&peers)
+	defer watch.Stop()
 	for _, s := range o.listen {
 		eps, err := stack.ParseEndpoint(strings.TrimPrefix(s, "msrp+"))
 		if err != nil || len(eps) != 1 || eps[0].Transport != "tcp" && eps[0].Transport != "tls" {
@@ -647,7 +667,7 @@ func (o *msrpRecvOptions) runBare(ctx context.Context, watch *kit.Watch, node *s
 		}
 		e.Listen = append(e.Listen, eps[0].Transport+":"+l.Addr())
 		e.Paths = append(e.Paths, uri.String())
-		go o.peers(watch.Context(), node, uri)
+		peers.Go(func() { o.peers(watch.Context(), node, uri) })
 	}
 	e.Path = e.Paths[0]
 	if o.kit.Output == kit.OutputRaw {
@@ -679,7 +699,6 @@ func (o *msrpRecvOptions) peers(ctx context.Context, node *session.Node, uri wir
 			o.kit.Warn("opening a session: %v", err)
 			return
 		}
-		stop := context.AfterFunc(ctx, func() { _ = s.Close() })
 		for {
 			m, err := s.Receive(ctx)
 			if err != nil {
@@ -687,7 +706,6 @@ func (o *msrpRecvOptions) peers(ctx context.Context, node *session.Node, uri wir
 			}
 			o.message(ctx, m, header.Address{URI: m.From}, uri.String(), "")
 		}
-		stop()
 		_ = s.Close()
 	}
 }

@@ -27,6 +27,7 @@ import (
 
 type msrpSendOptions struct {
 	kit     *kit.Kit
+	cmd     *cobra.Command
 	path    string
 	name    string
 	stream  bool
@@ -41,6 +42,7 @@ type msrpSendOptions struct {
 	to      string
 	from    string
 	sources []*msrpfile.Source
+	relayed bool // through relays of our own
 }
 
 func newMSRPSend(k *kit.Kit) *cobra.Command {
@@ -49,8 +51,10 @@ func newMSRPSend(k *kit.Kit) *cobra.Command {
 		Use:   "msrp-send [flags] TARGET [FILE…]",
 		Short: "Send messages and files over MSRP",
 		Long: `Invite TARGET to a session and send each FILE, or each line of stdin as a message
-where there is no FILE. What became of each is printed, and it is "delivered" when
-the other side has acknowledged every byte.
+where there is no FILE. What became of each is printed: "delivered" when the other
+end has acknowledged every byte; "accepted" when its relay has, and --success-report
+was not given. With a relay of your own success reports are always asked for, unless
+--success-report=false says otherwise.
 
 FILE - is stdin: it is copied to a temporary file first, so that its size and
 hash can be told, unless --stream is given; --name is what the receiver calls it.
@@ -78,6 +82,7 @@ fingerprints in the invitation, or by name with a relay or --path.`,
   {"event":"transfer",…`,
 		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), args) },
 	}
+	o.cmd = cmd
 	fs := cmd.Flags()
 	fs.StringVar(&o.path, "path", "", "send to this MSRP path, `URI…`, without SIP")
 	fs.StringVar(&o.name, "name", "", "what the receiver calls the FILE, a `NAME`")
@@ -99,7 +104,7 @@ fingerprints in the invitation, or by name with a relay or --path.`,
 type transferEvent struct {
 	kit.Head
 	To        string `json:"to" doc:"the URI written to, or the MSRP path"`
-	Outcome   string `json:"outcome" doc:"delivered: every byte was acknowledged; sent: it is gone and nothing more was asked for; failed"`
+	Outcome   string `json:"outcome" doc:"delivered: every byte was acknowledged by the other end; accepted: by a relay, which will try to deliver it; sent: it is gone and nothing more was asked for; failed"`
 	Name      string `json:"name,omitempty" doc:"of the file; absent for a message"`
 	Size      int64  `json:"size" doc:"bytes that were sent"`
 	MessageID string `json:"message_id,omitempty" doc:"its Message-ID"`
@@ -118,7 +123,11 @@ func (e transferEvent) Text(w io.Writer, s *kit.Style) error {
 	if e.Name != "" {
 		name = kit.CleanLine(e.Name) + "  "
 	}
-	_, err := fmt.Fprintf(w, "%s  %s%s  %s\n", s.Name(kit.CleanLine(e.To)), name, s.Good(e.Outcome), s.Dim(fmt.Sprintf("(%d bytes)", e.Size)))
+	outcome := s.Good(e.Outcome)
+	if e.Outcome != "delivered" {
+		outcome = s.Busy(e.Outcome)
+	}
+	_, err := fmt.Fprintf(w, "%s  %s%s  %s\n", s.Name(kit.CleanLine(e.To)), name, outcome, s.Dim(fmt.Sprintf("(%d bytes)", e.Size)))
 	return err
 }
 
@@ -257,6 +266,10 @@ func (o *msrpSendOptions) call(ctx context.Context, acct *kit.Account, node *ses
 		return err
 	}
 	e.Types = msrpTypes
+	o.relayed = e.Relays != nil
+	if o.relayed && !o.cmd.Flags().Changed("success-report") {
+		o.success = true // a relay acknowledges what it has, and not what has arrived
+	}
 	parts := make([]*sdp.Range, len(o.sources))
 	if o.resume {
 		for i, s := range o.sources {
@@ -402,7 +415,7 @@ func (o *msrpSendOptions) sendFile(ctx context.Context, send sender, remote *sdp
 		err = out.Wait(ctx)
 	}
 	show.end()
-	e := transferEvent{Head: o.kit.Head("transfer"), To: o.to, Outcome: o.outcome(), Name: src.Name, Size: sent.Load()}
+	e := transferEvent{Head: o.kit.Head("transfer"), To: o.to, Outcome: o.outcome(remote), Name: src.Name, Size: sent.Load()}
 	if first > 1 {
 		e.From = first
 	}
@@ -432,10 +445,19 @@ func (o *msrpSendOptions) failureReport() wire.Failure {
 	return wire.FailureYes
 }
 
-// outcome is what can be said of what has not failed.
-func (o *msrpSendOptions) outcome() string {
-	if o.failureReport() != wire.FailureYes && !o.success {
+// outcome is what can be said of what has not failed. remote is the line of the peer, nil without SIP.
+func (o *msrpSendOptions) outcome(remote *sdp.Media) string {
+	path := o.path
+	if remote != nil {
+		path = remote.Path
+	}
+	switch {
+	case o.success:
+		return "delivered"
+	case o.failureReport() != wire.FailureYes:
 		return "sent"
+	case o.relayed || strings.Contains(path, " "):
+		return "accepted"
 	}
 	return "delivered"
 }
@@ -522,7 +544,7 @@ func (o *msrpSendOptions) sendLine(ctx context.Context, s *session.Session, remo
 	if err == nil {
 		err = out.Wait(within)
 	}
-	e := transferEvent{Head: o.kit.Head("transfer"), To: o.to, Outcome: o.outcome(), Size: int64(len(line))}
+	e := transferEvent{Head: o.kit.Head("transfer"), To: o.to, Outcome: o.outcome(remote), Size: int64(len(line))}
 	if err != nil {
 		return o.failedAs(e, "sending to "+o.to, err)
 	}
