@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+	"time"
 
 	"imp/internal/auth/digest"
 )
@@ -128,6 +129,32 @@ func TestAuthorize(t *testing.T) {
 		r.want(200, "GET", icon, "", "Authorization: Digest nothing")
 		r.want(401, "DELETE", icon, "")
 	})
+}
+
+// TestStale lets a nonce grow old.
+func TestStale(t *testing.T) {
+	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	r := newRig(t, withUsers("alice"), func(c *Config) { c.Now = func() time.Time { return now } })
+	client := digest.NewClient(digest.ClientConfig{Credentials: func(string) (string, string, error) { return "alice", "alicep", nil }})
+	q := client.Request("GET", lists, nil)
+	if err := q.Challenged(r.send("GET", lists, "").Header()["Www-Authenticate"]); err != nil {
+		t.Fatal(err)
+	}
+	r.want(404, "GET", lists, "", "Authorization: "+q.Authorization()[0])
+	now = now.Add(time.Hour)
+	a := r.want(401, "GET", lists, "", "Authorization: "+q.Authorization()[0])
+	for _, c := range a.Header()["Www-Authenticate"] {
+		if !strings.Contains(c, "stale=true") {
+			t.Error(c)
+		}
+	}
+	if err := q.Challenged(a.Header()["Www-Authenticate"]); err != nil {
+		t.Fatal(err)
+	}
+	r.want(404, "GET", lists, "", "Authorization: "+q.Authorization()[0])
+	if len(r.want(401, "GET", lists, "").Header()["Www-Authenticate"]) != 2 {
+		t.Error("another number of challenges")
+	}
 }
 
 func TestNames(t *testing.T) {
