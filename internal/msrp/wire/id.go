@@ -15,7 +15,7 @@ const idLength = 16
 // concurrently.
 type IDs struct {
 	random func([]byte)
-	pool   [256]byte
+	pool   [128]byte
 	left   int
 }
 

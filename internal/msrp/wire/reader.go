@@ -63,7 +63,7 @@ func NewReader(r io.Reader, limits Limits) *Reader {
 	def(&limits.Head, 16384)
 	def(&limits.Fields, 64)
 	def(&limits.Buffer, 65536)
-	limits.Buffer = max(limits.Buffer, limits.Head+smallBuffer)
+	limits.Buffer = max(limits.Buffer, limits.Head+2048)
 	return &Reader{r: r, limits: limits}
 }
 
@@ -73,10 +73,14 @@ func (r *Reader) Buffered() int { return r.end - r.pos }
 // Idle reports whether the Reader is between two frames and has read nothing of the next one.
 func (r *Reader) Idle() bool { return r.state == between && r.pos == r.end }
 
-// Release frees the buffer if it is empty, for a connection that is quiet.
+// Release frees what is not needed at the moment, for a connection that is quiet. The Head that Next gave last is gone,
+// unless its body has not ended.
 func (r *Reader) Release() {
 	if r.pos == r.end {
 		r.buf, r.pos, r.end, r.scan = nil, 0, 0, 0
+	}
+	if r.Idle() {
+		r.block, r.lines, r.mark, r.seen, r.seen2, r.head = nil, nil, nil, nil, nil, Head{}
 	}
 }
 
@@ -309,7 +313,7 @@ func scanBody(b, mark []byte) (whole, hold int) {
 }
 
 // smallBuffer is what a quiet connection reads into.
-const smallBuffer = 2048
+const smallBuffer = 512
 
 // fill reads once. A buffer that gets full grows, one that stays nearly empty shrinks.
 func (r *Reader) fill() error {

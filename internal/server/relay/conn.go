@@ -31,7 +31,7 @@ type conn struct {
 	began     time.Time
 
 	used atomic.Int64 // nanoseconds, of the last read
-	big  atomic.Bool  // its reader has a big buffer
+	fat  atomic.Bool  // it has read something since it freed what it does not need
 	good atomic.Bool  // a request was good
 	gone atomic.Bool
 
@@ -125,9 +125,9 @@ func (c *conn) setConn(nc net.Conn) {
 // Read reads from the connection, after what the last read gave rise to is on its way.
 func (c *conn) Read(p []byte) (int, error) {
 	c.flush()
-	c.big.Store(len(p) > 4096)
 	n, err := c.nc.Read(p)
 	if n > 0 {
+		c.fat.Store(true)
 		c.used.Store(time.Now().UnixNano())
 	}
 	return n, err
@@ -201,6 +201,9 @@ func (c *conn) linger() {
 func (c *conn) awakened(err error) bool {
 	if !errors.Is(err, os.ErrDeadlineExceeded) || c.gone.Load() {
 		return false
+	}
+	if c.rd.Idle() {
+		c.scratch, c.stream.fields, c.dirty = nil, nil, nil
 	}
 	c.rd.Release()
 	c.nc.SetReadDeadline(time.Time{})
@@ -284,7 +287,7 @@ func (c *conn) look(now time.Time) {
 		c.close(errors.New("no good request in the time for the first one"))
 	case quiet >= c.relay.cfg.IdleTime && connected && !c.busy():
 		c.close(errors.New("quiet for too long"))
-	case quiet >= 5*time.Second && connected && c.big.Swap(false):
+	case quiet >= 5*time.Second && connected && c.fat.Swap(false):
 		c.nc.SetReadDeadline(now) // the reader wakes, frees its buffer and goes on
 	}
 }

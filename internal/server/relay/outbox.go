@@ -105,7 +105,7 @@ func (c *conn) freeBuffers() {
 }
 
 func putBuffer(b *[]byte) {
-	if cap(*b) <= 8*bufferSize {
+	if n := cap(*b); n >= bufferSize && n <= 8*bufferSize {
 		*b = (*b)[:0]
 		buffers.Put(b)
 	}
@@ -113,8 +113,12 @@ func putBuffer(b *[]byte) {
 
 // buffer is where to append.
 func (c *conn) buffer() *[]byte {
-	if c.fill == nil {
+	switch {
+	case c.fill != nil:
+	case c.able:
 		c.fill = buffers.Get().(*[]byte)
+	default:
+		c.fill = new([]byte) // a connection that may never be there holds no more than it needs
 	}
 	return c.fill
 }

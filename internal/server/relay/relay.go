@@ -59,7 +59,7 @@ type Config struct {
 	ClientTLS func(host string) *tls.Config
 	// Dial connects, by default with a net.Dialer that asks AllowNextHop.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
-	// MaxConnections bounds those that come in; default 10000. MaxGrants is for the URIs of one connection; default 100.
+	// MaxConnections bounds those that come in, and those to next hops; default 10000. MaxGrants is for the URIs of one connection; default 100.
 	MaxConnections, MaxGrants int
 	// MaxBacklog is how many bytes may wait for one connection before those who send to it are not read any more;
 	// default 256 KiB.

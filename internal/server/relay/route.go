@@ -3,7 +3,6 @@ package relay
 import (
 	"bytes"
 	"net/netip"
-	"slices"
 	"strings"
 	"time"
 
@@ -191,10 +190,10 @@ func (r *Relay) isOursText(path, expected []byte) bool {
 	return err == nil && r.isOurs(u)
 }
 
-// hop gives a connection to a next hop: one that there is, or a new one (RFC 4976 section 6.4.2). It is nil while one
-// that just failed is not tried again.
+// hop gives a connection to a next hop: one that there is, or a new one (RFC 4976 section 6.4.2). It is nil when there are
+// too many, and while one that just failed is not tried again.
 func (r *Relay) hop(u wire.URI) *conn {
-	if !slices.Contains([]string{"tcp"}, strings.ToLower(u.Transport)) || r.ctx.Err() != nil {
+	if !strings.EqualFold(u.Transport, "tcp") || r.ctx.Err() != nil {
 		return nil
 	}
 	key := u.Authority()
@@ -203,7 +202,7 @@ func (r *Relay) hop(u wire.URI) *conn {
 	if c := r.hops[key]; c != nil && !c.gone.Load() {
 		return c
 	}
-	if time.Since(r.unreachable[key]) < retryTime {
+	if time.Since(r.unreachable[key]) < retryTime || len(r.conns)-r.inward >= r.cfg.MaxConnections {
 		return nil
 	}
 	c := r.newConn(nil, u.Secure)

@@ -307,3 +307,24 @@ func TestLateConnection(t *testing.T) {
 		})
 	})
 }
+
+func TestQuietInAChunk(t *testing.T) {
+	inBubble(t, Config{}, func(t *testing.T, r *Relay, p *pipes) {
+		alice, bob, carol := p.peer(t, "alice"), p.peer(t, "bob"), p.peer(t, "carol")
+		alice.auth(r)
+		text := requestText("slow", "SEND", alice.path+" "+alice.uri, bob.uri, strings.Repeat("x", 3000), "$", "Message-ID: slow1", "X-Extension: kept")
+		bob.write(text[:2000])
+		alice.patience = time.Minute
+		first := make(chan got)
+		go func() { first <- alice.next() }()
+		time.Sleep(20 * time.Second)
+		carol.request("SEND", alice.path+" "+alice.uri, carol.uri, "cuts it", "Message-ID: 12345", "Failure-Report: no")
+		g := <-first
+		alice.next()
+		bob.write(text[2000:])
+		h := alice.next()
+		if g.body+h.body != strings.Repeat("x", 3000) || h.fields["x-extension"] != "kept" || h.fields["message-id"] != "slow1" || h.fields["content-type"] != "text/plain" {
+			t.Errorf("%d bytes, then %d: %+v", len(g.body), len(h.body), h.fields)
+		}
+	})
+}
