@@ -159,14 +159,14 @@ func TestHistory(t *testing.T) {
 }
 
 // library fetches from the store, as the XCAP server would.
-type library struct{ r *rig }
+type library struct{ store store.KV }
 
 func (l library) Fetch(ctx context.Context, path, etag string) (string, []byte, error) {
 	u, err := uri.Parse(path)
 	if err != nil {
 		return "", nil, err
 	}
-	e, err := l.r.store.Get(ctx, key.Document(root, u.Canonical(uri.Naming{Domain: "example.com"})))
+	e, err := l.store.Get(ctx, key.Document(root, u.Canonical(uri.Naming{Domain: "example.com"})))
 	if err != nil {
 		return "", nil, xcapwatch.ErrGone
 	}
@@ -253,7 +253,7 @@ func follow(t *testing.T, r *rig, processing string, tell bool) {
 	bodies := map[string]string{last: blank}
 	p := r.subscriber("alice")
 	p.ask(list(lists), "Event: xcap-diff;diff-processing="+processing)
-	copies := xcapwatch.New(xcapwatch.Config{Fetch: library{r}})
+	copies := xcapwatch.New(xcapwatch.Config{Fetch: library{r.store}})
 	patched, fetched := 0, 0
 	take := func() bool {
 		synctest.Wait()

@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -20,6 +21,7 @@ import (
 	"imp/internal/sip/header"
 	"imp/internal/sip/stack"
 	"imp/internal/store"
+	"imp/internal/store/bolt"
 	"imp/internal/store/memory"
 	"imp/internal/xcap/key"
 	"imp/internal/xcap/uri"
@@ -29,7 +31,7 @@ import (
 type site struct {
 	t      *testing.T
 	ctx    context.Context
-	store  *memory.Store
+	store  store.KV
 	server *xcapnotify.Server
 
 	mu   sync.Mutex
@@ -38,16 +40,17 @@ type site struct {
 
 func newSite(t *testing.T, change func(*xcapnotify.ServerConfig)) *site {
 	t.Helper()
-	s := &site{t: t, store: memory.New()}
+	s := &site{t: t}
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	s.ctx = ctx
 	t.Cleanup(cancel)
-	t.Cleanup(func() { s.store.Close() })
+	inner := memory.New()
+	t.Cleanup(func() { inner.Close() })
 	eps, err := stack.ParseEndpoint("127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg := xcapnotify.ServerConfig{Config: xcapnotify.Config{Store: s.store, Root: root, RootURI: rootURI, MinInterval: time.Millisecond}, Listen: eps, Domains: []string{"Example.com"}}
+	cfg := xcapnotify.ServerConfig{Config: xcapnotify.Config{Store: inner, Root: root, RootURI: rootURI, MinInterval: time.Millisecond}, Listen: eps, Domains: []string{"Example.com"}}
 	cfg.Stack.Trace = func(r stack.Record) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
@@ -58,6 +61,7 @@ func newSite(t *testing.T, change func(*xcapnotify.ServerConfig)) *site {
 	if change != nil {
 		change(&cfg)
 	}
+	s.store = cfg.Store
 	if s.server, err = xcapnotify.Serve(ctx, cfg); err != nil {
 		t.Fatal(err)
 	}
@@ -100,7 +104,7 @@ func (s *site) put(path, body, etag, previous string) {
 
 // Fetch implements xcapwatch.Fetcher.
 func (s *site) Fetch(ctx context.Context, path, etag string) (string, []byte, error) {
-	etag, doc, err := library{&rig{store: s.store}}.Fetch(ctx, path, etag)
+	etag, doc, err := library{s.store}.Fetch(ctx, path, etag)
 	return etag, bytes.Clone(doc), err
 }
 
@@ -121,7 +125,7 @@ func (s *site) follow(a *agent.Agent, until string, o xcapwatch.Options, learned
 		if learned != nil {
 			learned(events)
 		}
-		if _, etag := o.Copies.Document(index); etag == until {
+		if _, etag := o.Copies.Document(index); etag == until && o.Copies.Synced() {
 			met = true
 			cancel()
 		}
@@ -200,22 +204,50 @@ func TestFollow(t *testing.T) {
 			t.Errorf("%q\n%s", actions, strings.Join(sent, "\n"))
 		}
 	})
-	t.Run("a hundred changes while it follows", func(t *testing.T) {
-		s := newSite(t, nil)
+	for _, kept := range []bool{false, true} {
+		hundred(t, kept)
+	}
+}
+
+// hundred has a client follow a hundred changes, of a store in memory or in a file.
+func hundred(t *testing.T, kept bool) {
+	t.Run(fmt.Sprint("a hundred changes while it follows, in a file ", kept), func(t *testing.T) {
+		s := newSite(t, func(c *xcapnotify.ServerConfig) {
+			if kept {
+				file, err := bolt.Open(filepath.Join(t.TempDir(), "x.db"), bolt.Config{})
+				if err != nil {
+					t.Fatal(err)
+				}
+				t.Cleanup(func() { file.Close() })
+				c.Store = file
+			}
+		})
+		s.put(lists+"gone", friends(), "g", "")
 		s.put(index, friends(), "e1", "")
-		go func() {
+		change := func() {
 			for i := 2; i <= 101; i++ {
 				s.put(index, friends(fmt.Sprint(i)), fmt.Sprint("e", i), fmt.Sprint("e", i-1))
+				if i == 50 {
+					u, _ := uri.Parse(lists + "gone")
+					s.store.Delete(s.ctx, key.Document(root, u), store.AnyRev)
+				}
 			}
-		}()
+		}
+		var begun sync.Once
+		removed := false
 		var got []byte
-		err := s.follow(s.user(nil), "e101", xcapwatch.Options{Processing: xcapwatch.Aggregate}, func(events []xcapwatch.Event) {
+		err := s.follow(s.user(nil), "e101", xcapwatch.Options{Processing: xcapwatch.Aggregate, URIs: []string{lists}}, func(events []xcapwatch.Event) {
+			begun.Do(func() { go change() })
 			for _, e := range events {
+				if e.Kind == xcapwatch.Removed {
+					removed = e.Path == lists+"gone"
+					continue
+				}
 				got = e.Doc
 			}
 		})
-		if err != nil || string(got) != friends("101") {
-			t.Errorf("%v\n%s", err, got)
+		if err != nil || string(got) != friends("101") || !removed {
+			t.Errorf("%v, removed %v\n%s", err, removed, got)
 		}
 	})
 }
