@@ -2,10 +2,12 @@ package cli
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
@@ -27,6 +29,7 @@ type tourStep struct {
 	behind bool
 	waits  string
 	until  bool
+	same   []string // files that must be the same, in the lab's directory
 }
 
 // tour is the walk through what works. Every line of it is run and checked.
@@ -52,7 +55,22 @@ var tour = []tourStep{
 	{args: []string{"message", "carol", "the disk is full"}, shows: "delivered"},
 	{say: "She has got it:"},
 	{until: true, shows: "the disk is full"},
-	{say: "Whoever runs the server looks into it:"},
+	{say: "Alice keeps contact lists on the XCAP server:"},
+	{args: []string{"list", "add", "friends", "sip:bob@lab.test", "--name", "Bob"}, shows: "bob@lab.test"},
+	{say: "She watches the document, in the background:"},
+	{args: []string{"xcap", "watch", "resource-lists", "--patches", "--count", "2", "--timeout", "30"}, behind: true, waits: "exist"},
+	{say: "A document is put whole, or only an element of it; the path shows where it goes:"},
+	{args: []string{"xcap", "put", `resource-lists//resource-lists/list[@name="friends"]/entry[@uri="sip:carol@lab.test"]`, "-"},
+		stdin: `<entry uri="sip:carol@lab.test"/>`, shows: "201 Created"},
+	{say: "The patch has arrived:"},
+	{until: true, shows: `<entry uri="sip:carol@lab.test"/>`},
+	{args: []string{"list", "show"}, shows: "carol@lab.test"},
+	{say: "Bob waits for a file. What is sent to him goes through the MSRP relay, over TLS:"},
+	{args: []string{"msrp-recv", "-a", "bob", "--dir", "inbox", "--count", "1", "--timeout", "30"}, behind: true, waits: "listening as"},
+	{args: []string{"msrp-send", "bob", "ca.pem"}, shows: "delivered"},
+	{until: true, shows: "ca.pem"},
+	{same: []string{"ca.pem", "inbox/ca.pem"}},
+	{say: "Whoever runs the servers looks into them:"},
 	{args: []string{"ctl", "publications"}, shows: "sip:alice@lab.test"},
 	{args: []string{"ctl", "health"}, shows: "ok  lab"},
 	{say: "For scripts everything is JSON lines:"},
@@ -71,7 +89,7 @@ func (o *labOptions) runTour(ctx context.Context, l *lab.Lab, admin string) erro
 	if err != nil {
 		return kit.Fail(kit.ExitUsage, "finding the program", err, "call imp by its path")
 	}
-	g := &guide{kit: o.kit, self: self, env: labEnviron(l, admin)}
+	g := &guide{kit: o.kit, self: self, dir: l.Dir, env: labEnviron(l, admin)}
 	defer g.endBehind()
 	steps := 0
 	for _, s := range tour {
@@ -89,6 +107,7 @@ func (o *labOptions) runTour(ctx context.Context, l *lab.Lab, admin string) erro
 type guide struct {
 	kit    *kit.Kit
 	self   string
+	dir    string // of the lab, where the commands run
 	env    []string
 	behind *exec.Cmd
 	seen   *spool // output of behind
@@ -143,6 +162,8 @@ func (g *guide) step(ctx context.Context, s tourStep) error {
 		err := g.behind.Wait()
 		g.behind = nil
 		return g.check(s, "the command in the background", g.seen.String(), err)
+	case len(s.same) > 0:
+		return g.compare(s.same)
 	case len(s.args) == 0:
 		return nil
 	}
@@ -154,7 +175,7 @@ func (g *guide) step(ctx context.Context, s tourStep) error {
 		return err
 	}
 	cmd := exec.CommandContext(ctx, g.self, s.args...)
-	cmd.Env = g.env
+	cmd.Env, cmd.Dir = g.env, g.dir
 	cmd.Stdin = strings.NewReader(s.stdin)
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = drainTime
@@ -198,6 +219,28 @@ func (g *guide) check(s tourStep, line, out string, err error) error {
 	}
 	if !strings.Contains(out, s.shows) {
 		return kit.Fail(kit.ExitBug, "touring", fmt.Sprintf("%s did not show %q", line, s.shows), "")
+	}
+	return nil
+}
+
+// compare shows the hashes of files, which must be one.
+func (g *guide) compare(names []string) error {
+	lines := "$ sha256sum " + shellWords(names) + "\n"
+	hashes := make(map[string]bool)
+	for _, name := range names {
+		data, err := os.ReadFile(filepath.Join(g.dir, name))
+		if err != nil {
+			return kit.Fail(kit.ExitBug, "touring", err, "")
+		}
+		hash := fmt.Sprintf("%x", sha256.Sum256(data))
+		hashes[hash] = true
+		lines += hash + "  " + name + "\n"
+	}
+	if err := g.print(lines); err != nil {
+		return err
+	}
+	if len(hashes) != 1 {
+		return kit.Fail(kit.ExitBug, "touring", "the files "+strings.Join(names, " and ")+" differ", "")
 	}
 	return nil
 }
