@@ -214,3 +214,58 @@ func TestHandlers(t *testing.T) {
 		})
 	}
 }
+
+func TestIcons(t *testing.T) {
+	icon := sdp.Icon{ID: "i@h", Type: "image/png", Data: []byte("\x89PNG")}
+	offer := desc(1, 7)
+	offer.Media[0].File = &sdp.File{Name: "a", Size: 1, ID: "x", Icon: "cid:i@h"}
+	call := func(t *testing.T, bob user) error {
+		t.Helper()
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		defer cancel()
+		_, err := start(t, "tcp", Config{}).Invite(ctx, Outgoing{To: "sip:bob@" + bob.at + ";transport=tcp", Offer: offer, Icons: []sdp.Icon{icon}})
+		return err
+	}
+	t.Run("FILE-040 FILE-008 the icon goes beside the description", func(t *testing.T) {
+		got := make(chan *Incoming, 1)
+		bob := start(t, "tcp", Config{Invited: func(in *Incoming) {
+			got <- in
+			_, _ = in.Accept(in.Offer.Answer(2, "127.0.0.1"))
+		}})
+		if err := call(t, bob); err != nil {
+			t.Fatal(err)
+		}
+		in := await(t, "the call", got)
+		if i, ok := sdp.IconOf(in.Offer.Media[0].File.Icon, in.Icons); !ok || string(i.Data) != string(icon.Data) || i.Type != "image/png" {
+			t.Errorf("%+v", in.Icons)
+		}
+	})
+	t.Run("FILE-041 a peer that takes no multipart is called without the icon", func(t *testing.T) {
+		bodies := make(chan string, 2)
+		ua, err := useragent.New(useragent.Config{AOR: header.Address{URI: "sip:me@example.com"}, Listen: []stack.Endpoint{{Transport: "tcp", Addr: "127.0.0.1:0"}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ua.Stack.Handle("INVITE", func(_ context.Context, r *stack.Request) *stack.Response {
+			ct := contentType(r.Request)
+			if bodies <- ct; ct == sdp.MediaType && strings.Contains(string(r.Body()), "icon") {
+				t.Error("the icon is named")
+			}
+			if ct != sdp.MediaType {
+				return stack.Answer(415, stack.Field{Name: "Accept", Value: sdp.MediaType})
+			}
+			return stack.Answer(486)
+		})
+		if err := ua.Listen(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		defer ua.Close()
+		var refused *uac.ResponseError
+		if err := call(t, user{at: ua.Stack.Addrs()[0].Addr}); !errors.As(err, &refused) || refused.Status != 486 {
+			t.Error(err)
+		}
+		if first, second := <-bodies, <-bodies; !strings.HasPrefix(first, "multipart/related") || second != sdp.MediaType {
+			t.Errorf("%s, %s", first, second)
+		}
+	})
+}

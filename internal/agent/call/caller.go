@@ -61,6 +61,12 @@ func (a *Agent) Invite(ctx context.Context, out Outgoing) (*Call, error) {
 	o, res, err := in.run(ctx, o, out.Ringing)
 	var refused *uac.ResponseError
 	if errors.As(err, &refused) && refused.Status == sip.StatusUnsupportedMediaType && len(out.Icons) > 0 {
+		for _, m := range out.Offer.Media {
+			if m.File != nil && m.File.Icon != "" {
+				bare := *m.File
+				bare.Icon, m.File = "", &bare
+			}
+		}
 		if o, err = request(nil); err != nil {
 			return nil, err
 		}
