@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"io"
 	"net"
 	"os"
 	"time"
@@ -12,7 +11,6 @@ import (
 	"imp/internal/agent/call"
 	"imp/internal/cli/kit"
 	"imp/internal/doc/sdp"
-	msrpfile "imp/internal/msrp/file"
 	"imp/internal/msrp/relayclient"
 	"imp/internal/msrp/session"
 	"imp/internal/msrp/wire"
@@ -140,24 +138,15 @@ func msrpFailure(doing string, err error) error {
 	return sipFailure(doing, err)
 }
 
-// unwrapped takes a message/cpim off a message that comes, as far as its header.
-func unwrapped(in *session.Incoming) (kind, disposition string, body io.Reader, from string, err error) {
-	kind, disposition, body = in.Type, in.Disposition, in
-	if !sameMediaType(kind, msrpfile.CPIM) {
-		return kind, disposition, body, "", nil
-	}
-	w, err := msrpfile.Unwrap(in)
-	if err != nil {
-		return kind, disposition, body, "", err
-	}
-	return w.Type, w.Disposition, w.Body, w.From, nil
-}
-
+// sameMediaType compares without parameters.
 func sameMediaType(a, b string) bool { return session.Accepts([]string{b}, a) }
+
+// relayTime is how long URIs of relays shall be good: longer than most transfers take. A relay may allow less.
+const relayTime = 12 * time.Hour
 
 // useRelay takes the relays of the account, the innermost first, with spaces between.
 func useRelay(ctx context.Context, acct *kit.Account, e *call.Endpoint) error {
-	cfg := relayclient.Config{Node: e.Node, Credentials: credentials(ctx, acct), Insecure: acct.Insecure}
+	cfg := relayclient.Config{Node: e.Node, Credentials: credentials(ctx, acct), Insecure: acct.Insecure, Expires: relayTime}
 	var err error
 	if cfg.Relays, err = wire.ParsePath(acct.MSRPRelay); err == nil {
 		e.Relays, err = relayclient.New(cfg)

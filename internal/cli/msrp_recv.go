@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -513,7 +514,13 @@ func (o *msrpRecvOptions) receiveFile(ctx context.Context, n *call.Connection, l
 		return
 	}
 	defer m.Close()
-	kind, _, body, _, err := unwrapped(m)
+	kind, body := m.Type, io.Reader(m)
+	if sameMediaType(kind, msrpfile.CPIM) && !sameMediaType(f.Type, msrpfile.CPIM) {
+		var w *msrpfile.Wrapped
+		if w, err = msrpfile.Unwrap(m); err == nil {
+			kind, body = w.Type, w.Body
+		}
+	}
 	e := o.store(body, kind, err, f, sink)
 	e.From = in.From.URI
 	if e.Outcome == "failed" && !m.Complete() && leg.Session.Err() == nil {
@@ -593,47 +600,40 @@ const maxText = 1 << 20
 // message takes one message that is not announced as a file; one that says it is a file is one all the same.
 func (o *msrpRecvOptions) message(ctx context.Context, m *session.Incoming, who header.Address, to, callID string) {
 	defer m.Close()
-	kind, disposition, body, from, err := unwrapped(m)
+	if name, is := namesFile(m.Disposition); is || m.Total > maxText {
+		o.unannounced(ctx, m, m, m.Total, m.Type, name, who)
+		return
+	}
+	read, err := call.Read(m, maxText)
 	if err != nil {
-		o.kit.Warn("a message of %s cannot be read: %v", who.URI, err)
+		o.kit.Warn("a message of %s was not taken: %v", who.URI, err)
 		return
 	}
-	if from != "" && who.URI == "" {
-		who.URI = from
+	if w := read.Wrapper; w != nil {
+		if name, is := namesFile(w.Content.Get("Content-Disposition")); is {
+			o.unannounced(ctx, m, bytes.NewReader(w.Content.Body), int64(len(w.Content.Body)), w.Content.Type(), name, who)
+			return
+		}
 	}
-	how, params, _ := mime.ParseMediaType(disposition)
-	if how == "attachment" || params["filename"] != "" || m.Total > maxText {
-		o.unannounced(ctx, m, kind, params["filename"], body, who)
-		return
-	}
-	if o.kit.Output == kit.OutputRaw {
-		_, err = io.Copy(printer{o.kit}, body)
-		body = strings.NewReader("")
-	}
-	var text []byte
-	if err == nil {
-		text, err = io.ReadAll(io.LimitReader(body, maxText+1))
-	}
-	if err != nil || len(text) > maxText {
-		o.kit.Note("a message of %s was given up: %v", who.URI, err)
-		return
-	}
-	t, err := header.ParseContentType(kind)
+	t, err := header.ParseContentType(read.Type)
 	if err != nil {
-		t = header.ContentType{MediaType: "application/octet-stream"}
+		t = header.ContentType{MediaType: msrpfile.OctetStream}
 	}
-	e := newMessageEvent(&pager.Message{Time: o.kit.Now(), From: who, To: to, CallID: callID, ContentType: t, Body: text})
+	e := newMessageEvent(&pager.Message{Time: o.kit.Now(), From: who, To: to, CallID: callID, ContentType: t, Body: read.Body})
 	if e.composing != "" || o.tell(ctx, e, e) {
 		_ = m.Report(wire.OK, "")
 	}
 }
 
+// namesFile tells whether a disposition is that of a file, and its name.
+func namesFile(disposition string) (name string, is bool) {
+	how, params, _ := mime.ParseMediaType(disposition)
+	return params["filename"], how == "attachment" || params["filename"] != ""
+}
+
 // unannounced writes a file of which no description came.
-func (o *msrpRecvOptions) unannounced(ctx context.Context, m *session.Incoming, kind, name string, body io.Reader, who header.Address) {
-	f := &sdp.File{Name: name, Type: kind, Size: -1}
-	if sameMediaType(m.Type, kind) {
-		f.Size = m.Total
-	}
+func (o *msrpRecvOptions) unannounced(ctx context.Context, m *session.Incoming, body io.Reader, size int64, kind, name string, who header.Address) {
+	f := &sdp.File{Name: name, Type: kind, Size: size}
 	sink, err := o.sink(f)
 	if err != nil {
 		o.kit.Warn("%s from %s is refused: %v", name, who.URI, err)
