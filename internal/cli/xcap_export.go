@@ -25,6 +25,8 @@ type exportTags struct {
 	Root  string            `json:"root"`
 	XUI   string            `json:"xui"`
 	ETags map[string]string `json:"etags"` // by file
+	// Sums are the SHA-256 of what imp xcap mirror wrote, by file.
+	Sums  map[string]string `json:"sums,omitempty"`
 	Types map[string]string `json:"types"` // by file: media types of documents whose application usage is not known
 }
 

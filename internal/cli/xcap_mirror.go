@@ -2,9 +2,12 @@ package cli
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"io/fs"
+	"maps"
 	"os"
 	"path"
 	"slices"
@@ -35,8 +38,7 @@ import reads them, others AUID/users/USER/DOCUMENT and AUID/global/DOCUMENT. Cha
 that a file name should not have are percent-encoded as in URLs. A file is replaced in
 one step, and removed when its document is. The entity-tags are kept in
 DIR/.etags.json, so that the next mirror fetches only what has changed meanwhile. What
-is changed in the directory itself is not sent, and replaced by the next change on the
-server.`,
+is changed in the directory itself is not sent; the next mirror replaces it.`,
 		Example: `  $ imp xcap mirror backup resource-lists/ --count 1
   … exist resource-lists/users/sip:alice@lab.test/index (…)
 
@@ -103,7 +105,7 @@ func openMirror(k *kit.Kit, dir string, c *chosen) (*mirror, error) {
 		root.Close()
 		return nil, err
 	}
-	m.tags = exportTags{Root: c.root.String(), XUI: m.self, ETags: map[string]string{}}
+	m.tags = exportTags{Root: c.root.String(), XUI: m.self, ETags: map[string]string{}, Sums: map[string]string{}}
 	data, err := root.ReadFile(tagsFile)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		root.Close()
@@ -112,6 +114,7 @@ func openMirror(k *kit.Kit, dir string, c *chosen) (*mirror, error) {
 	var old exportTags
 	if json.Unmarshal(data, &old) == nil && old.Root == m.tags.Root && old.XUI == m.tags.XUI && old.ETags != nil {
 		m.tags.ETags = old.ETags
+		maps.Copy(m.tags.Sums, old.Sums)
 	}
 	return m, nil
 }
@@ -164,11 +167,21 @@ func (m *mirror) read(uris []string, copies *xcapwatch.Copies) error {
 			delete(m.tags.ETags, name)
 		case err != nil:
 			return kit.Fail(kit.ExitUsage, "reading "+path.Join(m.dir, name), err, "links out of the directory are not followed")
+		case m.tags.Sums[name] != sumOf(body):
+			copies.Keep(at, edited, body)
 		default:
 			copies.Keep(at, etag, body)
 		}
 	}
 	return nil
+}
+
+// edited stands for the entity-tag of a file that is not as it was written, so that it is fetched anew.
+const edited = "edited"
+
+func sumOf(body []byte) string {
+	sum := sha256.Sum256(body)
+	return hex.EncodeToString(sum[:])
 }
 
 // take brings the directory in step with what was learned, and prints it.
@@ -184,7 +197,9 @@ func (m *mirror) take(events []xcapwatch.Event, watch *kit.Watch) error {
 			return kit.Fail(kit.ExitDocument, "reading what the server tells", err, "does the server keep to RFC 5875? look with -s")
 		}
 		c := newChangeEvent(m.kit, e)
-		c.Content, c.File = "", m.file(u)
+		if c.Content, c.File = "", m.file(u); c.Previous == edited {
+			c.Previous = ""
+		}
 		if err := m.replace(c.File, e); err != nil {
 			return err
 		}
@@ -210,13 +225,14 @@ func (m *mirror) take(events []xcapwatch.Event, watch *kit.Watch) error {
 func (m *mirror) replace(name string, e *xcapwatch.Event) error {
 	const hint = "the directory must be writable and have room; links out of it are not followed"
 	if e.Kind == xcapwatch.Document {
-		m.tags.ETags[name] = e.ETag
+		m.tags.ETags[name], m.tags.Sums[name] = e.ETag, sumOf(e.Doc)
 		if err := writeBelow(m.root, name, e.Doc); err != nil {
 			return kit.Fail(kit.ExitUsage, "writing "+path.Join(m.dir, name), err, hint)
 		}
 		return nil
 	}
 	delete(m.tags.ETags, name)
+	delete(m.tags.Sums, name)
 	if err := m.root.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return kit.Fail(kit.ExitUsage, "removing "+path.Join(m.dir, name), err, hint)
 	}
