@@ -71,11 +71,10 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request) answer {
 
 // resolve finds out what a request is about.
 func (s *Server) resolve(w http.ResponseWriter, r *http.Request) (*request, answer, bool) {
-	target := target(r)
-	if target == "*" && r.Method == http.MethodOptions {
+	if target(r) == "*" && r.Method == http.MethodOptions {
 		return nil, options(allMethods), false
 	}
-	u, err := s.root.Parse(target)
+	u, err := s.root.Parse(target(r))
 	if err != nil {
 		return nil, refuseURI(err), false
 	}

@@ -18,9 +18,9 @@ type document struct {
 	rev store.Rev // 0 when there is none
 }
 
-// load reads a document from the store; without one that is no error.
-func (s *Server) load(ctx context.Context, key_ string) (d document, err error) {
-	e, err := s.cfg.Store.Get(ctx, key_)
+// load reads the document under a key from the store; without one that is no error.
+func (s *Server) load(ctx context.Context, at string) (d document, err error) {
+	e, err := s.cfg.Store.Get(ctx, at)
 	if errors.Is(err, store.ErrNotFound) {
 		return document{}, nil
 	}

@@ -233,7 +233,7 @@ func (s *Server) delete(q *request) answer {
 }
 
 // change makes one change of a document. When somebody else was faster it begins anew, conditions included.
-func (s *Server) change(q *request, make edit) answer {
+func (s *Server) change(q *request, apply edit) answer {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(q.http.Context()), writeTime)
 	defer cancel()
 	done, err := s.turns.take(ctx, q.key)
@@ -249,7 +249,7 @@ func (s *Server) change(q *request, make edit) answer {
 		if a := q.unmet(old); a != nil && (old.rev != 0 || q.http.Method == http.MethodPut) {
 			return *a
 		}
-		next, refusal := make(old)
+		next, refusal := apply(old)
 		if refusal != nil {
 			return *refusal
 		}
