@@ -80,7 +80,7 @@ func (s *Session) begin(h *wire.Head) (in *Incoming, code int) {
 		s: s, failure: h.FailureReport, total: wire.Unknown}
 	if h.HasRange {
 		in.Total = h.Range.Total
-		if total, joined := s.joined.has(h.MessageID); joined && (in.Total < 0 || in.Total == total) {
+		if total, joined := s.joined.has(h.MessageID); joined && h.Range.Start > 1 && (in.Total < 0 || in.Total == total) {
 			in.again, in.total = true, total
 		}
 	}
@@ -140,10 +140,9 @@ func (in *Incoming) take(c *Conn, at int64, piece []byte, end wire.Flag) (code i
 		return 0
 	}
 	behind := at + int64(len(piece))
-	if in.again && (at > 0 || end != wire.Last) {
+	if in.again {
 		return 0 // which brings nothing new
 	}
-	in.again = false
 	if most := s.own.MaxSize; most > 0 && behind > most {
 		return in.refuse(wire.StopSending, fmt.Errorf("the message is larger than %d bytes", most))
 	}
