@@ -11,7 +11,7 @@ import (
 // patch answers PATCH of a document (RFC 5789) with operations of RFC 5261 in a document of RFC 7351.
 func (s *Server) patch(q *request) answer {
 	defer s.leaveLarge(q)
-	body, refusal := s.takeBody(q, func(t string) bool { return isType(t, patch.TypeXMLPatch) })
+	body, refusal := s.takeBody(q, patch.TypeXMLPatch)
 	if refusal != nil {
 		return *refusal
 	}

@@ -52,13 +52,12 @@ func (s *Server) put(q *request) answer {
 	})
 }
 
-// bodyType reports whether a Content-Type is the one of what is put.
-func (q *request) bodyType() func(string) bool {
+// bodyType is the type of what is put (RFC 4825 section 8.2.2).
+func (q *request) bodyType() string {
 	if q.sel == nil {
-		return q.usage.Takes
+		return q.usage.MediaType
 	}
-	want := resource.Type(q.sel)
-	return func(got string) bool { return isType(got, want) }
+	return resource.Type(q.sel)
 }
 
 // isType compares a Content-Type without its parameters.
@@ -80,7 +79,7 @@ func (q *request) isUTF8(body []byte) bool {
 }
 
 // takeBody reads the body once the conditions hold for what is stored now, so that who would be refused need not send it.
-func (s *Server) takeBody(q *request, takes func(contentType string) bool) ([]byte, *answer) {
+func (s *Server) takeBody(q *request, mediaType string) ([]byte, *answer) {
 	old, err := s.load(q.http.Context(), q.key)
 	if err != nil {
 		a := s.failed(q, err)
@@ -89,8 +88,8 @@ func (s *Server) takeBody(q *request, takes func(contentType string) bool) ([]by
 	if a := q.unmet(old); a != nil {
 		return nil, a
 	}
-	if !takes(q.http.Header.Get("Content-Type")) {
-		a := refuse(http.StatusUnsupportedMediaType, "the Content-Type is not what is put here")
+	if !isType(q.http.Header.Get("Content-Type"), mediaType) {
+		a := refuse(http.StatusUnsupportedMediaType, "the Content-Type here is "+mediaType)
 		if q.http.Method == http.MethodPatch {
 			a.fields = append(a.fields, acceptPatch)
 		}
