@@ -480,6 +480,18 @@ func TestWebSocket(t *testing.T) {
 			}
 		}
 	})
+	t.Run("MCON-032 our URI with ws is the last of the path, after that of the relay", func(t *testing.T) {
+		n := New(Config{})
+		defer n.Close()
+		own, _ := n.NewURI("wss", "df7jal23ls0d.invalid:2855")
+		s, err := n.Open(Own{URI: own, UsePath: path(t, "msrps://relay.example.com:2855/r;tcp")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := s.Path().String(); got != "msrps://relay.example.com:2855/r;tcp "+own.String() || !strings.HasSuffix(got, ";ws") {
+			t.Error(got)
+		}
+	})
 	t.Run("MCON-037 a ping is answered", func(t *testing.T) {
 		_, nc := client(t)
 		go nc.Write(websocket.AppendFrame(nil, websocket.Ping, []byte("hi"), true))

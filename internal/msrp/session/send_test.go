@@ -64,6 +64,22 @@ func TestChunks(t *testing.T) {
 			t.Error(err, len(ids))
 		}
 	})
+	t.Run("MSRP-099 the type and the range of each chunk are those of the whole message", func(t *testing.T) {
+		s, p := bound(t, Config{}, Peer{})
+		body := "From: <im:a@example.com>\r\nTo: <im:b@example.com>\r\n\r\nContent-Type: text/plain\r\n\r\n" + strings.Repeat("x", 3000)
+		sendAside(t.Context(), s, Message{Type: "message/cpim", Body: strings.NewReader(body), Size: int64(len(body)), Chunk: 2048})
+		all := ""
+		for range 2 {
+			g := p.next()
+			if g.kind != "message/cpim" || !strings.HasPrefix(g.rng, fmt.Sprintf("%d-", len(all)+1)) || !strings.HasSuffix(g.rng, fmt.Sprintf("/%d", len(body))) {
+				t.Errorf("%+v", g)
+			}
+			all += g.body
+		}
+		if all != body {
+			t.Errorf("%d bytes", len(all))
+		}
+	})
 	t.Run("MSRP-025 MSRP-027 a chunk above 2048 octets has no range-end", func(t *testing.T) {
 		s, p := bound(t, Config{}, Peer{})
 		for _, size := range []int{2048, 2049, 10_000, 100_000} {
