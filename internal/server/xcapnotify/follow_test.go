@@ -24,6 +24,7 @@ type forgetful struct {
 	lose   chan struct{} // events are lost from now on
 	reset  chan struct{} // the watch says so
 	closes bool          // by its end, and not by Reset
+	late   chan struct{} // what was lost comes all the same
 }
 
 func (f *forgetful) Watch(ctx context.Context, prefix string) (<-chan store.Event, error) {
@@ -34,8 +35,14 @@ func (f *forgetful) Watch(ctx context.Context, prefix string) (<-chan store.Even
 		defer close(out)
 		defer func() { cancel() }()
 		losing := false
+		var lost []store.Event
 		for {
 			select {
+			case <-f.late:
+				losing = false
+				for _, e := range lost {
+					out <- e
+				}
 			case <-ctx.Done():
 				return
 			case <-f.lose:
@@ -56,6 +63,7 @@ func (f *forgetful) Watch(ctx context.Context, prefix string) (<-chan store.Even
 					return
 				}
 				if losing {
+					lost = append(lost, e)
 					continue
 				}
 				select {
@@ -72,7 +80,7 @@ func (f *forgetful) Watch(ctx context.Context, prefix string) (<-chan store.Even
 func runLosing(t *testing.T, closes bool, f func(*rig, *forgetful)) {
 	var kv *forgetful
 	runWith(t, nil, func(inner store.KV) store.KV {
-		kv = &forgetful{KV: inner, lose: make(chan struct{}), reset: make(chan struct{}), closes: closes}
+		kv = &forgetful{KV: inner, lose: make(chan struct{}), reset: make(chan struct{}), late: make(chan struct{}), closes: closes}
 		return kv
 	}, func(r *rig) { f(r, kv) })
 }
@@ -119,6 +127,20 @@ func TestLostEvents(t *testing.T) {
 	}
 }
 
+func TestLateEvents(t *testing.T) {
+	runLosing(t, false, func(r *rig, f *forgetful) {
+		synctest.Wait()
+		f.lose <- struct{}{}
+		r.settle(index, friends())
+		r.settle(index, friends("bob"))
+		_, d := r.subscribe("alice", "xcap-patching", index)
+		r.says(d, "exist "+index+" >e2")
+		f.late <- struct{}{}
+		r.settle(index, friends("carol"))
+		r.says(r.next(), "patch "+index+" e2>e3")
+	})
+}
+
 func TestHistory(t *testing.T) {
 	// The watch of the store coalesces these, as nothing gives it time.
 	burst := func(r *rig, tell bool) {
@@ -142,6 +164,22 @@ func TestHistory(t *testing.T) {
 			r.says(r.next(), "patch "+index+" e1>e2", "patch "+index+" e2>e3", "patch "+index+" e3>e4", "patch "+index+" e4>e5", "patch "+index+" e5>e6")
 			r.settle(index, friends())
 			r.says(r.next(), "patch "+index+" e6>e7")
+		})
+	})
+	t.Run("XDE-027 what was heard of stays known until the watch has passed it", func(t *testing.T) {
+		runLosing(t, false, func(r *rig, f *forgetful) {
+			r.put(index, friends())
+			r.subscribe("alice", "xcap-patching", index)
+			u, _ := uri.Parse(index)
+			for i := range 3 { // long before they are there
+				r.pkg.Storing(key.Document(root, u), key.Value{ETag: fmt.Sprintf("e%d", i+2), Path: u.Path(), Previous: fmt.Sprintf("e%d", i+1), Body: []byte(friends(fmt.Sprint(i)))})
+			}
+			r.settle(index, friends("0"))
+			f.lose <- struct{}{}
+			r.settle(index, friends("1"))
+			r.settle(index, friends("2"))
+			f.reset <- struct{}{}
+			r.says(r.next(), "patch "+index+" e1>e2", "patch "+index+" e2>e3", "patch "+index+" e3>e4")
 		})
 	})
 	t.Run("XDE-027 XDE-017 where they were not, the step is a reference and no aggregate", func(t *testing.T) {

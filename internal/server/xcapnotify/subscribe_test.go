@@ -152,6 +152,19 @@ func TestRefresh(t *testing.T) {
 			r.says(r.next(), "exist "+index+" >e3", "attribute "+index+"/~~/*/list/@name true friends")
 		})
 	})
+	t.Run("XDE-036 another list is another state, though nothing else is there", func(t *testing.T) {
+		run(t, func(r *rig) {
+			r.put(index, friends())
+			p := r.subscriber("alice")
+			p.ask(list(index), patching)
+			s := r.take()
+			s.answer(200)
+			if res := p.ask(list(index, lists+"missing"), patching, "Suppress-If-Match: "+tagOf(s)); res.Status != 200 {
+				t.Fatalf("%d", res.Status)
+			}
+			r.says(r.next(), "exist "+index+" >e1")
+		})
+	})
 	t.Run("XDE-036 the tag of a change names the full state after it", func(t *testing.T) {
 		run(t, func(r *rig) {
 			r.put(index, friends())
