@@ -104,7 +104,7 @@ func (r *Relay) verified(chain []*x509.Certificate) *x509.Certificate {
 	if len(chain) == 0 {
 		return nil
 	}
-	opts := x509.VerifyOptions{Roots: r.cfg.Roots, Intermediates: x509.NewCertPool(), KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}}
+	opts := x509.VerifyOptions{Roots: r.cfg.Roots, Intermediates: x509.NewCertPool(), KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny}} // public authorities make certificates of servers only
 	for _, c := range chain[1:] {
 		opts.Intermediates.AddCert(c)
 	}

@@ -297,6 +297,9 @@ func (c *conn) response(h *wire.Head) {
 		return
 	}
 	p := *found
+	if s := c.open; s != nil && s.id == p.id {
+		p.size = s.sent - s.from // it is answered before its end
+	}
 	found.open = false
 	crowd := c.trans.next-c.trans.first >= maxPending
 	c.trans.trim()

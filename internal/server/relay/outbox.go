@@ -151,7 +151,7 @@ func (c *conn) room(source *conn) error {
 	if !c.crowded() {
 		return nil
 	}
-	shared := source.shared
+	shared := source.severalPeers()
 	if shared && c.stalled {
 		return errStalled
 	}

@@ -259,10 +259,7 @@ func (r *Relay) listen(l net.Listener, transport string) (loopback bool) {
 func (r *Relay) Serve(l net.Listener, t Transport) error {
 	loopback := r.listen(l, t.Name)
 	if t.TLS != nil {
-		// Relays show certificates, and so do clients that others know by a fingerprint (RFC 4976 section 6.1).
-		t.TLS = t.TLS.Clone()
-		t.TLS.ClientAuth = max(t.TLS.ClientAuth, tls.RequestClientCert)
-		t.TLS.DynamicRecordSizingDisabled = true
+		t.TLS = askingCertificate(t.TLS)
 	}
 	stop := context.AfterFunc(r.ctx, func() { l.Close() })
 	defer stop()
@@ -282,6 +279,24 @@ func (r *Relay) Serve(l net.Listener, t Transport) error {
 			}
 		}
 	}
+}
+
+// askingCertificate has a listener ask for certificates: relays show theirs, and so do clients that others know by a
+// fingerprint (RFC 4976 section 6.1).
+func askingCertificate(cfg *tls.Config) *tls.Config {
+	cfg = cfg.Clone()
+	cfg.ClientAuth = max(cfg.ClientAuth, tls.RequestClientCert)
+	cfg.DynamicRecordSizingDisabled = true
+	if choose := cfg.GetConfigForClient; choose != nil { // such as for certificates that were read again
+		cfg.GetConfigForClient = func(h *tls.ClientHelloInfo) (*tls.Config, error) {
+			chosen, err := choose(h)
+			if chosen == nil || err != nil {
+				return chosen, err
+			}
+			return askingCertificate(chosen), nil
+		}
+	}
+	return cfg
 }
 
 func (r *Relay) accept(nc net.Conn, t Transport, loopback bool) {

@@ -81,6 +81,24 @@ func (c *conn) keep(key string, f *flow) {
 	c.shared = len(targets) > 1
 }
 
+// severalPeers reports whether a connection still serves more than one peer.
+func (c *conn) severalPeers() bool {
+	if !c.shared {
+		return false
+	}
+	var one *conn
+	for _, f := range c.flows {
+		if f.valid() {
+			if one != nil && one != f.target {
+				return true
+			}
+			one = f.target
+		}
+	}
+	c.shared = false
+	return false
+}
+
 // find reads the paths of a request (RFC 4976 section 6.4). The first URI must be a grant, and the request come from
 // the one it was given to, or go there. When the next URI is a grant too, the relay is its own next hop.
 func (c *conn) find(h *wire.Head) (*flow, int) {

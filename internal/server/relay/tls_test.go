@@ -48,7 +48,8 @@ func (a authority) secured(cfg Config, host string) *Relay {
 		return &tls.Config{ServerName: name, RootCAs: a.Pool(), Certificates: []tls.Certificate{cert}}
 	}
 	r := running(a.t, cfg)
-	serve(a.t, r, "tls", &tls.Config{Certificates: []tls.Certificate{cert}})
+	own := &tls.Config{Certificates: []tls.Certificate{cert}}
+	serve(a.t, r, "tls", &tls.Config{GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) { return own, nil }})
 	return r
 }
 
