@@ -39,6 +39,18 @@ func TestFirst(t *testing.T) {
 			r.says(d, "exist resource-lists/global/index >e3", "exist "+index+" >e2", "exist "+bob+" >e4")
 		})
 	})
+	t.Run("XDE-019 what a usage lets everybody read is told to everybody", func(t *testing.T) {
+		run(t, func(r *rig) {
+			const content = "org.openmobilealliance.pres-content/"
+			icon := content + "users/sip:alice@example.com/oma_status-icon/index"
+			r.put(icon, "<content/>")
+			r.put(content+"users/sip:alice@example.com/other/index", "<content/>")
+			for _, collection := range []string{content, content + "users/", content + "users/sip:alice@example.com/"} {
+				_, d := r.subscribe("bob", "", collection)
+				r.says(d, "exist "+icon+" >e1")
+			}
+		})
+	})
 	t.Run("XDE-020 XDE-021 what is missing is waited for, and what is new in a collection announced", func(t *testing.T) {
 		run(t, func(r *rig) {
 			_, d := r.subscribe("alice", "xcap-patching", lists+"work/", index, index+"/~~/*/list")
