@@ -120,14 +120,16 @@ func (c *conn) put(s *stream, piece []byte, end wire.Flag) error {
 		return err
 	}
 	for {
+		part, flag := piece, end
+		if c.framed && len(part) > maxWSBody {
+			part, flag = part[:maxWSBody], 0
+		}
+		n := 0
 		if c.open != s {
-			c.start(s, len(piece), end)
+			n = c.start(s, part, flag)
+		} else {
+			n = c.guard.Fit(part)
 		}
-		n := len(piece)
-		if c.framed {
-			n = min(n, maxWSBody)
-		}
-		n = c.guard.Fit(piece[:n])
 		b := c.buffer()
 		*b = append(*b, piece[:n]...)
 		s.sent += int64(n)
@@ -150,12 +152,14 @@ func (c *conn) put(s *stream, piece []byte, end wire.Flag) error {
 // interruptible is the size from which a chunk must have an open end (RFC 4975 section 7.1.1).
 const interruptible = 2048
 
-// start begins a chunk. The lock is held.
-func (c *conn) start(s *stream, size int, end wire.Flag) {
+// start begins a chunk with a piece, and tells how much of that it may hold. The flag is that of the piece. The lock is
+// held.
+func (c *conn) start(s *stream, piece []byte, end wire.Flag) int {
 	b := c.begin()
 	c.newID(s.id[:0])
-	s.from = s.sent
-	if s.tracked() {
+	c.guard.Begin(s.id[:])
+	fit := c.guard.Fit(piece)
+	if s.from = s.sent; s.tracked() {
 		p := c.trans.add()
 		p.id, p.source, p.flow, p.from, p.total, p.name, p.named = s.id, s.source, s.flow, s.start+s.sent, s.total, s.name, s.named
 		if s.failure == wire.FailurePartial {
@@ -165,21 +169,21 @@ func (c *conn) start(s *stream, size int, end wire.Flag) {
 	b = wire.AppendRequest(b, s.id[:], wire.SEND)
 	b = wire.AppendField(b, "To-Path", s.flow.newTo)
 	b = wire.AppendField(b, "From-Path", s.flow.newFrom)
-	whole := end != 0 && !s.split && s.sent == 0
-	if s.ranged || s.body && !whole {
+	ends := end != 0 && fit == len(piece)
+	if s.ranged || s.body && (!ends || s.split || s.sent > 0) {
 		r := wire.Range{Start: s.start + s.sent, End: wire.Unknown, Total: s.total}
-		if end != 0 && end != wire.Abort && size <= interruptible {
-			r.End = r.Start + int64(size) - 1
+		if ends && end != wire.Abort && fit <= interruptible {
+			r.End = r.Start + int64(fit) - 1
 		}
 		b = wire.AppendRange(b, r)
 	}
 	b = append(b, s.fields...)
 	if s.body {
 		b = append(b, "\r\n"...)
-		c.guard.Begin(s.id[:])
 	}
 	*c.buffer() = b
 	c.open = s
+	return fit
 }
 
 // newID makes the ID of the next transaction.
@@ -213,7 +217,7 @@ func (c *conn) abandon(s *stream) {
 		return
 	}
 	if c.open != s {
-		c.start(s, 0, wire.Abort)
+		c.start(s, nil, wire.Abort)
 	}
 	c.finish(s, wire.Abort)
 	c.wake()

@@ -233,3 +233,23 @@ func TestBig(t *testing.T) {
 		t.Errorf("%d bytes, %+v", n, g)
 	}
 }
+
+func TestForeseenIDs(t *testing.T) {
+	t.Run("MSRPR-045 MSRP-017 the body has the end-lines that are to come", func(t *testing.T) {
+		r := running(t, Config{Random: func(b []byte) { clear(b) }})
+		alice, bob := pair(t, r)
+		var body strings.Builder
+		for n := range uint32(8) {
+			fmt.Fprintf(&body, "x\r\n-------%s%s$\r\n", strings.Repeat("A", randomLength), appendNumber(nil, n))
+		}
+		bob.request("SEND", alice.path+" "+alice.uri, bob.uri, body.String(), "Message-ID: foreseen")
+		if m := alice.receive("foreseen"); string(m.body) != body.String() || m.chunks < 5 {
+			t.Errorf("%d chunks, %q", m.chunks, m.body)
+		}
+		bob.next()
+		bob.request("FOO", alice.path+" "+alice.uri, bob.uri, "no\r\n-------"+strings.Repeat("A", idLength)+"$\r\nmatter")
+		if g := alice.next(); !strings.HasSuffix(g.body, "matter") {
+			t.Errorf("%q", g.body)
+		}
+	})
+}
