@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"imp/internal/auth/certs"
+	"imp/internal/msrp/wire"
 	"imp/internal/transport/websocket"
 )
 
@@ -398,6 +399,70 @@ func TestTLS(t *testing.T) {
 		if g, err := ParseFingerprint("md5 4A:AD"); err != nil || matches([]Fingerprint{g}, nil) {
 			t.Error("MD5 is used", err)
 		}
+	})
+}
+
+func TestClose(t *testing.T) {
+	t.Run("a peer in the middle of a handshake does not hold Close up", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			m := newMemory()
+			cfg := m.config()
+			cfg.Certificate = certificate
+			n := New(cfg)
+			n.Listen(t.Context(), "tls", "127.0.0.1:2855")
+			nc, _ := m.dial(t.Context(), "tcp", "127.0.0.1:2855")
+			defer nc.Close()
+			synctest.Wait()
+			begin := time.Now()
+			n.Close()
+			if d := time.Since(begin); d > 5*time.Second {
+				t.Errorf("it takes %v", d)
+			}
+		})
+	})
+	t.Run("what was sent before Close is written", func(t *testing.T) {
+		r := newRig(t, rigOptions{})
+		if err := r.b.Bound(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		const count = 100
+		for range count {
+			m := text("hello")
+			m.FailureReport = wire.FailureNo
+			if _, err := r.a.Send(t.Context(), m); err != nil {
+				t.Fatal(err)
+			}
+		}
+		go r.na.Close()
+		for range count {
+			if _, b := read(t, r.b); b != "hello" {
+				t.Error(b)
+			}
+		}
+	})
+}
+
+// FuzzPeer is a peer that writes anything.
+func FuzzPeer(f *testing.F) {
+	f.Add("MSRP tid1 SEND\r\nTo-Path: OWN\r\nFrom-Path: msrp://a:1/b;tcp\r\nMessage-ID: m001\r\nByte-Range: 2-*/4\r\nSuccess-Report: yes\r\nContent-Type: a/b\r\n\r\nab\r\n-------tid1$\r\n")
+	f.Add("MSRP tid1 REPORT\r\nTo-Path: OWN\r\nFrom-Path: msrp://a:1/b;tcp\r\nMessage-ID: m001\r\nStatus: 000 408\r\n-------tid1$\r\n")
+	f.Add("MSRP tid1 200 OK\r\nTo-Path: OWN\r\nFrom-Path: msrp://a:1/b;tcp\r\n-------tid1$\r\n")
+	f.Add("MSRP tid1 FOO\r\nTo-Path: OWN\r\n\r\n-------tid1#\r\nMSRP")
+	f.Fuzz(func(t *testing.T, input string) {
+		s, p := passive(t, Config{}, Own{Stream: 1}, Peer{})
+		go io.Copy(io.Discard, p.nc)
+		go func() {
+			for {
+				in, err := s.Receive(t.Context())
+				if err != nil {
+					return
+				}
+				go func() { io.Copy(io.Discard, in); in.Close() }()
+			}
+		}()
+		io.WriteString(p.nc, strings.ReplaceAll(input, "OWN", s.URI().String()))
+		p.nc.Close()
+		s.Close()
 	})
 }
 

@@ -89,6 +89,7 @@ func (l *Listener) accept() {
 		if !full {
 			n.accepted++
 			n.strangers++
+			n.shaking[nc] = struct{}{}
 			n.wait.Add(1)
 		}
 		n.mu.Unlock()
@@ -109,6 +110,9 @@ func (l *Listener) serve(nc net.Conn) {
 	c.accepted, c.stranger = true, true
 	nc.SetDeadline(n.cfg.Now().Add(n.cfg.Times.Probation))
 	err := c.accept()
+	n.mu.Lock()
+	delete(n.shaking, nc)
+	n.mu.Unlock()
 	if err == nil {
 		nc.SetWriteDeadline(time.Time{})
 		err = c.start()

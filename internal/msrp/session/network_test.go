@@ -74,3 +74,40 @@ func send(t *testing.T, r *rig, name string, m Message, body []byte) {
 		t.Errorf("%s: %d bytes were reported", name, n)
 	}
 }
+
+// TestConstantMemory sends a large message to a reader that takes its time.
+func TestConstantMemory(t *testing.T) {
+	if testing.Short() {
+		t.Skip("64 MB through a connection")
+	}
+	for _, chunk := range []int{0, 65536} {
+		r := newRig(t, rigOptions{})
+		const size = 64_000_000
+		done := sendAside(t.Context(), r.a, Message{Type: "a/b", Body: io.LimitReader(zeros{}, size), Size: size, Chunk: chunk})
+		in, err := r.b.Receive(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		buf := make([]byte, 300_000)
+		total, most := 0, 0
+		for {
+			n, err := in.Read(buf)
+			total += n
+			r.b.mu.Lock()
+			most = max(most, r.b.unread)
+			r.b.mu.Unlock()
+			if err == io.EOF {
+				break
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := <-done; err != nil || total != size {
+			t.Errorf("%v, %d bytes", err, total)
+		}
+		if most > 2<<20 {
+			t.Errorf("%d bytes were held", most)
+		}
+	}
+}

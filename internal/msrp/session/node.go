@@ -30,6 +30,7 @@ type Node struct {
 	accepted  int
 	strangers int // accepted connections that belong to no session yet
 	listeners map[*Listener]struct{}
+	shaking   map[net.Conn]struct{} // accepted, in the middle of a handshake
 	closed    bool
 	wait      sync.WaitGroup
 }
@@ -39,7 +40,7 @@ func New(cfg Config) *Node {
 	cfg.defaults()
 	n := &Node{cfg: cfg, log: cfg.Log, ids: wire.NewIDs(cfg.Random),
 		sessions: make(map[string]*Session), dialled: make(map[string]*dial), conns: make(map[*Conn]struct{}),
-		listeners: make(map[*Listener]struct{})}
+		listeners: make(map[*Listener]struct{}), shaking: make(map[net.Conn]struct{})}
 	return n
 }
 
@@ -154,6 +155,9 @@ func (n *Node) Close() error {
 	n.mu.Lock()
 	n.closed = true
 	sessions, conns, listeners := keys(n.sessions), keysOf(n.conns), keysOf(n.listeners)
+	for nc := range n.shaking {
+		nc.Close()
+	}
 	n.mu.Unlock()
 	for _, l := range listeners {
 		l.Close()

@@ -196,6 +196,9 @@ func (in *Incoming) store(c *Conn, at int64, piece []byte) (code int) {
 		}
 	}
 	in.count()
+	if in.data != nil || in.asm.contiguous() > in.asm.pos {
+		in.fed()
+	}
 	return 0
 }
 
@@ -433,8 +436,15 @@ func (in *Incoming) Read(p []byte) (n int, err error) {
 		s.cond.Broadcast()
 		s.cond.Wait()
 		s.waiting--
-		s.hungry--
+		in.fed()
+	}
+}
+
+// fed tells that the reader of a message need not wait any more, also while it has not woken up yet.
+func (in *Incoming) fed() {
+	if in.waiting {
 		in.waiting = false
+		in.s.hungry--
 	}
 }
 

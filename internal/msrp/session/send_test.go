@@ -8,6 +8,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -242,42 +243,33 @@ func TestInterruption(t *testing.T) {
 	t.Run("MSRP-028 messages of several sessions share the connection", func(t *testing.T) {
 		r := newRig(t, rigOptions{})
 		a2, b2 := r.pair(Own{}, Own{})
-		size := 5_000_000
-		var order []string
-		got := make(chan string, 1000)
-		for i, s := range []*Session{r.b, b2} {
-			go func() {
-				in, _ := s.Receive(t.Context())
-				var n int
-				buf := make([]byte, 100_000)
-				for {
-					m, err := in.Read(buf)
-					n += m
-					if n/1_000_000 != (n-m)/1_000_000 {
-						got <- fmt.Sprint(i)
-					}
-					if err != nil {
-						got <- "end"
-						return
-					}
-				}
-			}()
-		}
-		one := sendAside(t.Context(), r.a, Message{Type: "a/b", Body: io.LimitReader(zeros{}, int64(size)), Size: int64(size)})
-		two := sendAside(t.Context(), a2, Message{Type: "a/b", Body: io.LimitReader(zeros{}, int64(size)), Size: int64(size)})
-		for ends := 0; ends < 2; {
-			g := <-got
-			if g == "end" {
-				ends++
-			} else {
-				order = append(order, g)
+		var messages atomic.Int64
+		go drain(r.b, &messages)
+		ctx, cancel := context.WithCancel(t.Context())
+		begun := make(chan int64, 1)
+		endless := sendAside(ctx, r.a, Message{Type: "a/b", Body: zeros{}, Size: -1, Progress: func(n int64) {
+			select {
+			case begun <- n:
+			default:
 			}
+		}})
+		<-begun
+		const size = 5_000_000
+		other := sendAside(t.Context(), a2, Message{Type: "a/b", Body: io.LimitReader(zeros{}, size), Size: size})
+		if _, b := read(t, b2); len(b) != size {
+			t.Errorf("%d bytes", len(b))
 		}
-		if err := errors.Join(<-one, <-two); err != nil {
+		if err := <-other; err != nil {
 			t.Error(err)
 		}
-		if all := strings.Join(order, ""); strings.HasPrefix(all, "00000") || strings.HasPrefix(all, "11111") {
-			t.Errorf("one after the other: %s", all)
+		select {
+		case err := <-endless:
+			t.Error("the message without end has ended", err)
+		default:
+		}
+		cancel()
+		if err := <-endless; !errors.Is(err, context.Canceled) {
+			t.Error(err)
 		}
 	})
 }
