@@ -185,26 +185,21 @@ func (b *bench) request(ctx context.Context, s *server, row xcapRow) (float64, e
 	return float64((after - before).Microseconds()) / float64(k.Response.Count), nil
 }
 
-// xcapMemory measures what documents take.
+// xcapMemory measures what a server takes after all that, with documents of many users in it.
 func (b *bench) xcapMemory(ctx context.Context, r *report, servers []*server) error {
 	b.tell("filling")
 	var rss pair
 	for i, to := range []*float64{&rss.kamailio, &rss.imp} {
-		s := servers[i]
-		before, err := s.resident()
-		if err == nil {
-			err = b.put(ctx, s)
+		if err := b.put(ctx, servers[i]); err != nil {
+			return err
 		}
+		resident, err := servers[i].resident()
 		if err != nil {
 			return err
 		}
-		after, err := s.resident()
-		if err != nil {
-			return err
-		}
-		*to = float64(after-before) * 1e-6
+		*to = float64(resident) * 1e-6
 	}
-	r.add(fmt.Sprintf("resident memory of %d documents, imp in a file", b.count(documents)), "MB", rss)
+	r.add(fmt.Sprintf("resident memory with %d documents, imp in a file", b.count(documents)), "MB", rss)
 	return nil
 }
 
