@@ -3,13 +3,10 @@ package cli
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"mime"
 	"net"
 	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -126,50 +123,6 @@ func (e msrpReadyEvent) Text(w io.Writer, _ *kit.Style) error {
 	_, err := fmt.Fprintf(w, "%s ready at %s, path %s\n", e.Server, strings.Join(e.Listen, " "), strings.Join(e.Paths, " "))
 	return err
 }
-
-// fileEvent is a file that came.
-type fileEvent struct {
-	kit.Head
-	From     string `json:"from" doc:"the URI of the sender, as he says; that of his MSRP session without an account"`
-	Outcome  string `json:"outcome" doc:"received: it is complete and as it was announced; partial: the part that was announced is there; failed"`
-	Reason   string `json:"reason,omitempty" doc:"why it failed"`
-	Name     string `json:"name" doc:"the name that the sender gives it"`
-	Path     string `json:"path,omitempty" doc:"where it is"`
-	Size     int64  `json:"size" doc:"octets that are here"`
-	BodyType string `json:"body_type,omitempty" doc:"its media type, as the sender says"`
-	SHA1     string `json:"sha1,omitempty" doc:"its hash in hexadecimal"`
-	SHA256   string `json:"sha256,omitempty" doc:"its hash in hexadecimal"`
-
-	wall time.Time
-}
-
-// Text implements kit.Texter.
-func (e *fileEvent) Text(w io.Writer, s *kit.Style) error {
-	what := kit.CleanLine(e.Path)
-	if what == "" {
-		what = kit.CleanLine(e.Name)
-	}
-	tail := s.Dim(fmt.Sprintf("(%d bytes)", e.Size))
-	switch e.Outcome {
-	case "failed":
-		tail = s.Bad("failed: " + kit.CleanLine(e.Reason))
-	case "partial":
-		tail = s.Busy(fmt.Sprintf("(a part, %d bytes)", e.Size))
-	}
-	_, err := fmt.Fprintf(w, "%s %s  %s %s\n", s.Dim(s.Time(e.wall, e.wall)), s.Name(kit.CleanLine(e.From)), what, tail)
-	return err
-}
-
-// Fact implements kit.Facts.
-func (e *fileEvent) Fact(key string) []string {
-	if v := map[string]string{"from": e.From, "body_type": e.BodyType}[key]; v != "" {
-		return []string{v}
-	}
-	return nil
-}
-
-// XML implements kit.Facts.
-func (e *fileEvent) XML() []byte { return nil }
 
 func (o *msrpRecvOptions) run(ctx context.Context) error {
 	acct, err := o.kit.Account()
@@ -422,64 +375,6 @@ func finish(all *sync.WaitGroup) {
 	}
 }
 
-// refusalText is what a peer is told of a file that is not taken: nothing about this machine.
-func refusalText(err error) string {
-	for _, known := range []error{msrpfile.ErrTooLarge, msrpfile.ErrMissing, msrpfile.ErrBusy} {
-		if errors.Is(err, known) {
-			return known.Error()
-		}
-	}
-	return "it cannot be written"
-}
-
-// sinks are the files of one call that have been accepted.
-type sinks struct {
-	mu sync.Mutex
-	of map[string]*msrpfile.Sink
-}
-
-func (s *sinks) put(id string, sink *msrpfile.Sink) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.of[id] = sink
-}
-
-func (s *sinks) take(id string) *msrpfile.Sink {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	sink := s.of[id]
-	delete(s.of, id)
-	return sink
-}
-
-// abort ends those that nothing came for.
-func (s *sinks) abort() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for id, sink := range s.of {
-		_ = sink.Abort(true)
-		delete(s.of, id)
-	}
-}
-
-// sink begins a file.
-func (o *msrpRecvOptions) sink(f *sdp.File) (*msrpfile.Sink, error) {
-	if o.kit.Output == kit.OutputRaw {
-		return msrpfile.Through(printer{o.kit}, f, o.maxSize)
-	}
-	return msrpfile.Create(msrpfile.SinkConfig{Dir: o.dir, Force: o.force, MaxSize: o.maxSize}, f)
-}
-
-// printer writes to stdout.
-type printer struct{ kit *kit.Kit }
-
-func (p printer) Write(b []byte) (int, error) {
-	if err := p.kit.Print(b); err != nil {
-		return 0, err
-	}
-	return len(b), nil
-}
-
 // session receives what comes in one session.
 func (o *msrpRecvOptions) session(ctx context.Context, n *call.Connection, leg *call.Leg, in *call.Incoming, sinks *sinks) {
 	if f := leg.Line.File; f != nil {
@@ -502,96 +397,6 @@ func (o *msrpRecvOptions) session(ctx context.Context, n *call.Connection, leg *
 		}
 		o.message(ctx, m, who, in.To, in.CallID)
 	}
-}
-
-// receiveFile receives the one message of a session for a file (RFC 5547 section 8.7).
-func (o *msrpRecvOptions) receiveFile(ctx context.Context, n *call.Connection, leg *call.Leg, in *call.Incoming, sink *msrpfile.Sink) {
-	f := leg.Remote.File
-	m, err := leg.Session.Receive(leg.Context())
-	if err != nil {
-		_ = sink.Abort(true)
-		o.kit.Note("%s from %s did not come: %v", sink.Name(), in.From.URI, err)
-		return
-	}
-	defer m.Close()
-	kind, body := m.Type, io.Reader(m)
-	if sameMediaType(kind, msrpfile.CPIM) && !sameMediaType(f.Type, msrpfile.CPIM) {
-		var w *msrpfile.Wrapped
-		if w, err = msrpfile.Unwrap(m); err == nil {
-			kind, body = w.Type, w.Body
-		}
-	}
-	e := o.store(body, kind, err, f, sink)
-	e.From = in.From.URI
-	if e.Outcome == "failed" && !m.Complete() && leg.Session.Err() == nil {
-		_ = m.Close() // 413, and then port 0 (RFC 5547 section 8.4)
-		within, cancel := kit.Cleanup(ctx)
-		defer cancel()
-		_ = n.Drop(within, leg)
-	}
-	if o.tell(ctx, e, e) && e.Outcome != "failed" {
-		_ = m.Report(wire.OK, "")
-	}
-	lingering(leg, n)
-}
-
-// lingering waits until the sender has ended the session, which it should (RFC 5547 section 8.7), but not for ever.
-func lingering(leg *call.Leg, n *call.Connection) {
-	over := time.NewTimer(lingerTime)
-	defer over.Stop()
-	select {
-	case <-leg.Session.Done():
-	case <-leg.Context().Done():
-	case <-n.Call.Done():
-	case <-over.C:
-	}
-}
-
-// lingerTime is how long a session may stay open after its file has come.
-const lingerTime = 30 * time.Second
-
-// store writes what comes as a file; unread is why it could not even be unwrapped.
-func (o *msrpRecvOptions) store(body io.Reader, kind string, unread error, f *sdp.File, sink *msrpfile.Sink) *fileEvent {
-	e := &fileEvent{Head: o.kit.Head("file"), Outcome: "received", Name: f.Name, BodyType: f.Type, wall: o.kit.Now()}
-	if e.BodyType == "" {
-		e.BodyType = kind
-	}
-	err := unread
-	if err == nil {
-		_, err = io.Copy(sink, body)
-	}
-	if err != nil {
-		_ = sink.Abort(true)
-	} else {
-		var complete bool
-		e.Path, complete, err = sink.Finish()
-		if err == nil && !complete {
-			e.Outcome = "partial"
-		}
-	}
-	e.Size = sink.Octets()
-	if err != nil {
-		e.Outcome, e.Reason = "failed", err.Error()
-		return e
-	}
-	e.Path = o.shown(e.Path)
-	for _, h := range sink.Hashes() {
-		switch h.Algorithm {
-		case "sha-1":
-			e.SHA1 = fmt.Sprintf("%x", h.Sum)
-		case "sha-256":
-			e.SHA256 = fmt.Sprintf("%x", h.Sum)
-		}
-	}
-	return e
-}
-
-// shown is a path as people know it: from where they are.
-func (o *msrpRecvOptions) shown(path string) string {
-	if rel, err := filepath.Rel(o.kit.Path("."), path); err == nil && !strings.HasPrefix(rel, "..") {
-		return rel
-	}
-	return path
 }
 
 // maxText bounds a message that is printed as one event; what is longer is a file.
@@ -621,27 +426,6 @@ func (o *msrpRecvOptions) message(ctx context.Context, m *session.Incoming, who 
 	}
 	e := newMessageEvent(&pager.Message{Time: o.kit.Now(), From: who, To: to, CallID: callID, ContentType: t, Body: read.Body})
 	if e.composing != "" || o.tell(ctx, e, e) {
-		_ = m.Report(wire.OK, "")
-	}
-}
-
-// namesFile tells whether a disposition is that of a file, and its name.
-func namesFile(disposition string) (name string, is bool) {
-	how, params, _ := mime.ParseMediaType(disposition)
-	return params["filename"], how == "attachment" || params["filename"] != ""
-}
-
-// unannounced writes a file of which no description came.
-func (o *msrpRecvOptions) unannounced(ctx context.Context, m *session.Incoming, body io.Reader, size int64, kind, name string, who header.Address) {
-	f := &sdp.File{Name: name, Type: kind, Size: size}
-	sink, err := o.sink(f)
-	if err != nil {
-		o.kit.Warn("%s from %s is refused: %v", name, who.URI, err)
-		return
-	}
-	e := o.store(body, kind, nil, f, sink)
-	e.From = who.URI
-	if o.tell(ctx, e, e) && e.Outcome != "failed" {
 		_ = m.Report(wire.OK, "")
 	}
 }
@@ -687,25 +471,35 @@ func reachable(ctx context.Context, addr string) string {
 	return net.JoinHostPort(localHost(ctx, ""), port)
 }
 
-// peers takes one session after another at a URI.
+// peers takes one session after another at a URI: there is one for the next peer as soon as the last has gone.
 func (o *msrpRecvOptions) peers(ctx context.Context, node *session.Node, uri wire.URI) {
+	var all sync.WaitGroup
+	defer all.Wait()
 	for ctx.Err() == nil {
 		s, err := node.Open(session.Own{URI: uri, Types: o.accept, MaxSize: o.maxSize, ManualReports: true})
+		if err == nil {
+			err = s.Start(ctx, session.Peer{})
+		}
 		if err != nil {
 			o.kit.Warn("opening a session: %v", err)
 			return
 		}
-		if err := s.Start(ctx, session.Peer{}); err != nil {
-			o.kit.Warn("opening a session: %v", err)
+		all.Go(func() { o.peer(ctx, s, uri) })
+		select {
+		case <-s.Done():
+		case <-ctx.Done():
+		}
+	}
+}
+
+// peer takes what comes in one session.
+func (o *msrpRecvOptions) peer(ctx context.Context, s *session.Session, uri wire.URI) {
+	defer s.Close()
+	for {
+		m, err := s.Receive(ctx)
+		if err != nil {
 			return
 		}
-		for {
-			m, err := s.Receive(ctx)
-			if err != nil {
-				break
-			}
-			o.message(ctx, m, header.Address{URI: m.From}, uri.String(), "")
-		}
-		_ = s.Close()
+		o.message(ctx, m, header.Address{URI: m.From}, uri.String(), "")
 	}
 }

@@ -86,7 +86,6 @@ type inviting struct {
 
 	mu    sync.Mutex
 	acks  map[string]*stack.Outgoing // to the 2xx, by tag
-	extra func(*sip.Response)        // for a 2xx of another branch
 }
 
 type heard struct {

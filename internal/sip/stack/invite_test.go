@@ -237,6 +237,7 @@ func TestInviteServer(t *testing.T) {
 			v.Answer(Answer(200), func(ok bool) { told = map[bool]string{true: "acked", false: "lost"}[ok] })
 		})
 		time.Sleep(40 * time.Second)
+		synctest.Wait()
 		if told != "lost" {
 			t.Error(told)
 		}
