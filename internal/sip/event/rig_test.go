@@ -3,6 +3,7 @@ package event
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -96,13 +97,27 @@ type wire struct {
 }
 
 func (w *wire) Send(o *stack.Outgoing, done func(*sip.Response, error)) {
-	s := &sent{Request: parse(w.t, render(o)), t: w.t, out: o, done: done}
+	s := &sent{Request: parse(w.t, render(o)), t: w.t, out: o, done: func(res *sip.Response, err error) { done(read(o, res), err) }}
 	if w.hook != nil && w.hook(s) {
 		return
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.out = append(w.out, s)
+}
+
+// read is what the sender of o gets of a response, as from the stack.
+func read(o *stack.Outgoing, res *sip.Response) *sip.Response {
+	if o.Reads == nil || res == nil {
+		return res
+	}
+	brief := &sip.Response{StatusCode: res.StatusCode}
+	for _, h := range res.Headers() {
+		if slices.Contains(o.Reads, h.Name()) {
+			brief.AppendHeader(h)
+		}
+	}
+	return brief
 }
 
 // take gives the next request sent, after all goroutines have come to rest.
