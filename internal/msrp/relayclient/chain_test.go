@@ -1,11 +1,7 @@
 package relayclient
 
 import (
-	"bytes"
-	"context"
 	"crypto/tls"
-	"io"
-	"math/rand/v2"
 	"net"
 	"strconv"
 	"testing"
@@ -47,17 +43,23 @@ func clientTLS(host string) *tls.Config {
 // startRelay starts one that alice and bob may use, and gives its URI.
 func startRelay(t *testing.T, transport string) wire.URI {
 	t.Helper()
+	return newSplitting(t).relay(t, transport)
+}
+
+// relay is startRelay with connections that are read in random pieces.
+func (s splitting) relay(t *testing.T, transport string) wire.URI {
+	t.Helper()
 	known, err := users.New(users.Config{Realms: []string{"example.com"}, Algorithms: []string{"MD5", "SHA-256"}, Entries: []string{"alice:secret", "bob:secret"}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := s.listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	_, port, _ := net.SplitHostPort(l.Addr().String())
 	n, _ := strconv.Atoi(port)
-	r, err := relay.New(relay.Config{Host: "localhost", Port: uint16(n), ClientTLS: clientTLS,
+	r, err := relay.New(relay.Config{Host: "localhost", Port: uint16(n), ClientTLS: clientTLS, Dial: s.dial,
 		Auth: &relay.Auth{Realm: "example.com", Users: known, Algorithms: []digest.Algorithm{digest.SHA256, digest.MD5}}})
 	if err != nil {
 		t.Fatal(err)
@@ -155,47 +157,13 @@ func TestThroughRelays(t *testing.T) {
 	}
 }
 
+// exchange sends messages of many sizes from a to b.
 func exchange(t *testing.T, a, b *session.Session) {
 	t.Helper()
-	seed := uint64(time.Now().UnixNano())
-	t.Logf("seed %d", seed)
-	random := rand.New(rand.NewPCG(seed, 0))
-	for _, size := range []int{0, 1, 2047, 2048, 2049, 300_000} {
-		for _, chunk := range []int{0, 1, 2048, 65536} {
-			if chunk == 1 && size > 3000 {
-				continue
-			}
-			body := make([]byte, size)
-			for i := range body {
-				body[i] = "\r\n-$abc"[random.IntN(7)]
-			}
-			got := make(chan []byte, 1)
-			go func() {
-				in, err := b.Receive(t.Context())
-				if err != nil {
-					t.Error(err)
-					got <- nil
-					return
-				}
-				all, err := io.ReadAll(in)
-				if err != nil {
-					t.Error(err)
-				}
-				in.Close()
-				got <- all
-			}()
-			sent, err := a.Send(t.Context(), session.Message{Type: "text/plain", Body: bytes.NewReader(body), Size: int64(size), Chunk: chunk, SuccessReport: true})
-			if err != nil {
-				t.Fatal(size, chunk, err)
-			}
-			if all := <-got; !bytes.Equal(all, body) {
-				t.Errorf("%d in %d: %d bytes came, and not what was sent", size, chunk, len(all))
-			}
-			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-			if err := sent.Wait(ctx); err != nil {
-				t.Error(size, chunk, err, sent.Reported())
-			}
-			cancel()
+	random := newSplitting(t).random()
+	for _, size := range []int64{0, 1, 2047, 2048, 2049, 300_000} {
+		for _, chunk := range []int{0, 2048, 65536} {
+			cross(t, random, a, b, size, chunk)
 		}
 	}
 }
