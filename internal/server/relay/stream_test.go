@@ -146,6 +146,33 @@ func TestStream(t *testing.T) {
 	})
 }
 
+// TestBodiless sends what opens a session (RFC 4975 section 5.4), and an empty body, which is another thing.
+func TestBodiless(t *testing.T) {
+	r := running(t, Config{})
+	alice, bob := pair(t, r)
+	for body, name := range map[string]string{"-": "without a body", "": "with an empty body"} {
+		t.Run(name, func(t *testing.T) {
+			id := bob.request("SEND", alice.path+" "+alice.uri, bob.uri, body, "Message-ID: "+strings.ReplaceAll(name, " ", "-"))
+			h, err := alice.rd.Next()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if h.Body != (body != "-") || !h.Body && (h.End != wire.Last || h.ContentType != nil) {
+				t.Errorf("it came with a body: %v, flag %q", h.Body, h.End)
+			}
+			if h.Body {
+				if piece, end, err := alice.rd.Body(); len(piece) > 0 || end != wire.Last || err != nil {
+					t.Errorf("%q, %q, %v", piece, end, err)
+				}
+			}
+			alice.ok(got{id: string(h.ID), to: string(h.To), from: string(h.From)})
+			if g := bob.next(); g.code != wire.OK || g.id != id {
+				t.Errorf("%+v", g)
+			}
+		})
+	}
+}
+
 // TestInterleaved has two uploads from one connection to another one.
 func TestInterleaved(t *testing.T) {
 	r := running(t, Config{})

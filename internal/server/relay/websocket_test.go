@@ -133,6 +133,29 @@ func TestWebSocket(t *testing.T) {
 	t.Error("a close was not answered")
 }
 
+func TestRechunksForWebSocket(t *testing.T) {
+	r := running(t, Config{})
+	serve(t, r, "ws", nil)
+	alice, frames := dialWS(t, r, "alice")
+	alice.auth(r)
+	bob := dial(t, r.at("tcp"), "bob")
+	t.Run("MCON-029 a large chunk of a TCP peer arrives in several messages", func(t *testing.T) {
+		body := strings.Repeat("0123456789abcdef\r\n-------", 10_000_000/25)
+		frames.sizes = nil
+		go bob.nc.Write([]byte(requestText("large", "SEND", alice.path+" "+alice.uri, bob.uri, body, "$", "Message-ID: large")))
+		m := alice.receive("large")
+		if string(m.body) != body {
+			t.Errorf("%d bytes came, and not what was sent", len(m.body))
+		}
+		if len(frames.sizes) != m.chunks || m.chunks < len(body)/maxWSBody || m.largest > maxWSBody {
+			t.Errorf("%d chunks in %d messages, the largest of %d bytes", m.chunks, len(frames.sizes), m.largest)
+		}
+		if g := bob.next(); g.code != 200 {
+			t.Errorf("%+v", g)
+		}
+	})
+}
+
 func TestFrameWS(t *testing.T) {
 	for _, n := range []int{0, 125, 126, 127, 65535} {
 		b := frameWS(append(make([]byte, 7), bytes.Repeat([]byte("x"), n)...), 3)
