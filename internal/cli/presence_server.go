@@ -113,6 +113,7 @@ func (o *presenceServerOptions) run(ctx context.Context) error {
 		return err
 	}
 	defer store.Close()
+	collectSeldom(ctx)
 	var bindings *registrar.Registrar
 	mount := func(s *stack.Stack, guard *identity.Guard) {
 		bindings = registrar.New(registrar.Config{Store: store, Domains: o.domains, Known: exists, Guard: guard,
