@@ -169,8 +169,12 @@ func (c *conn) read() error {
 			return err
 		case h.Method == "":
 			c.response(h)
+			continue // also while the peer does not read, who may wait for that
 		default:
 			err = c.request(h)
+		}
+		if err == nil {
+			err = c.ownRoom()
 		}
 		if err != nil {
 			c.flush()

@@ -81,7 +81,7 @@ func (c *conn) send(h *wire.Head, f *flow) error {
 		c.relay.totals.failures.Add(1)
 		c.answer(h, wire.Timeout)
 	}
-	return c.ownRoom()
+	return nil
 }
 
 // body reads a piece of a body; a wake-up to free buffers does not end it.
@@ -93,7 +93,7 @@ func (c *conn) body() (piece []byte, end wire.Flag, err error) {
 	}
 }
 
-// ownRoom waits while the peer does not read its answers.
+// ownRoom waits while the peer does not read its answers, of whatever kind they are.
 func (c *conn) ownRoom() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -160,8 +160,8 @@ func (c *conn) start(s *stream, piece []byte, end wire.Flag) int {
 	c.guard.Begin(s.id[:])
 	fit := c.guard.Fit(piece)
 	if s.from = s.sent; s.tracked() {
-		p := c.trans.add()
-		p.id, p.source, p.flow, p.from, p.total, p.name, p.named = s.id, s.source, s.flow, s.start+s.sent, s.total, s.name, s.named
+		p := c.trans.add(s.flow)
+		p.id, p.source, p.from, p.total, p.name, p.named = s.id, s.source, s.start+s.sent, s.total, s.name, s.named
 		if s.failure == wire.FailurePartial {
 			p.kind = sendPartial
 		}
@@ -256,7 +256,7 @@ func (c *conn) whole(h *wire.Head, f *flow) error {
 			g.reports.Add(1)
 		}
 	}
-	return c.ownRoom()
+	return nil
 }
 
 // pass puts a whole request out.
@@ -285,8 +285,8 @@ func (c *conn) pass(source *conn, h *wire.Head, f *flow, body []byte, end wire.F
 	}
 	c.done(wire.AppendEnd(b, id[:], end, h.Body))
 	if h.Method != wire.REPORT {
-		p := c.trans.add()
-		p.id, p.kind, p.source, p.flow, p.back = id, other, source, f, string(h.ID)
+		p := c.trans.add(f)
+		p.id, p.kind, p.source, p.back = id, other, source, string(h.ID)
 		p.credentials = h.Method == wire.AUTH && h.Get("authorization") != nil
 	}
 	return nil
@@ -305,7 +305,7 @@ func (c *conn) response(h *wire.Head) {
 		p.size = s.sent - s.from // it is answered before its end
 	}
 	found.open = false
-	crowd := c.trans.next-c.trans.first >= maxPending
+	crowd := c.trans.crowded()
 	c.trans.trim()
 	if crowd {
 		c.space.Broadcast()

@@ -39,6 +39,7 @@ const (
 	idLength     = randomLength + numberLength
 	numbers      = 1 << (6 * numberLength)
 	maxPending   = 1 << 14
+	maxHeld      = 16 << 20
 )
 
 const digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-"
@@ -59,6 +60,7 @@ type transactions struct {
 	first uint32    // number of the oldest one
 	next  uint32    // number of the next one
 	sent  uint32    // those before it have been sent
+	held  int       // bytes of their paths, which senders may make long; maxHeld bounds them
 }
 
 func (t *transactions) at(n uint32) *pending { return &t.ring[n&uint32(len(t.ring)-1)] }
@@ -66,15 +68,17 @@ func (t *transactions) at(n uint32) *pending { return &t.ring[n&uint32(len(t.rin
 // full reports whether there is no room for another one. Those that need no answer make room.
 func (t *transactions) full() bool {
 	t.trim()
-	for t.next-t.first >= maxPending && t.at(t.first).kind == sendPartial {
+	for t.crowded() && t.at(t.first).kind == sendPartial {
 		t.at(t.first).open = false
 		t.trim()
 	}
-	return t.next-t.first >= maxPending
+	return t.crowded()
 }
 
-// add begins a transaction. The pointer is valid until the next one.
-func (t *transactions) add() *pending {
+func (t *transactions) crowded() bool { return t.next-t.first >= maxPending || t.held >= maxHeld }
+
+// add begins a transaction of a flow to this connection. The pointer is valid until the next one.
+func (t *transactions) add(f *flow) *pending {
 	if n := uint32(len(t.ring)); t.next-t.first == n {
 		grown := make([]pending, max(2*n, 8))
 		for i := t.first; i != t.next; i++ {
@@ -84,7 +88,10 @@ func (t *transactions) add() *pending {
 	}
 	p := t.at(t.next)
 	t.next++
-	*p = pending{open: true}
+	*p = pending{open: true, flow: f}
+	if f.pending++; f.pending == 1 {
+		t.held += f.size()
+	}
 	return p
 }
 
@@ -114,6 +121,10 @@ func (t *transactions) find(id []byte) *pending {
 // trim forgets the oldest ones that have ended.
 func (t *transactions) trim() {
 	for t.first != t.next && !t.at(t.first).open {
+		f := t.at(t.first).flow
+		if f.pending--; f.pending == 0 {
+			t.held -= f.size()
+		}
 		*t.at(t.first) = pending{}
 		t.first++
 	}

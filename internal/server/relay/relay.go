@@ -90,6 +90,7 @@ const (
 	maxWhole      = 10240   // body of a request other than SEND (RFC 4975 section 7.1)
 	maxControl    = 1 << 20 // responses and REPORTs that wait for a peer that does not read
 	maxFlows      = 1024    // paths remembered of a connection
+	maxFlowSize   = 4 << 20 // bytes of those
 	maxBack       = 64      // connections remembered of a grant's peers
 )
 

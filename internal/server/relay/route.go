@@ -17,7 +17,11 @@ type flow struct {
 	target         *conn
 	grants         []*grant // in the order of To-Path; the second one is that of the receiver, when it is a client here, too
 	outward        bool     // the first grant is the sender's
+	pending        int      // transactions of the target that speak of it; guarded by the lock of the target
 }
+
+// size is how many bytes the paths take.
+func (f *flow) size() int { return len(f.to) + len(f.from) + len(f.newTo) + len(f.newFrom) }
 
 // valid reports whether the way is still good.
 func (f *flow) valid() bool {
@@ -67,11 +71,13 @@ func (c *conn) route(h *wire.Head) (*flow, int) {
 // keep remembers a way, and whether there are several peers.
 func (c *conn) keep(key string, f *flow) {
 	targets := map[*conn]bool{f.target: true}
+	size := f.size()
 	for k, other := range c.flows {
-		if !other.valid() || len(c.flows) >= maxFlows {
+		if !other.valid() || len(c.flows) >= maxFlows || size+other.size() > maxFlowSize {
 			delete(c.flows, k)
 		} else {
 			targets[other.target] = true
+			size += other.size()
 		}
 	}
 	if c.flows == nil {
