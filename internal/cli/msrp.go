@@ -37,6 +37,17 @@ func msrpNode(k *kit.Kit, acct *kit.Account) (n *session.Node, fingerprint strin
 	return session.New(cfg), session.FingerprintOf(cert.Certificate[0]).String(), nil
 }
 
+// chooseRelay puts --relay in the place of the account's.
+func chooseRelay(acct *kit.Account, relay string) {
+	switch relay {
+	case "":
+	case "none":
+		acct.MSRPRelay = ""
+	default:
+		acct.MSRPRelay = relay
+	}
+}
+
 // ownCertificate is that of the account, or one that peers know by its fingerprint (RFC 4975 section 14.4).
 func ownCertificate(k *kit.Kit, acct *kit.Account) (tls.Certificate, error) {
 	own, err := acct.TLS()

@@ -100,7 +100,7 @@ the fingerprints in the invitation. With msrp_relay in the account, or
 	fs.StringArrayVar(&o.senders, "sender", nil, "take sessions from `TARGET` only, repeatable")
 	fs.StringSliceVar(&o.accept, "accept-types", nil, "take messages of these media `TYPES`, * are all")
 	fs.Int64Var(&o.maxSize, "max-size", 0, "take messages and files of up to `BYTES`")
-	fs.StringVar(&o.relay, "relay", "", "the same as --msrp-relay `URI`")
+	fs.StringVar(&o.relay, "relay", "", "go through the relay at `URI`, as --msrp-relay; none: without one")
 	k.AccountFlags(cmd, "msrp-relay")
 	k.WaitFlags(cmd, &o.wait, messageKeys...)
 	k.Emits(cmd, "message", "a message came", messageEvent{})
@@ -129,9 +129,7 @@ func (o *msrpRecvOptions) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if o.relay != "" {
-		acct.MSRPRelay = o.relay
-	}
+	chooseRelay(acct, o.relay)
 	if err := o.prepare(acct); err != nil {
 		return err
 	}

@@ -90,7 +90,7 @@ fingerprints in the invitation, or by name with a relay or --path.`,
 	fs.IntVar(&o.chunk, "chunk", 0, "send chunks of `BYTES`; without it few large ones")
 	fs.BoolVar(&o.success, "success-report", false, "wait for reports that all has arrived at the other end")
 	fs.Var(kit.Choice(&o.failure, "yes", "partial", "no"), "failure-report", "what is to be told of failures")
-	fs.StringVar(&o.relay, "relay", "", "the same as --msrp-relay `URI`")
+	fs.StringVar(&o.relay, "relay", "", "go through the relay at `URI`, as --msrp-relay; none: without one")
 	fs.BoolVar(&o.tls, "tls", false, "offer a session over TLS")
 	k.AccountFlags(cmd, "msrp-relay")
 	k.Emits(cmd, "transfer", "it is known what became of a message or a file", transferEvent{})
@@ -137,9 +137,7 @@ func (o *msrpSendOptions) run(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	if o.relay != "" {
-		acct.MSRPRelay = o.relay
-	}
+	chooseRelay(acct, o.relay)
 	files := args
 	if o.path == "" {
 		files = args[1:]

@@ -159,7 +159,7 @@ func (c *conn) find(h *wire.Head) (*flow, int) {
 // remember notes that the sender can be reached over its connection.
 func (c *conn) remember(f *flow) {
 	text, _ := wire.CutPath(f.from)
-	if u, err := wire.ParseURI(string(text)); err == nil && u.Secure == c.secure {
+	if u, err := wire.ParseURI(string(text)); err == nil && (c.secure || !u.Secure) {
 		f.grants[0].remember(string(text), c)
 	}
 }
