@@ -97,11 +97,14 @@ func (p *Package) put(e store.Entry) []string {
 			list = append(list, c)
 		}
 	}
+	next := &version{etag: v.ETag, body: v.Body}
+	if same {
+		p.refill(d, next)
+	}
 	p.mu.Unlock()
 	if !newer && len(list) == 0 {
 		return nil
 	}
-	next := &version{etag: v.ETag, body: v.Body}
 	nodes := evaluate(list, next, p.cfg.MaxElement)
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -273,6 +276,13 @@ func (p *Package) keeps(d *document, next *version) bool {
 	return slices.ContainsFunc(d.views, func(v *view) bool { return v.mode != noPatching && v.documents[d] != "" })
 }
 
+// refill gives the current version its body where nobody has needed it before. The package is locked.
+func (p *Package) refill(d *document, read *version) {
+	if d.current != nil && d.current.body == nil && d.current.etag == read.etag && p.keeps(d, read) {
+		p.hold(d, read)
+	}
+}
+
 // hold makes a version the current one. The package is locked.
 func (p *Package) hold(d *document, next *version) {
 	if d.current != nil {
@@ -358,9 +368,8 @@ func (p *Package) change(ctx context.Context, v *view, m mode) error {
 		}
 		value, _, err := parse(e)
 		p.mu.Lock()
-		d := p.documents[k]
-		if next := (&version{etag: value.ETag, body: value.Body}); err == nil && d != nil && d.current != nil && d.current.etag == next.etag && p.keeps(d, next) {
-			p.hold(d, next)
+		if d := p.documents[k]; err == nil && d != nil {
+			p.refill(d, &version{etag: value.ETag, body: value.Body})
 		}
 		p.mu.Unlock()
 	}

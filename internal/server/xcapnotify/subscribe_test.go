@@ -220,6 +220,23 @@ func TestRefresh(t *testing.T) {
 	})
 }
 
+func TestLater(t *testing.T) {
+	t.Run("XDE-030 the first change is a patch for who comes after a subscriber without patches", func(t *testing.T) {
+		for _, processing := range []string{"xcap-patching", "aggregate"} {
+			run(t, func(r *rig) {
+				r.put(index, friends())
+				r.subscribe("rls", "no-patching", index)
+				r.subscribe("alice", processing, index)
+				r.settle(index, friends("bob"))
+				got := show(r.next()) + show(r.next())
+				if want := "patch " + index + " e1>e2\n"; !strings.Contains(got, want) {
+					t.Errorf("%s: got\n%swant among them\n%s", processing, got, want)
+				}
+			})
+		}
+	})
+}
+
 func TestSlow(t *testing.T) {
 	t.Run("XDE-039 the next NOTIFY comes after the 200, with all that came meanwhile", func(t *testing.T) {
 		for processing, want := range map[string][]string{
