@@ -12,9 +12,9 @@ const segment = 64 << 10
 
 var segments = sync.Pool{New: func() any { return new([segment]byte) }}
 
-// Bounds of one assembly beside its bytes.
+// Bounds of the assemblies of one session beside their bytes.
 const (
-	maxRuns  = 4096 // pieces with gaps between them
+	maxRuns  = 4096 // pieces with gaps between them; twice as many with a spool
 	overhead = 64   // what a piece costs beside its bytes
 )
 
@@ -28,6 +28,7 @@ type assembly struct {
 	runs  []run // in order, without overlaps, all behind pos
 	ahead int   // memory used by runs that were out of order when they came
 	room  int   // for them
+	more  int   // runs of other assemblies that count with its own
 	spool Spool
 	make  func() (Spool, error) // nil: none
 }
@@ -115,7 +116,7 @@ func (a *assembly) fill(i int, at int64, piece []byte, inOrder, spill bool) (int
 	if i > 0 && a.runs[i-1].end == at && a.runs[i-1].spooled == spill {
 		i--
 	} else {
-		if len(a.runs) >= 2*maxRuns {
+		if len(a.runs)+a.more >= 2*maxRuns {
 			return i, errReorder
 		}
 		a.runs = slices.Insert(a.runs, i, run{at: at, end: at, spooled: spill})

@@ -57,7 +57,7 @@ type Spool interface {
 // Limits bound what peers can make a Node hold. Zero means the default.
 type Limits struct {
 	Window      int // bytes of a session's messages that nobody has read yet, then reading stops; 1 MiB
-	Reorder     int // bytes of a message that came before those in front of them; 1 MiB
+	Reorder     int // bytes of a session that came before those in front of them; 1 MiB
 	Messages    int // messages of a session that have begun and not ended, or that nobody has taken; 1024
 	Unanswered  int // requests of a connection without a response, then sending waits; 1024
 	Responses   int // bytes of responses that the peer does not take, then reading stops; 512 KiB

@@ -26,6 +26,8 @@ type Incoming struct {
 	data     []byte // a message that came in one piece
 	asm      assembly
 	counted  int   // of it in s.unread
+	ahead    int   // of it in s.ahead
+	runs     int   // of it in s.runs
 	total    int64 // fixed by the chunk with the flag $, or -1
 	listed   bool  // in s.open
 	given    bool  // in s.queue, or out of it
@@ -189,7 +191,8 @@ func (in *Incoming) store(c *Conn, at int64, piece []byte) (code int) {
 	if !in.listed && at == 0 && in.total == int64(len(piece)) {
 		in.data = append(make([]byte, 0, len(piece)), piece...)
 	} else {
-		in.asm.make, in.asm.room = s.node.cfg.Spool, s.node.cfg.Limits.Reorder
+		in.asm.make = s.node.cfg.Spool
+		in.asm.room, in.asm.more = s.node.cfg.Limits.Reorder-(s.ahead-in.ahead), s.runs-in.runs
 		if err := in.asm.put(at, piece, spill); err != nil {
 			return in.refuse(wire.StopSending, err)
 		}
@@ -209,6 +212,14 @@ func (in *Incoming) count() {
 	}
 	in.s.unread += n - in.counted
 	in.counted = n
+	in.countRuns()
+}
+
+// countRuns keeps account of what came out of order.
+func (in *Incoming) countRuns() {
+	in.s.ahead += in.asm.ahead - in.ahead
+	in.s.runs += len(in.asm.runs) - in.runs
+	in.ahead, in.runs = in.asm.ahead, len(in.asm.runs)
 }
 
 const (
@@ -360,6 +371,7 @@ func (in *Incoming) free() {
 	in.asm.free()
 	in.s.unread -= in.counted
 	in.counted = 0
+	in.countRuns()
 }
 
 // appendReport adds a REPORT (RFC 4975 sections 7.1.2 and 7.1.3).

@@ -38,6 +38,8 @@ type Session struct {
 	queue   []*Incoming      // for Receive
 	open    map[string]*Incoming
 	unread  int // bytes that nobody has read
+	ahead   int // memory of what came out of order
+	runs    int // pieces with gaps between them, and one for each message
 	hungry  int // readers of messages that wait for more of them
 	goodFor string
 }
