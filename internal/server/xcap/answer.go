@@ -48,6 +48,11 @@ func (s *Server) write(w http.ResponseWriter, r *http.Request, a *answer) {
 	if s.cfg.Product != "" {
 		h["Server"] = []string{s.cfg.Product}
 	}
+	if len(r.TransferEncoding) > 0 {
+		// There may have been a Content-Length too, of which net/http does not tell; then nothing that follows on the connection
+		// can be believed to be a request of the same client (RFC 9112 section 6.1).
+		h["Connection"] = []string{"close"}
+	}
 	if a.etag != "" {
 		h["Etag"] = []string{`"` + a.etag + `"`}
 	}

@@ -236,6 +236,8 @@ func TestLimits(t *testing.T) {
 		if a.Header().Get("Accept-Encoding") != "identity" {
 			t.Error(a.Header())
 		}
+		r.want(415, "PUT", lists, friends, ctype(listsType), "Content-Encoding: identity", "Content-Encoding: gzip")
+		r.want(415, "PUT", lists, friends, ctype(listsType), "Content-Encoding: identity,gzip")
 		r.want(200, "PUT", lists, friends, ctype(listsType), "Content-Encoding: identity")
 		if a := r.want(200, "GET", lists, "", "Accept-Encoding: gzip, deflate"); a.Header().Get("Content-Encoding") != "" || a.body != friends {
 			t.Error(a.Header())

@@ -56,6 +56,18 @@ func status(t *testing.T, r *bufio.Reader, method string) int {
 }
 
 func TestConnections(t *testing.T) {
+	t.Run("what follows a chunked request, which may have had a length too, is not believed", func(t *testing.T) {
+		c, r := talk(t, serve(t, nil))
+		fmt.Fprint(c, "PUT /xcap-root/resource-lists/users/joe/index HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/resource-lists+xml\r\n"+
+			"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"+
+			"DELETE /xcap-root/resource-lists/users/joe/index HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+		if got := status(t, r, "PUT"); got != 409 {
+			t.Errorf("got %d", got)
+		}
+		if rest, err := io.ReadAll(r); len(rest) > 0 {
+			t.Errorf("%q, %v", rest, err)
+		}
+	})
 	t.Run("requests are sent without waiting for answers", func(t *testing.T) {
 		c, r := talk(t, serve(t, nil))
 		put := fmt.Sprintf("PUT %s HTTP/1.1\r\nHost: localhost\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n%s", lists, listsType, len(friends), friends)

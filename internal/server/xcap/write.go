@@ -66,6 +66,18 @@ func isType(got, want string) bool {
 	return strings.EqualFold(strings.Trim(got, " \t"), want)
 }
 
+// isCoded reports whether a Content-Encoding has another coding than identity.
+func isCoded(values []string) bool {
+	for _, v := range values {
+		for coding := range strings.SplitSeq(v, ",") {
+			if coding = strings.Trim(coding, " \t"); coding != "" && !strings.EqualFold(coding, "identity") {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // isUTF8 reports whether the body is UTF-8 by its byte order mark or, without one, by its Content-Type, which says nothing when it has
 // no charset (RFC 7303 section 3). What the document itself says is left to the parser.
 func (q *request) isUTF8(body []byte) bool {
@@ -95,7 +107,7 @@ func (s *Server) takeBody(q *request, mediaType string) ([]byte, *answer) {
 		}
 		return nil, &a
 	}
-	if coding := q.http.Header.Get("Content-Encoding"); coding != "" && !strings.EqualFold(coding, "identity") {
+	if isCoded(q.http.Header.Values("Content-Encoding")) {
 		a := refuse(http.StatusUnsupportedMediaType, "bodies are taken without a content coding")
 		a.fields = append(a.fields, [2]string{"Accept-Encoding", "identity"})
 		return nil, &a

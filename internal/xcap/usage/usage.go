@@ -67,7 +67,7 @@ func Parse(src []byte, limits tree.Limits) (*tree.Tree, *xcaperror.Report, error
 	case errors.Is(err, tree.ErrUTF8), errors.Is(err, tree.ErrEncoding):
 		return nil, xcaperror.New(xcaperror.NotUTF8, "%v", err), nil
 	case errors.Is(err, tree.ErrDTD):
-		return nil, xcaperror.New(xcaperror.Constraint, "%v is not taken", err), nil
+		return nil, xcaperror.New(xcaperror.Constraint, "%v", err), nil
 	}
 	return nil, xcaperror.New(xcaperror.NotWellFormed, "%v", err), nil
 }
