@@ -86,7 +86,7 @@ func (c *Client) List(ctx context.Context, xui string) ([]Entry, error) {
 	return nil, err
 }
 
-// parseDirectory reads a directory. Documents that are not below the root are passed over.
+// parseDirectory reads a directory. Documents that are not below the root, and those that are told again, are passed over.
 func (c *Client) parseDirectory(src []byte) ([]Entry, error) {
 	t, err := tree.Parse(src, tree.Options{})
 	if err != nil {
@@ -96,13 +96,15 @@ func (c *Client) parseDirectory(src []byte) ([]Entry, error) {
 		return nil, fmt.Errorf("%w: <%s> is no xcap-directory document", ErrContent, lexical.Clip(t.Root().Name()))
 	}
 	var all []Entry
+	seen := map[string]bool{}
 	for folder := range t.Root().Elements() {
 		for n := range folder.Elements() {
 			where, _ := n.Attr("", "uri")
 			u, err := c.below(where)
-			if !n.Is(directorySpace, "entry") || err != nil || len(u.Steps) > 0 {
+			if !n.Is(directorySpace, "entry") || err != nil || len(u.Steps) > 0 || seen[u.Path()] {
 				continue
 			}
+			seen[u.Path()] = true
 			all = append(all, entry(n, u))
 		}
 	}

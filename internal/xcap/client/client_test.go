@@ -345,6 +345,42 @@ func TestRedirects(t *testing.T) {
 	})
 }
 
+func TestForeignAnswers(t *testing.T) {
+	var field, value, body string
+	s := start(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/resource-lists+xml")
+		w.Header().Set(field, value)
+		if r.Method != "HEAD" {
+			io.WriteString(w, body)
+		}
+	})
+	c := open(t, s.URL, Config{})
+	for _, tt := range []struct {
+		name, field, value, body string
+		get, put                 bool // taken
+	}{
+		{"a page is no document and no success", "Content-Type", "text/html; charset=utf-8", "<html></html>", false, false},
+		{"a server may label nothing as a page", "Content-Type", "text/html", "", false, true},
+		{"a content coding was not asked for", "Content-Encoding", "gzip", "\x1f\x8b", false, true},
+		{"identity is no content coding", "Content-Encoding", "Identity", empty, true, true},
+		{"another type of XML is taken", "Content-Type", "text/xml", empty, true, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			field, value, body = tt.field, tt.value, tt.body
+			_, err := c.Get(context.Background(), doc(t, ""), Condition{})
+			if errors.Is(err, ErrContent) == tt.get || tt.get && err != nil {
+				t.Errorf("GET: %v", err)
+			}
+			if _, err = c.Head(context.Background(), doc(t, ""), Condition{}); errors.Is(err, ErrContent) == tt.get {
+				t.Errorf("HEAD: %v", err)
+			}
+			if _, err = c.Put(context.Background(), doc(t, ""), "a/b", []byte("x"), Condition{}); errors.Is(err, ErrContent) == tt.put {
+				t.Errorf("PUT: %v", err)
+			}
+		})
+	}
+}
+
 func TestRefusals(t *testing.T) {
 	answer := func(status int, contentType, body string) error {
 		s := start(t, func(w http.ResponseWriter, _ *http.Request) {

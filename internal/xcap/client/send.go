@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"imp/internal/auth/digest"
+	"imp/internal/xml/lexical"
 )
 
 // request is one request from its first sending to its last retry.
@@ -44,11 +45,26 @@ func (c *Client) send(ctx context.Context, r *request) (*Answer, error) {
 		case next != nil:
 			u = next
 			continue
-		case a.Status/100 == 2, a.NotModified():
+		case a.Status/100 == 2:
+			return a, foreign(r.method, a)
+		case a.NotModified():
 			return a, nil
 		}
 		return nil, refusal(r.method, a)
 	}
+}
+
+// foreign tells of an answer that is none of an XCAP server though it has a good status: a page, as a gateway shows that wants
+// somebody to log in; or a document in a content coding that was not asked for, whose bytes are not those of the document.
+func foreign(method string, a *Answer) error {
+	reads := method == http.MethodGet || method == http.MethodHead
+	if a.Type == "text/html" && (reads || len(a.Body) > 0) {
+		return fmt.Errorf("%w: a page, %s", ErrContent, a.Type)
+	}
+	if coding := a.Header.Get("Content-Encoding"); reads && coding != "" && !strings.EqualFold(coding, "identity") {
+		return fmt.Errorf("%w: a body in the coding %s", ErrContent, lexical.Clip(coding))
+	}
+	return nil
 }
 
 // redirect returns where an answer redirects to; nil when it does not, or not to a resource that takes the request (303).
