@@ -237,6 +237,8 @@ func (t *xcapTarget) refusedBody(name string, err error) error {
 	switch report := (*xcaperror.Report)(nil); {
 	case errors.As(err, &report) && report.Condition == xcaperror.NotUTF8, errors.Is(err, xmltree.ErrDTD), strings.Contains(err.Error(), xmltree.ErrDTD.Error()):
 		hint = "imp xml canon makes UTF-8 of it, without a document type declaration"
+	case report != nil && report.Condition == xcaperror.SchemaValidation && len(t.uri.Steps) > 0:
+		hint = "--no-check leaves that to the server"
 	case len(t.uri.Steps) > 0:
 		hint = "name and attributes in the last step of the target have to be those of what is put; --no-check sends it all the same"
 	}

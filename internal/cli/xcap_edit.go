@@ -59,6 +59,7 @@ type editing struct {
 	sel     *selector.Selector // nil for the document
 	base    *client.Answer
 	file    string // that was edited
+	merged  bool   // others have changed the document meanwhile
 }
 
 func (o *xcapEditOptions) run(ctx context.Context, arg string) error {
@@ -75,7 +76,11 @@ func (o *xcapEditOptions) run(ctx context.Context, arg string) error {
 		return t.failure("editing "+t.short(), client.ErrBindings)
 	}
 	if e.base, err = t.Get(ctx, t.document(), client.Condition{}); err != nil {
-		return t.failure("getting "+t.short(), err)
+		failed := t.missing(ctx, t.failure("getting "+t.short(), err), err)
+		if told := (*kit.Error)(nil); client.Status(err) == 404 && t.usage != nil && errors.As(failed, &told) {
+			told.Hint = "there is no such document to edit: imp xcap put makes one, imp xcap ls lists those there are"
+		}
+		return failed
 	}
 	if e.base.ETag == "" {
 		return t.failure("editing "+t.short(), client.ErrNoETag)
@@ -94,7 +99,7 @@ func (o *xcapEditOptions) run(ctx context.Context, arg string) error {
 	}
 	a, err := e.write(ctx, edited)
 	if err != nil {
-		o.kit.Warn("what you have edited is in %s", e.file)
+		e.kept(err)
 		return err
 	}
 	if err := os.RemoveAll(filepath.Dir(e.file)); err != nil {
@@ -104,6 +109,16 @@ func (o *xcapEditOptions) run(ctx context.Context, arg string) error {
 		return err
 	}
 	return t.answered("PUT", a)
+}
+
+// kept tells where what was edited is, and how it is put when it is corrected. After a merge that failed it is to be seen what
+// others have written first.
+func (e *editing) kept(err error) {
+	k := e.options.kit
+	k.Warn("what you have edited is in %s", e.file)
+	if told := (*kit.Error)(nil); errors.As(err, &told) && told.Exit == kit.ExitDocument && !e.merged {
+		k.Note("when it is corrected: imp xcap put --if-match %s", shellWords([]string{e.base.ETag, e.text, e.file}))
+	}
 }
 
 // node returns what the target selects in a document.
@@ -191,6 +206,7 @@ func (e *editing) write(ctx context.Context, edited []byte) (*client.Answer, err
 		if known, err = e.Get(ctx, e.document(), client.Condition{}); err != nil {
 			return nil, e.failure("getting "+e.short()+" again", err)
 		}
+		e.merged = true
 		if body, err = e.rebased(mine, known.Body); err != nil {
 			return nil, err
 		}
