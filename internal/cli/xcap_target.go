@@ -84,6 +84,9 @@ func (x *xcapFlags) locate(acct *kit.Account, arg string) (uri.Root, *uri.URI, e
 	if strings.HasSuffix(arg, "//") {
 		return root, nil, kit.Fail(kit.ExitUsage, doing, "no node selector follows //", `write it like 'resource-lists//resource-lists/list[@name="friends"]'`)
 	}
+	if node == "" && strings.HasSuffix(document, "/") {
+		return root, nil, kit.Fail(kit.ExitUsage, doing, "it ends with a slash, as a collection of documents does", "name one document, such as "+kit.CleanLine(strings.TrimRight(document, "/"))+"; imp xcap watch and mirror take collections")
+	}
 	auid, path, _ := strings.Cut(document, "/")
 	var u *uri.URI
 	switch {
