@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/url"
 	"strings"
 
 	"imp/internal/auth/digest"
@@ -171,7 +172,7 @@ func conflictHint(r *xcaperror.Report) string {
 	case xcaperror.Uniqueness:
 		var fields, free []string
 		for _, e := range r.Exists {
-			fields = append(fields, e.Field)
+			fields = append(fields, unescaped(e.Field))
 			free = append(free, e.Alternatives...)
 		}
 		if len(free) > 0 {
@@ -182,8 +183,18 @@ func conflictHint(r *xcaperror.Report) string {
 		return "the last step of the target has to select what is put, by its name and attributes; a position is one behind the last at most"
 	case xcaperror.CannotDelete:
 		return "the same selector would select another node afterwards; name the node by an attribute, as in [1][@uri=\"…\"]"
-	case xcaperror.SchemaValidation, xcaperror.Constraint, xcaperror.NotWellFormed, xcaperror.NotFragment, xcaperror.NotAttributeText:
+	case xcaperror.NotFragment:
+		return "an element is put from its start tag to its end tag, with declarations of the prefixes in it: those of the target are not known there"
+	case xcaperror.SchemaValidation, xcaperror.Constraint, xcaperror.NotWellFormed, xcaperror.NotAttributeText:
 		return "the document as it would be is refused, it stays as it is; imp xml check tells more about one"
 	}
 	return ""
+}
+
+// unescaped is a node selector without percent-encoding, as far as that can be taken away.
+func unescaped(selector string) string {
+	if plain, err := url.PathUnescape(selector); err == nil {
+		return plain
+	}
+	return selector
 }

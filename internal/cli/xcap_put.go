@@ -120,5 +120,8 @@ func (o *xcapPutOptions) failed(t *xcapTarget, err error, implied bool) error {
 	if told := (*kit.Error)(nil); implied && client.Status(err) == 412 && errors.As(failed, &told) {
 		told.Hint = "there is a document already: give --if-match with the entity-tag of imp xcap get --etag-save, or --force"
 	}
+	if told := (*kit.Error)(nil); t.usage == nil && client.Status(err) == 404 && errors.As(failed, &told) {
+		told.Hint = "the server does not have the application usage " + kit.CleanLine(t.uri.AUID) + "; imp xcap caps lists those that it has"
+	}
 	return failed
 }
