@@ -3,6 +3,7 @@ package cli
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"net/url"
@@ -186,11 +187,13 @@ func (x *xcapFlags) home(acct *kit.Account) (string, error) {
 // etagFlags are the conditions of a request, and where its entity-tag goes.
 type etagFlags struct {
 	kit             *kit.Kit
+	cmd             *cobra.Command
 	match, noneTags string
 	save            string
 }
 
 func (e *etagFlags) addMatch(cmd *cobra.Command) {
+	e.cmd = cmd
 	cmd.Flags().StringVar(&e.match, "if-match", "", "only if the document has the entity-tag `ETAG|@FILE`")
 }
 
@@ -206,6 +209,9 @@ func (e *etagFlags) addSave(cmd *cobra.Command) {
 // condition reads the flags. A FILE that is not there is no tag for --if-none-match, so that the first of many runs needs
 // none.
 func (e *etagFlags) condition() (c client.Condition, err error) {
+	if e.match == "" && e.cmd != nil && e.cmd.Flags().Changed("if-match") { // a variable that is not set is no leave to overwrite
+		return c, notTag("--if-match", "")
+	}
 	if c.Match, err = e.tag("--if-match", e.match); err != nil {
 		return c, err
 	}
@@ -225,6 +231,9 @@ func (e *etagFlags) tag(flag, s string) (string, error) {
 	}
 	if name, ok := strings.CutPrefix(s, "@"); ok {
 		data, err := e.kit.ReadDocument(name)
+		if own := (*kit.Error)(nil); errors.As(err, &own) {
+			own.Hint = "--etag-save " + kit.CleanLine(name) + " writes it: of imp xcap get, or of the put before; the first put of a document needs no condition"
+		}
 		if err != nil {
 			return "", err
 		}
@@ -232,9 +241,13 @@ func (e *etagFlags) tag(flag, s string) (string, error) {
 	}
 	tag := strings.TrimSuffix(strings.TrimPrefix(s, `"`), `"`)
 	if tag == "" || strings.ContainsAny(tag, "\" \t\r\n") || strings.HasPrefix(s, "W/") {
-		return "", kit.Fail(kit.ExitUsage, "reading "+flag, fmt.Sprintf("%q is no entity-tag", kit.CleanLine(s)), "imp xcap get --etag-save FILE gives one, "+flag+" @FILE takes it")
+		return "", notTag(flag, s)
 	}
 	return tag, nil
+}
+
+func notTag(flag, s string) error {
+	return kit.Fail(kit.ExitUsage, "reading "+flag, fmt.Sprintf("%q is no entity-tag", kit.CleanLine(s)), "imp xcap get --etag-save FILE gives one, "+flag+" @FILE takes it")
 }
 
 // saved writes the entity-tag of an answer as header fields have it.
