@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -49,6 +50,9 @@ the document with the first of them. A contact that is there already is no error
 func (o *listAddOptions) run(ctx context.Context, path, who string) error {
 	if strings.Trim(path, "/") != path || path == "" || strings.Contains(path, "//") {
 		return usage("LIST has a name that is empty", "write it like friends, or work/team for a list in a list")
+	}
+	if who == "" {
+		return usage("URI is empty", "it is the address of the contact, such as bob or sip:bob@example.com")
 	}
 	t, err := o.openLists(ctx)
 	if err != nil {
@@ -219,6 +223,9 @@ lead to nothing then are told; the server does not look at them.`,
   …`,
 		Args: cobra.RangeArgs(1, 2),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if slices.Contains(args, "") { // of a variable that is not set: without URI the list itself would go
+				return usage("LIST or URI is empty", "leave URI out to remove the list itself")
+			}
 			return o.run(cmd.Context(), args[0], strings.Join(args[1:], ""))
 		},
 	}
