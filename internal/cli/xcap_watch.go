@@ -176,8 +176,13 @@ func (o *xcapWatchOptions) run(ctx context.Context, args []string) error {
 		cfg.Fetch = xcapFetcher{session}
 		o.processing = cmp.Or(o.processing, string(xcapwatch.XCAPPatching))
 	}
+	answered := false
 	return o.follow(ctx, watch, c, xcapwatch.Options{Processing: xcapwatch.Processing(o.processing), Copies: xcapwatch.New(cfg),
 		Learned: func(_ *event.Notification, events []xcapwatch.Event) error {
+			if !answered && len(events) == 0 {
+				o.kit.Note("there is nothing yet that you may read; what comes is printed")
+			}
+			answered = true
 			for i := range events {
 				e := newChangeEvent(o.kit, &events[i])
 				if err := o.kit.Emit(e); err != nil {
