@@ -38,15 +38,13 @@ func (e ctlHealthEvent) Text(w io.Writer, s *kit.Style) error {
 	}
 	up := time.Time(e.Time).Sub(time.Time(e.Started)).Round(time.Second)
 	fmt.Fprintf(w, "%s  %s %s, up %s\n", status, kit.CleanLine(e.Server), kit.CleanLine(e.Version), up)
-	return s.Table(w, nil, [][]string{
-		{"  listen", kit.CleanLine(strings.Join(e.Listen, " "))},
-		{"  subscriptions", strconv.Itoa(e.Subscriptions)},
-		{"  publications", strconv.Itoa(e.Publications)},
-		{"  registrations", strconv.Itoa(e.Registrations)},
-		{"  live heap", megabytes(e.LiveHeap)},
-		{"  resident", megabytes(e.RSS)},
-		{"  goroutines", strconv.Itoa(e.Goroutines)},
-	})
+	rows := [][]string{{"  listen", kit.CleanLine(strings.Join(e.Listen, " "))}}
+	if e.Server != "xcap-server" && e.Server != "msrp-relay" { // they have none of these
+		rows = append(rows, []string{"  subscriptions", strconv.Itoa(e.Subscriptions)}, []string{"  publications", strconv.Itoa(e.Publications)},
+			[]string{"  registrations", strconv.Itoa(e.Registrations)})
+	}
+	return s.Table(w, nil, append(rows, []string{"  live heap", megabytes(e.LiveHeap)}, []string{"  resident", megabytes(e.RSS)},
+		[]string{"  goroutines", strconv.Itoa(e.Goroutines)}))
 }
 
 func megabytes(n uint64) string { return fmt.Sprintf("%.1f MB", float64(n)/1e6) }
