@@ -4,11 +4,13 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"net"
 	"os"
 	"time"
 
 	"imp/internal/agent/call"
+	"imp/internal/auth/digest"
 	"imp/internal/cli/kit"
 	"imp/internal/doc/sdp"
 	"imp/internal/msrp/relayclient"
@@ -124,6 +126,10 @@ func msrpFailure(doing string, err error) error {
 		return kit.Fail(kit.ExitRefused, doing, answerOf(refused), "nobody takes calls there at the moment; imp msrp-recv does")
 	case errors.As(err, &refused) && (refused.Status == 488 || refused.Status == 606 || refused.Status == 415):
 		return kit.Fail(kit.ExitRefused, doing, answerOf(refused), "the peer takes no such session; look with -s what it says")
+	case errors.As(err, &refused) && refused.Status == 603:
+		return kit.Fail(kit.ExitRefused, doing, answerOf(refused), "the receiver takes no calls from this address, as imp msrp-recv --sender has it")
+	case errors.Is(err, digest.ErrRejected): // by a relay: what a SIP server refuses has its answer
+		return kit.Fail(kit.ExitRefused, doing, err, "the relay is asked with user and password of the account; --relay names another one")
 	case errors.As(err, &status) && status.Code == wire.StopSending:
 		return kit.Fail(kit.ExitRefused, doing, kit.Answer{Code: status.Code, Reason: status.Comment}, "the receiver has stopped it: it may be too large, or not wanted")
 	case errors.As(err, &status) && status.Code == wire.Timeout:
@@ -131,10 +137,12 @@ func msrpFailure(doing string, err error) error {
 	case errors.As(err, &status):
 		return kit.Fail(kit.ExitRefused, doing, kit.Answer{Code: status.Code, Reason: status.Comment}, "look with --trace=msrp what was said")
 	case errors.Is(err, session.ErrType):
-		return kit.Fail(kit.ExitRefused, doing, err, "--type gives another type; -v tells those that the peer takes")
+		return kit.Fail(kit.ExitRefused, doing, err, "--type gives another type; -s shows those that the peer takes, in a=accept-types")
 	case errors.Is(err, session.ErrSize):
 		return kit.Fail(kit.ExitRefused, doing, err, "send less")
-	case errors.Is(err, session.ErrTimeout), errors.Is(err, context.DeadlineExceeded):
+	case errors.Is(err, context.DeadlineExceeded):
+		return kit.Fail(kit.ExitTimeout, doing, "no answer in time", "is the receiver still there? --timeout gives the answer more time; look with -s what was said")
+	case errors.Is(err, session.ErrTimeout):
 		return kit.Fail(kit.ExitTimeout, doing, err, "--timeout gives the answer more time; look with --trace=msrp what was said")
 	case errors.Is(err, session.ErrUnreported), errors.Is(err, session.ErrDisconnected), errors.Is(err, session.ErrFingerprint),
 		errors.As(err, &op), errors.Is(err, session.ErrClosed):
@@ -147,6 +155,14 @@ func msrpFailure(doing string, err error) error {
 		return kit.Fail(kit.ExitRefused, doing, err, "the peer is no MSRP endpoint; look with -s what was said")
 	}
 	return sipFailure(doing, err)
+}
+
+// inside names the type that a peer does not take where an envelope was to carry it.
+func inside(err error, m *session.Message) error {
+	if errors.Is(err, session.ErrType) && len(m.Wrapped) > 0 {
+		return fmt.Errorf("%w: %s", session.ErrType, m.Wrapped[0])
+	}
+	return err
 }
 
 // sameMediaType compares without parameters.

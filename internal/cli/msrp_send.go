@@ -402,7 +402,7 @@ func (o *msrpSendOptions) sendLine(ctx context.Context, s *session.Session, remo
 	}
 	e := transferEvent{Head: o.kit.Head("transfer"), To: o.to, Outcome: o.outcome(remote), Size: int64(len(line))}
 	if err != nil {
-		return o.failedAs(e, "sending to "+o.to, err)
+		return o.failedAs(e, "sending to "+o.to, inside(err, &m))
 	}
 	e.MessageID, e.Status = out.ID, wire.OK
 	return o.kit.Emit(e)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"sync/atomic"
 	"time"
 
@@ -39,7 +40,7 @@ func (o *msrpSendOptions) open(name string) (s *msrpfile.Source, err error) {
 			return nil, kit.Fail(kit.ExitUsage, "reading stdin", err, "is there room for it in the directory for temporary files? --stream needs none")
 		}
 	} else if s, err = msrpfile.Open(o.kit.Path(name)); err != nil {
-		return nil, kit.Fail(kit.ExitUsage, "reading "+name, plainError(err), "give a plain file that can be read, or - for stdin")
+		return nil, kit.Fail(kit.ExitUsage, "reading "+name, plainError(err), fileHint(o.kit.Path(name)))
 	}
 	if o.name != "" {
 		s.Name = o.name
@@ -48,6 +49,17 @@ func (o *msrpSendOptions) open(name string) (s *msrpfile.Source, err error) {
 		s.Type = o.kind
 	}
 	return s, nil
+}
+
+// fileHint says what can be done with what cannot be sent as a file.
+func fileHint(name string) string {
+	switch info, err := os.Stat(name); {
+	case err == nil && info.IsDir():
+		return "a directory goes as an archive: tar c DIR | imp msrp-send TARGET --name DIR.tar -"
+	case os.IsNotExist(err):
+		return "a FILE is the name of one; a message comes from stdin: echo hello | imp msrp-send TARGET"
+	}
+	return "give a plain file that can be read, or - for stdin"
 }
 
 // plainError is the cause of an error of the file system, without the path that is told already.
@@ -148,7 +160,7 @@ func (o *msrpSendOptions) sendFile(ctx context.Context, send sender, remote *sdp
 		if o.path == "" {
 			o.remember(src, first-1+sent.Load())
 		}
-		return o.failedAs(e, doing, err)
+		return o.failedAs(e, doing, inside(err, &m))
 	}
 	e.MessageID, e.Status = out.ID, wire.OK
 	if o.path == "" {
