@@ -203,7 +203,10 @@ func (e *editing) write(ctx context.Context, edited []byte) (*client.Answer, err
 		if client.Status(err) != 412 {
 			return a, e.failure("putting "+e.short(), err)
 		}
-		if known, err = e.Get(ctx, e.document(), client.Condition{}); err != nil {
+		if known, err = e.Get(ctx, e.document(), client.Condition{}); err == nil && known.ETag == "" {
+			err = client.ErrNoETag
+		}
+		if err != nil {
 			return nil, e.failure("getting "+e.short()+" again", err)
 		}
 		e.merged = true

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -107,6 +108,10 @@ func (o *xcapExportOptions) run(ctx context.Context, dir string) error {
 		if generated(e.URI) {
 			continue
 		}
+		if !inHome(e.URI, xui) {
+			o.kit.Warn("%s is no document of %s and is passed over", kit.CleanLine(e.URI.Path()), kit.CleanLine(xui))
+			continue
+		}
 		a, err := s.Get(ctx, e.URI, client.Condition{})
 		if client.Status(err) == 404 { // removed meanwhile
 			continue
@@ -116,6 +121,7 @@ func (o *xcapExportOptions) run(ctx context.Context, dir string) error {
 		}
 		name := fileOf(e.URI)
 		if err := writeBelow(root, name, a.Body); err != nil {
+			tags.write(root, dir) // for what is there by now
 			return kit.Fail(kit.ExitUsage, "writing "+path.Join(dir, name), err, "the directory must be writable and have room; links out of it are not followed")
 		}
 		tags.ETags[name] = a.ETag
@@ -133,6 +139,13 @@ func (o *xcapExportOptions) run(ctx context.Context, dir string) error {
 func generated(u *uri.URI) bool {
 	known, ok := appusage.For(u.AUID)
 	return ok && known.Place(u) != appusage.Stored
+}
+
+// inHome reports whether a document is one of a user, by any name of his: files tell no others apart.
+func inHome(u *uri.URI, xui string) bool {
+	_, domain, _ := strings.Cut(xui, "@")
+	naming := uri.Naming{Domain: domain}
+	return !u.Global && naming.Canonical(u.XUI) == naming.Canonical(xui)
 }
 
 // fileOf is the file of a user's document.

@@ -159,6 +159,27 @@ func TestXCAPExportOfOtherUsages(t *testing.T) {
 	}
 }
 
+func TestXCAPExportOfOthers(t *testing.T) {
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.URL.Path, "/directory.xml") {
+			io.WriteString(w, `<xcap-directory xmlns="urn:oma:xml:xdm:xcap-directory"><folder auid="resource-lists">`+
+				`<entry uri="resource-lists/users/alice@example.com/index"/><entry uri="resource-lists/users/sip:bob@example.com/index"/>`+
+				`<entry uri="resource-lists/users/alice@example.com/index"/><entry uri="resource-lists/global/index"/></folder></xcap-directory>`)
+			return
+		}
+		io.WriteString(w, r.URL.Path)
+	}))
+	defer s.Close()
+	dir := t.TempDir()
+	status, out, errs := asAlice(t, s.URL, "xcap", "export", dir)
+	if status != 0 || out != "exported  resource-lists/index\n" || strings.Count(errs, "passed over") != 2 {
+		t.Error(status, out, errs)
+	}
+	if got, err := os.ReadFile(filepath.Join(dir, "resource-lists", "index")); string(got) != "/resource-lists/users/alice@example.com/index" {
+		t.Errorf("%s, %v", got, err)
+	}
+}
+
 func TestXCAPFailures(t *testing.T) {
 	answer := func(change func(w http.ResponseWriter, r *http.Request)) string {
 		s := httptest.NewServer(http.HandlerFunc(change))
