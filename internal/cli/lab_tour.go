@@ -168,6 +168,9 @@ func (g *guide) step(ctx context.Context, s tourStep) error {
 		return nil
 	}
 	line := "imp " + shellWords(s.args)
+	if s.stdin != "" {
+		line = "echo " + shellQuote(s.stdin) + " | " + line
+	}
 	if s.behind {
 		line += " &"
 	}
