@@ -156,11 +156,11 @@ func (c *Conn) takeSend(h *wire.Head) error {
 	}
 	switch {
 	case code != 0:
-	case h.MessageID == nil:
-		code = wire.BadRequest
-	case !h.Body:
+	case !h.Body: // some libraries bind their sessions with one that has no Message-ID
 		s.empty(c, h)
 		return nil
+	case h.MessageID == nil:
+		code = wire.BadRequest
 	default:
 		in, code = s.begin(h)
 	}

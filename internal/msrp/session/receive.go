@@ -397,7 +397,7 @@ func (s *Session) empty(c *Conn, h *wire.Head) {
 	}
 	s.mu.Unlock()
 	c.answer(h, wire.OK)
-	if h.SuccessReport && h.End == wire.Last {
+	if h.SuccessReport && h.MessageID != nil && h.End == wire.Last {
 		r := wire.Range{Start: 1}
 		c.frameAnswer(func(b []byte) []byte {
 			return s.appendReport(b, c.report.New(), string(h.From), string(h.MessageID), r, wire.OK, "")
