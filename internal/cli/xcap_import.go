@@ -146,7 +146,7 @@ func (o *xcapImportOptions) file(s *xcapSession, root *os.Root, dir, name string
 		kind = t.usage.MediaType
 	}
 	if kind == "" {
-		return incoming{}, kit.Fail(kit.ExitUsage, "reading "+shown, "the type of documents of "+u.AUID+" is not known", "put it with imp xcap put --type TYPE")
+		return incoming{}, kit.Fail(kit.ExitUsage, "reading "+shown, "the type of documents of "+u.AUID+" is not known", "the directories below DIR are named like application usages; imp xcap put --type TYPE puts documents of one that imp does not know")
 	}
 	if !o.noCheck {
 		if err := t.checkDocument(body); err != nil {
