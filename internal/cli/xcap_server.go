@@ -67,9 +67,9 @@ what was acknowledged outlives the server, also one that is killed.
 
 Limits: --max-body for a body and a document, --max-documents for each user and
 usage, 1000 services for a document, elements in each other 200 deep; 32 KiB for a
-URI, 48 KiB for a header; 64 bodies of more than 64 KiB at a time; 10 seconds for a
-header and a TLS handshake, 30 for a request, a minute for an answer, 2 minutes
-between requests; --max-connections, half of them from one address of another
+URI, 48 KiB for a header; 64 bodies of more than 64 KiB at a time, 8 of them for one
+user; 10 seconds for a header and a TLS handshake, 30 for a request, a minute for an
+answer, 2 minutes between requests; --max-connections, half of them from one address of another
 machine. Of a subscription: 200 URIs, 1000 documents; 512 changes and 4 MiB that
 wait for a slow subscriber, beyond which he is told what to fetch. All documents: 1 GiB
 in memory, 16 GiB in a file; requests beyond that are answered 503.`,

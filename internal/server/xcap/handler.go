@@ -24,7 +24,7 @@ type request struct {
 	key   string             // of the document in the store
 	place usage.Place
 	cond  conditions
-	large bool // it holds a place among those with large bodies
+	large func() // gives up its place among those with large bodies; nil: it has none
 	// operator: whoever runs the server asks, by a door of its own.
 	operator bool
 }

@@ -8,10 +8,13 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"imp/internal/store"
 	"imp/internal/store/bolt"
+	"imp/internal/store/memory"
+	"imp/internal/xcap/uri"
 )
 
 const writers = 64
@@ -242,6 +245,35 @@ func TestLimits(t *testing.T) {
 		if a := r.want(200, "GET", lists, "", "Accept-Encoding: gzip, deflate"); a.Header().Get("Content-Encoding") != "" || a.body != friends {
 			t.Error(a.Header())
 		}
+	})
+	t.Run("who sends many large bodies slowly leaves room for others", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			kv := memory.New()
+			defer kv.Close()
+			s, err := New(Config{Store: kv})
+			if err != nil {
+				t.Fatal(err)
+			}
+			ctx, cancel := context.WithCancel(t.Context())
+			enter := func(xui string) *request {
+				q := &request{http: httptest.NewRequestWithContext(ctx, "PUT", lists, nil), uri: &uri.URI{XUI: xui}}
+				s.enterLarge(q)
+				return q
+			}
+			for range 3 * largeBodies {
+				go enter("sip:slow@example.com")
+			}
+			synctest.Wait()
+			if len(s.large) != homeBodies {
+				t.Errorf("one user has %d places", len(s.large))
+			}
+			q := enter("sip:bob@example.com")
+			if q.large == nil {
+				t.Fatal("there is no place for another user")
+			}
+			s.leaveLarge(q)
+			cancel()
+		})
 	})
 	t.Run("large bodies one after the other", func(t *testing.T) {
 		r := newRig(t)

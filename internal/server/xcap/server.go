@@ -15,6 +15,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"imp/internal/auth/digest"
@@ -84,6 +85,8 @@ type Server struct {
 	index    *index
 	turns    turns
 	large    chan struct{} // a place each for requests with large bodies
+	shares   turns         // of homes in those places
+	share    atomic.Uint32 // the one that was asked for last
 	trees    sync.Pool
 	limits   tree.Limits
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"mime"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
@@ -124,6 +125,7 @@ func (s *Server) takeBody(q *request, mediaType string) ([]byte, *answer) {
 const (
 	usualBody   = 64 << 10
 	largeBodies = 64
+	homeBodies  = 8 // of them for the documents of one user, who may send slowly
 )
 
 // readBody reads the body.
@@ -160,18 +162,24 @@ func (s *Server) readBody(q *request) (body []byte, refusal *answer) {
 func (s *Server) enterLarge(q *request) bool {
 	ctx, cancel := context.WithTimeout(q.http.Context(), readTime)
 	defer cancel()
+	share := strconv.Itoa(int(s.share.Add(1) % homeBodies))
+	leave, err := s.shares.take(ctx, share+" "+q.uri.XUI)
+	if err != nil {
+		return false
+	}
 	select {
 	case s.large <- struct{}{}:
-		q.large = true
+		q.large = func() { <-s.large; leave() }
 		return true
 	case <-ctx.Done():
+		leave()
 		return false
 	}
 }
 
 func (s *Server) leaveLarge(q *request) {
-	if q.large {
-		<-s.large
+	if q.large != nil {
+		q.large()
 	}
 }
 
