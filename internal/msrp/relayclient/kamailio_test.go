@@ -63,6 +63,20 @@ func TestKamailio(t *testing.T) {
 			t.Errorf("AUTH: %v", err)
 		}
 	})
+	t.Run("unless that is allowed", func(t *testing.T) {
+		trusting := func(n *session.Node) *session.Session {
+			c, err := New(Config{Node: n, Relays: []wire.URI{relay}, Insecure: true,
+				Credentials: func(string) (string, string, error) { return "carol", "secret", nil }})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return behind(t, n, c)
+		}
+		a, b := trusting(na), trusting(nb)
+		start(t, a, b)
+		there(t, a, b)
+		there(t, b, a)
+	})
 }
 
 // there sends messages of several sizes, in chunks: Kamailio 5.6 ends the connection at a frame of more than 10,240 bytes.

@@ -33,7 +33,8 @@ type Config struct {
 	Credentials func(realm string) (user, password string, err error)
 	// Expires is how long URIs shall be good at most; 0 leaves it to the relay.
 	Expires time.Duration
-	// Insecure allows relays without TLS on other machines.
+	// Insecure allows relays without TLS on other machines, and those that do not prove that they know the password:
+	// Kamailio's module does not.
 	Insecure bool
 	// LookupSRV is for relays without a port; nil: net.DefaultResolver.
 	LookupSRV func(ctx context.Context, service, proto, name string) (string, []*net.SRV, error)
@@ -201,7 +202,7 @@ func (c *Client) auth(ctx context.Context, g *Grant, relay wire.URI) (wire.Path,
 		}
 		switch r.Code {
 		case wire.OK:
-			return granted(r, req, len(shown) > 0)
+			return granted(r, req, len(shown) > 0, c.cfg.Insecure)
 		case wire.Unauthorized:
 			if err := req.Challenged(usable(r.Get("WWW-Authenticate"))); err != nil {
 				return nil, 0, err
@@ -228,11 +229,11 @@ func fields(authorization []string, expires time.Duration) (list []session.Field
 	return list
 }
 
-// granted reads a 200. A relay that we showed a password to must prove that it knows it.
-func granted(r *session.Response, req *digest.Request, shown bool) (wire.Path, time.Duration, error) {
+// granted reads a 200. A relay that we showed a password to must prove that it knows it; with insecure only if it tries.
+func granted(r *session.Response, req *digest.Request, shown, insecure bool) (wire.Path, time.Duration, error) {
 	if info := strings.Join(r.Get("Authentication-Info"), ", "); shown || info != "" {
 		err := req.Accepted(info, nil)
-		if err == nil && shown && !strings.Contains(info, "rspauth") {
+		if err == nil && shown && !strings.Contains(info, "rspauth") && !insecure {
 			err = ErrUnproven
 		}
 		if err != nil && shown {
