@@ -21,6 +21,7 @@ type Sent struct {
 	size    int64 // bytes, once all was written
 	spans   []span
 	binds   bool // the session fails with it
+	refused bool // by a response or a report, or there was none in time
 	err     error
 	ended   bool
 	done    chan struct{}
@@ -59,6 +60,13 @@ func (m *Sent) Wait(ctx context.Context) error {
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
+}
+
+// Acknowledged reports whether every request of the message was answered with 200, whatever became of it later.
+func (m *Sent) Acknowledged() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.acknowledged && m.size >= 0 && m.waiting == 0 && !m.refused
 }
 
 // Reported is how many bytes were reported as received.
@@ -142,6 +150,7 @@ func (m *Sent) answered(err error) {
 		return
 	}
 	binds := m.binds
+	m.refused = true
 	m.mu.Unlock()
 	m.over(err)
 	status, _ := err.(*StatusError)
@@ -178,6 +187,9 @@ func (s *Session) reported(h *wire.Head) {
 		return
 	}
 	err := &StatusError{Code: h.Status.Code, Comment: string(h.Status.Comment), Reported: true}
+	m.mu.Lock()
+	m.refused = true
+	m.mu.Unlock()
 	m.over(err)
 	switch err.Code {
 	case wire.StopSending: // which speak of this message, not of what was lost

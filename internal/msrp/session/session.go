@@ -300,8 +300,9 @@ func (s *Session) Close() error {
 	return nil
 }
 
-// fail ends the session.
+// fail ends the session. Who waits for Done may open another one with its URI.
 func (s *Session) fail(err error) {
+	s.node.forget(s)
 	s.mu.Lock()
 	if s.err != nil {
 		s.mu.Unlock()
@@ -318,7 +319,6 @@ func (s *Session) fail(err error) {
 	}
 	s.cond.Broadcast()
 	s.mu.Unlock()
-	s.node.forget(s)
 	for _, m := range sent {
 		m.over(err)
 	}
