@@ -256,6 +256,30 @@ func TestSink(t *testing.T) {
 			t.Error(err)
 		}
 	})
+	t.Run("FILE-042 files and links of others ending in .part stay as they are", func(t *testing.T) {
+		cfg, elsewhere := SinkConfig{Dir: t.TempDir()}, filepath.Join(t.TempDir(), "elsewhere")
+		part := filepath.Join(cfg.Dir, "a.txt.part")
+		if err := os.WriteFile(part, []byte("precious"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		path, _, err := receive(t, cfg, offer, data)
+		info, _ := os.Stat(path)
+		kept, _ := os.ReadFile(part)
+		if err != nil || filepath.Base(path) != "a.txt" || info.Mode().Perm() != 0o600 || string(kept) != "precious" {
+			t.Errorf("%s, %v, %v: %q is left", path, info, err, kept)
+		}
+		if _, err := Create(cfg, src.Offer(&sdp.Range{Start: 2})); err != ErrMissing {
+			t.Error(err)
+		}
+		_ = os.Remove(part)
+		if err := os.Symlink(elsewhere, part); err != nil {
+			t.Skip(err)
+		}
+		path, _, err = receive(t, cfg, offer, data)
+		if _, there := os.Lstat(elsewhere); err != nil || filepath.Base(path) != "a (1).txt" || there == nil {
+			t.Errorf("%s, %v, %v", path, err, there)
+		}
+	})
 	t.Run("two at a time", func(t *testing.T) {
 		cfg := SinkConfig{Dir: t.TempDir()}
 		s, err := Create(cfg, offer)

@@ -106,7 +106,7 @@ func create(cfg SinkConfig, want *sdp.File, n int) (*Sink, error) {
 	if n > 0 {
 		s.part = filepath.Join(cfg.Dir, fmt.Sprintf("%s (%d).part", s.name, n))
 	}
-	f, err := os.OpenFile(s.part, os.O_RDWR|os.O_CREATE, 0o600)
+	f, err := openPart(s.part, want.Range != nil && want.Range.Start > 1)
 	if err != nil {
 		return nil, err
 	}
@@ -116,6 +116,29 @@ func create(cfg SinkConfig, want *sdp.File, n int) (*Sink, error) {
 		return nil, err
 	}
 	return s, nil
+}
+
+// openPart makes the file of a transfer, or opens the one of an earlier one. What is there and was not made here is left
+// alone: for a transfer that begins its place is taken, and one that goes on has no beginning.
+func openPart(path string, goesOn bool) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	if !errors.Is(err, os.ErrExist) {
+		return f, err
+	}
+	info, err := os.Lstat(path)
+	switch {
+	case err == nil && ours(info):
+		f, err = os.OpenFile(path, os.O_RDWR, 0)
+		if errors.Is(err, os.ErrNotExist) {
+			return nil, ErrBusy
+		}
+		return f, err
+	case err != nil && !errors.Is(err, os.ErrNotExist):
+		return nil, err
+	case goesOn:
+		return nil, ErrMissing
+	}
+	return nil, ErrBusy
 }
 
 // Through begins to check a file that is written to w as it comes. It keeps nothing, so it has no place for a part whose
