@@ -3,6 +3,7 @@ package cli
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -409,6 +410,9 @@ func (o *msrpRecvOptions) message(ctx context.Context, m *session.Incoming, who 
 	}
 	read, err := call.Read(m, maxText)
 	if err != nil {
+		if errors.Is(err, call.ErrLong) {
+			giveUp(m, "it is longer than a message may be that is no file")
+		}
 		o.kit.Warn("a message of %s was not taken: %v", who.URI, err)
 		return
 	}

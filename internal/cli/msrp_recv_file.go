@@ -34,6 +34,7 @@ type fileEvent struct {
 	SHA256   string `json:"sha256,omitempty" doc:"its hash in hexadecimal"`
 
 	wall time.Time
+	err  error // why it failed
 }
 
 // Text implements kit.Texter.
@@ -66,12 +67,20 @@ func (e *fileEvent) XML() []byte { return nil }
 
 // refusalText is what a peer is told of a file that is not taken: nothing about this machine.
 func refusalText(err error) string {
-	for _, known := range []error{msrpfile.ErrTooLarge, msrpfile.ErrMissing, msrpfile.ErrBusy} {
+	for _, known := range []error{msrpfile.ErrTooLarge, msrpfile.ErrMissing, msrpfile.ErrBusy, msrpfile.ErrShort, msrpfile.ErrLong, msrpfile.ErrHash} {
 		if errors.Is(err, known) {
 			return known.Error()
 		}
 	}
 	return "it cannot be written"
+}
+
+// giveUp tells the sender that a message is not taken after all: by the answer to what is still to come of it, or by a
+// report when all of it has been acknowledged.
+func giveUp(m *session.Incoming, why string) {
+	if m.Refuse(wire.StopSending); m.Complete() {
+		_ = m.Report(wire.StopSending, why)
+	}
 }
 
 // sinks are the files of one call that have been accepted.
@@ -141,13 +150,16 @@ func (o *msrpRecvOptions) receiveFile(ctx context.Context, n *call.Connection, l
 	}
 	e := o.store(body, kind, err, f, sink)
 	e.From = in.From.URI
-	if e.Outcome == "failed" && !m.Complete() && leg.Session.Err() == nil {
+	if e.err != nil {
+		giveUp(m, refusalText(e.err))
+	}
+	if e.err != nil && !m.Complete() && leg.Session.Err() == nil {
 		_ = m.Close() // 413, and then port 0 (RFC 5547 section 8.4)
 		within, cancel := kit.Cleanup(ctx)
 		defer cancel()
 		_ = n.Drop(within, leg)
 	}
-	if e.Outcome != "failed" {
+	if e.err == nil {
 		_ = m.Report(wire.OK, "")
 	}
 	o.tell(ctx, e, e)
@@ -190,7 +202,7 @@ func (o *msrpRecvOptions) store(body io.Reader, kind string, unread error, f *sd
 	}
 	e.Size = sink.Octets()
 	if err != nil {
-		e.Outcome, e.Reason = "failed", err.Error()
+		e.Outcome, e.Reason, e.err = "failed", err.Error(), err
 		return e
 	}
 	e.Path = o.shown(e.Path)
@@ -224,12 +236,15 @@ func (o *msrpRecvOptions) unannounced(ctx context.Context, m *session.Incoming, 
 	f := &sdp.File{Name: name, Type: kind, Size: size}
 	sink, err := o.sink(f)
 	if err != nil {
+		giveUp(m, refusalText(err))
 		o.kit.Warn("%s from %s is refused: %v", name, who.URI, err)
 		return
 	}
 	e := o.store(body, kind, nil, f, sink)
 	e.From = who.URI
-	if e.Outcome != "failed" {
+	if e.err != nil {
+		giveUp(m, refusalText(e.err))
+	} else {
 		_ = m.Report(wire.OK, "")
 	}
 	o.tell(ctx, e, e)

@@ -51,8 +51,9 @@ func newMSRPSend(k *kit.Kit) *cobra.Command {
 		Long: `Invite TARGET to a session and send each FILE, or each line of stdin as a message
 where there is no FILE. What became of each is printed: "delivered" when the other
 end has acknowledged every byte; "accepted" when its relay has, and --success-report
-was not given. With a relay of your own success reports are always asked for, unless
---success-report=false says otherwise.
+was not given. With a relay of your own, and for files, success reports are always
+asked for, unless --success-report=false says otherwise; for that of a file, all of
+which was acknowledged, no more than 30 seconds are waited.
 
 FILE - is stdin: it is copied to a temporary file first, so that its size and
 hash can be told, unless --stream is given; --name is what the receiver calls it.
@@ -301,14 +302,15 @@ func (o *msrpSendOptions) failureReport() wire.Failure {
 	return wire.FailureYes
 }
 
-// outcome is what can be said of what has not failed. remote is the line of the peer, nil without SIP.
-func (o *msrpSendOptions) outcome(remote *sdp.Media) string {
+// outcome is what can be said of what has not failed, and of which the receiver reports that it has it. remote is the
+// line of the peer, nil without SIP.
+func (o *msrpSendOptions) outcome(remote *sdp.Media, reported bool) string {
 	path := o.path
 	if remote != nil {
 		path = remote.Path
 	}
 	switch {
-	case o.success:
+	case reported:
 		return "delivered"
 	case o.failureReport() != wire.FailureYes:
 		return "sent"
@@ -400,7 +402,7 @@ func (o *msrpSendOptions) sendLine(ctx context.Context, s *session.Session, remo
 	if err == nil {
 		err = out.Wait(within)
 	}
-	e := transferEvent{Head: o.kit.Head("transfer"), To: o.to, Outcome: o.outcome(remote), Size: int64(len(line))}
+	e := transferEvent{Head: o.kit.Head("transfer"), To: o.to, Outcome: o.outcome(remote, o.success), Size: int64(len(line))}
 	if err != nil {
 		return o.failedAs(e, "sending to "+o.to, inside(err, &m))
 	}

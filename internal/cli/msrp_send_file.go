@@ -132,6 +132,10 @@ func (o *msrpSendOptions) sendFile(ctx context.Context, send sender, remote *sdp
 	described := src.Offer(nil)
 	m := session.Message{Type: src.Type, Disposition: msrpfile.Disposition(described), Body: body, Size: size, Chunk: o.chunk, SuccessReport: o.success,
 		FailureReport: o.failureReport()}
+	asked := o.success
+	if m.FailureReport == wire.FailureYes && !o.cmd.Flags().Changed("success-report") {
+		m.SuccessReport = true // that all was acknowledged does not tell that it could be written
+	}
 	if remote != nil && !remote.Accepts(m.Type) && remote.Accepts(msrpfile.CPIM) {
 		m.Wrapped = []string{m.Type}
 		m.Body, m.Size = msrpfile.Wrap(o.from, o.to, m.Type, m.Disposition, body, size)
@@ -145,11 +149,14 @@ func (o *msrpSendOptions) sendFile(ctx context.Context, send sender, remote *sdp
 	var sent atomic.Int64
 	m.Progress = func(n int64) { sent.Store(n); show.at(n) }
 	out, err := send(ctx, m)
-	if err == nil {
+	reported := m.SuccessReport
+	if err == nil && (asked || !reported) {
 		err = out.Wait(ctx)
+	} else if err == nil {
+		reported, err = awaitReport(ctx, out)
 	}
 	show.end()
-	e := transferEvent{Head: o.kit.Head("transfer"), To: o.to, Outcome: o.outcome(remote), Name: src.Name, Size: sent.Load()}
+	e := transferEvent{Head: o.kit.Head("transfer"), To: o.to, Outcome: o.outcome(remote, reported), Name: src.Name, Size: sent.Load()}
 	if first > 1 {
 		e.From = first
 	}
@@ -168,6 +175,31 @@ func (o *msrpSendOptions) sendFile(ctx context.Context, send sender, remote *sdp
 	}
 	return o.kit.Emit(e)
 }
+
+// awaitReport waits for what becomes of a file. Of a receiver that acknowledges every byte and makes no report nothing
+// more is wanted.
+func awaitReport(ctx context.Context, out *session.Sent) (reported bool, err error) {
+	late := time.NewTimer(reportTime)
+	defer late.Stop()
+	select {
+	case <-out.Done():
+	case <-late.C:
+		if out.Acknowledged() {
+			return false, nil
+		}
+		err = out.Wait(ctx)
+		return err == nil, err
+	case <-ctx.Done():
+		return false, context.Cause(ctx)
+	}
+	if err = out.Err(); err != nil && out.Acknowledged() {
+		return false, nil // the receiver has ended the session
+	}
+	return err == nil, err
+}
+
+// reportTime is how long a report may take that was not asked for expressly.
+const reportTime = 30 * time.Second
 
 // partSent is what is kept of a transfer that was cut off.
 type partSent struct {
