@@ -72,7 +72,7 @@ subscriptions, 100000 of one user.
 	o.dataFlag(cmd)
 	fs := cmd.Flags()
 	fs.StringArrayVar(&o.domains, "domain", nil, "serve the users of `DOMAIN`, repeatable; none: of every domain")
-	fs.Var(kit.Choice(&o.policy, string(presence.Allow), string(presence.Confirm), string(presence.Block)), "policy", "what watchers get that no rule names")
+	fs.Var(kit.Choice(&o.policy, string(presence.Allow), string(presence.Confirm), string(presence.Block)), "policy", "what watchers get; presence rules are not applied yet")
 	fs.Var(&o.minInterval, "min-notify-interval", "least time between two NOTIFYs of one subscription, `DURATION`; the first, refreshes and the last are never held")
 	fs.Var(&o.minExpires, "min-expires", "refuse publications, subscriptions and registrations shorter than `DURATION`")
 	fs.Var(&o.maxExpires, "max-expires", "shorten publications, subscriptions and registrations to `DURATION`")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -87,14 +88,14 @@ func newXCAPLs(k *kit.Kit) *cobra.Command {
 		Use:   "ls [flags] [AUID]",
 		Short: "List a user's documents",
 		Long: `List the documents of yours, or of --xui USER, in all application usages or in AUID:
-path below the XCAP root, size, time of the last change and entity-tag. A path may be
-given to the other commands.
+path below the XCAP root, size, time of the last change where the server tells it, and
+entity-tag. A path may be given to the other commands.
 
 The server is asked for its directory (OMA xcap-directory). Where it has none, imp looks
 for the documents of the usual names in each application usage of imp xcap caps. Without
 any document there is no output.`,
 		Example: `  $ imp xcap ls
-  DOCUMENT                                          SIZE  CHANGED  ETAG
+  DOCUMENT                                          SIZE  ETAG
   resource-lists/users/sip:alice@example.com/index  …
 
   $ imp xcap ls resource-lists -o json
@@ -154,7 +155,14 @@ func (o *xcapLsOptions) run(ctx context.Context, auid string) error {
 		return nil
 	}
 	var b strings.Builder
-	if err := o.kit.Style().Table(&b, []string{"DOCUMENT", "SIZE", "CHANGED", "ETAG"}, rows); err != nil {
+	head := []string{"DOCUMENT", "SIZE", "CHANGED", "ETAG"}
+	if !slices.ContainsFunc(rows, func(row []string) bool { return row[2] != "-" }) { // the server tells no times
+		head = slices.Delete(head, 2, 3)
+		for i := range rows {
+			rows[i] = slices.Delete(rows[i], 2, 3)
+		}
+	}
+	if err := o.kit.Style().Table(&b, head, rows); err != nil {
 		return err
 	}
 	return o.kit.Print([]byte(b.String()))

@@ -80,7 +80,7 @@ func (s *Server) refuseCredentials(r *http.Request, res digest.Result, why *dige
 
 // challenge asks for credentials.
 func (s *Server) challenge(r *http.Request, stale bool) answer {
-	a := refuse(http.StatusUnauthorized, "this needs a user name and a password")
+	a := refuse(http.StatusUnauthorized, "this needs the name and the password of a user")
 	if s.verifier != nil {
 		a.challenges = s.verifier.Challenge(stale, s.offer(r)...)
 	}
