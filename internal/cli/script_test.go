@@ -85,6 +85,10 @@ func TestScripts(t *testing.T) {
 			switch name {
 			case "long":
 				return os.Getenv("IMP_LONG") != "", nil
+			case "kamailio": // with its XCAP server
+				found, _ := filepath.Glob("/usr/lib/*/kamailio/modules/xcap_server.so")
+				_, err := exec.LookPath("kamailio")
+				return err == nil && len(found) > 0, nil
 			case "phones": // Node.js with libraries of browsers
 				_, err := exec.LookPath("node")
 				return err == nil && os.Getenv("IMP_NODE_MODULES") != "", nil

@@ -1,3 +1,5 @@
+//go:build unix
+
 package relayclient
 
 import (
@@ -11,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -141,13 +144,14 @@ func startKamailio(t *testing.T) wire.URI {
 	var out bytes.Buffer
 	cmd := exec.Command(program, "-DD", "-E", "-f", file, "-w", dir, "-Y", dir)
 	cmd.Stdout, cmd.Stderr, cmd.WaitDelay = &out, &out, 5*time.Second
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // it has processes of its own
 	if err := cmd.Start(); err != nil {
 		t.Skipf("kamailio does not start: %v", err)
 	}
 	ended := make(chan struct{})
 	go func() { cmd.Wait(); close(ended) }()
 	t.Cleanup(func() {
-		cmd.Process.Signal(os.Interrupt)
+		syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
 		<-ended
 		if t.Failed() {
 			t.Logf("kamailio said:\n%s", out.Bytes())

@@ -1,3 +1,5 @@
+//go:build unix
+
 package xcap
 
 import (
@@ -11,6 +13,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -107,7 +110,7 @@ func newKamailio(t *testing.T, modules []string, args ...string) *kamailioSite {
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	s.run(exec.CommandContext(t.Context(), program, append([]string{"-DD", "-E", "-f", file, "-w", dir, "-Y", dir}, args...)...))
+	s.run(exec.Command(program, append([]string{"-DD", "-E", "-f", file, "-w", dir, "-Y", dir}, args...)...))
 	return s
 }
 
@@ -136,14 +139,14 @@ func (s *kamailioSite) run(cmd *exec.Cmd) {
 	s.t.Helper()
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr, cmd.WaitDelay = &out, &out, 5*time.Second
-	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // it has processes of its own
 	if err := cmd.Start(); err != nil {
 		s.t.Skipf("kamailio does not start: %v", err)
 	}
 	ended := make(chan struct{})
 	go func() { cmd.Wait(); close(ended) }()
 	s.t.Cleanup(func() {
-		cmd.Process.Signal(os.Interrupt)
+		syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
 		<-ended
 		if s.t.Failed() {
 			s.t.Logf("kamailio said:\n%s", out.Bytes())
