@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -87,4 +88,21 @@ func TestLongPaths(t *testing.T) {
 			t.Errorf("%d ways of %d bytes", len(c.flows), size)
 		}
 	})
+}
+
+// TestOwnAddresses is about services of this machine that listen at more than its loopback address.
+func TestOwnAddresses(t *testing.T) {
+	own, err := net.InterfaceAddrs()
+	if err != nil {
+		t.Skip(err)
+	}
+	for _, local := range []bool{false, true} {
+		allow, _ := NextHops(nil, local)
+		for _, a := range own {
+			ip, ok := netip.AddrFromSlice(a.(*net.IPNet).IP)
+			if err := allow("h", netip.AddrPortFrom(ip, 5)); !ok || (err == nil) != local {
+				t.Errorf("%s, local %v: %v", ip, local, err)
+			}
+		}
+	}
 }

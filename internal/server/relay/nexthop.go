@@ -19,13 +19,13 @@ type nextHop struct {
 var errNotAllowed = errors.New("next hops at this address are not allowed")
 
 // NextHops reads which next hops are allowed: names (example.com, or .example.com for all below it), addresses and
-// networks in CIDR form, names and addresses with a port too. An empty list allows all but addresses that only this
-// machine, or this link, has; local allows those too.
+// networks in CIDR form, names and addresses with a port too. An empty list allows all but addresses of this machine
+// and those that only this link has; local allows them too.
 func NextHops(list []string, local bool) (func(host string, at netip.AddrPort) error, error) {
 	if len(list) == 0 {
 		return func(_ string, at netip.AddrPort) error {
 			ip := at.Addr().Unmap()
-			if !local && (ip.IsLoopback() || ip.IsUnspecified() || ip.IsLinkLocalUnicast()) || ip.IsMulticast() {
+			if !local && (ip.IsLoopback() || ip.IsUnspecified() || ip.IsLinkLocalUnicast() || isOwn(ip)) || ip.IsMulticast() {
 				return errNotAllowed
 			}
 			return nil
@@ -46,6 +46,22 @@ func NextHops(list []string, local bool) (func(host string, at netip.AddrPort) e
 		}
 		return errNotAllowed
 	}, nil
+}
+
+// isOwn reports whether an address is one of this machine, where services may be that others are kept from.
+func isOwn(ip netip.Addr) bool {
+	own, err := net.InterfaceAddrs()
+	if err != nil {
+		return true // nobody knows
+	}
+	for _, a := range own {
+		if n, ok := a.(*net.IPNet); ok {
+			if at, ok := netip.AddrFromSlice(n.IP); ok && at.Unmap() == ip {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 func parseNextHop(text string) (h nextHop, err error) {
