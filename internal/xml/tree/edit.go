@@ -392,7 +392,8 @@ func (t *Tree) parseContent(parent int32, content string) (first, last int32, er
 	s := t.extend(before, content, behind)
 	open := t.bindScope(parent)
 	wrap := int32(len(t.nodes))
-	p := parser{t: t, s: t.text, i: int(s.start), limits: t.limits, depth: open - 1}
+	p := parser{t: t, s: t.text, i: int(s.start), limits: t.limits, depth: open - 1,
+		content: span{s.start + uint32(len(before)), s.end - uint32(len(behind))}}
 	err = p.element()
 	sections := t.empty
 	t.empty = t.empty[:0]
@@ -401,10 +402,6 @@ func (t *Tree) parseContent(parent int32, content string) (first, last int32, er
 	}
 	t.names.unbind()
 	t.nodes[0] = node{}
-	if e := (*Error)(nil); errors.As(err, &e) {
-		e.Offset = max(0, min(e.Offset-int(s.start)-len(before), len(content)))
-		e.Line, e.Col = position(content, e.Offset)
-	}
 	if err != nil {
 		return 0, 0, err
 	}

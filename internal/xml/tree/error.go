@@ -34,10 +34,16 @@ func (e *Error) Unwrap() error { return e.reason }
 
 func (p *parser) fail(offset int, reason error, format string, args ...any) error {
 	line, col := p.position(offset)
+	if p.content.end > 0 {
+		offset = max(0, min(offset-int(p.content.start), int(p.content.end-p.content.start)))
+	}
 	return &Error{Line: line, Col: col, Offset: offset, Msg: fmt.Sprintf(format, args...), reason: reason}
 }
 
 func (p *parser) position(offset int) (line, col int) {
+	if p.content.end > 0 {
+		return position(p.s[p.content.start:p.content.end], offset-int(p.content.start))
+	}
 	return position(strings.TrimSuffix(p.s, "\x00"), offset)
 }
 

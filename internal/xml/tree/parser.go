@@ -18,6 +18,8 @@ type parser struct {
 	dtd    bool  // a document type declaration may follow
 	parent int32 // of the nodes that are read next
 	depth  int
+	// content is where that of an edit stands in s, between tags that its author has not written. Errors tell places in it.
+	content span
 }
 
 func (t *Tree) parse(src []byte, opt Options) error {
@@ -279,9 +281,20 @@ func (p *parser) badText(i int) error {
 	if !p.atEnd(i) {
 		return p.fail(i, nil, "found %s in text", p.found(i))
 	}
-	open := p.t.node(p.parent)
-	line, col := open.Position()
-	return p.fail(i, nil, "document ends inside element <%s> of %d:%d, expected </%[1]s>", clip(open.Name()), line, col)
+	if p.content.end > 0 { // the tag behind content has ended another element than it should
+		return p.unended(p.t.nodes[p.parent].last)
+	}
+	return p.unended(p.parent)
+}
+
+// unended refuses a document or content that ends inside an element.
+func (p *parser) unended(element int32) error {
+	what, at := "document", len(p.s)-1
+	if p.content.end > 0 {
+		what, at = "content", int(p.content.end)
+	}
+	line, col := p.position(int(p.t.nodes[element].start))
+	return p.fail(at, nil, "%s ends inside element <%s> of %d:%d, expected </%[2]s>", what, clip(p.t.node(element).Name()), line, col)
 }
 
 // noChar stands for the unknown value of a reference to an entity of a document type declaration.

@@ -77,7 +77,13 @@ func (p *parser) endTag() error {
 	from := p.i + len("</")
 	i := from + len(name)
 	if i >= len(s) || s[from:i] != name || classes[s[i]]&(nameByte|wide) != 0 || s[i] == ':' {
-		line, col := p.t.node(p.parent).Position()
+		switch {
+		case n.start < p.content.start:
+			return p.fail(p.i, nil, "end tag </%s> of an element that is not open here", p.name(from))
+		case p.i == int(p.content.end):
+			return p.unended(p.parent)
+		}
+		line, col := p.position(int(n.start))
 		return p.fail(p.i, nil, "found end tag </%s>, expected </%s> for the element of %d:%d", p.name(from), clip(name), line, col)
 	}
 	for classes[s[i]]&space != 0 {
