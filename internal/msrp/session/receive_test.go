@@ -387,6 +387,14 @@ func TestLimits(t *testing.T) {
 			t.Errorf("%d bytes are held", ahead)
 		}
 	})
+	t.Run("MSRP-045 paths that are not the first two fields get 400", func(t *testing.T) {
+		_, p := passive(t, Config{}, Own{}, Peer{})
+		p.bind()
+		p.write("tid1 SEND", "Message-ID: m001", "TO", "FROM", "-------tid1$")
+		if g := p.next(); g.id != "tid1" || g.code != 400 {
+			t.Errorf("%+v", g)
+		}
+	})
 	t.Run("what comes out of order is spooled, or refused with 413", func(t *testing.T) {
 		for _, spool := range []bool{true, false} {
 			cfg := Config{Limits: Limits{Reorder: 4000}}

@@ -210,6 +210,7 @@ func method(b []byte) string {
 // parseFields reads the header fields, whose lines have the form that splitField checks.
 func (h *Head) parseFields() error {
 	if len(h.Fields) < 2 || !h.Fields[0].Is("to-path") || !h.Fields[1].Is("from-path") {
+		h.To, h.From = h.Get("to-path"), h.Get("from-path") // wherever they are, for an answer
 		return errors.New("To-Path and From-Path are not the first two header fields")
 	}
 	// RFC 7977 section 8.2 prints two spaces before paths, and so peers may write them.
