@@ -179,13 +179,10 @@ func (l *Leg) Conclude(ctx context.Context, answer *sdp.Media) error {
 // start connects, or waits for the peer to do so.
 func (l *Leg) start(ctx context.Context, m *sdp.Media, side session.Side, d session.Decision) error {
 	peer := session.Peer{Path: side.Path, Types: m.AcceptTypes, Wrapped: m.WrappedTypes, MaxSize: m.MaxSize, Decision: d}
-	for _, f := range m.Fingerprints {
-		p, err := session.ParseFingerprint(f)
-		if err != nil {
-			l.Close()
-			return err
-		}
-		peer.Fingerprints = append(peer.Fingerprints, p)
+	var err error
+	if peer.Fingerprints, err = fingerprints(m); err != nil {
+		l.Close()
+		return err
 	}
 	l.Remote = m
 	if err := l.Session.Start(ctx, peer); err != nil {
@@ -193,6 +190,17 @@ func (l *Leg) start(ctx context.Context, m *sdp.Media, side session.Side, d sess
 		return err
 	}
 	return nil
+}
+
+func fingerprints(m *sdp.Media) (list []session.Fingerprint, err error) {
+	for _, f := range m.Fingerprints {
+		p, err := session.ParseFingerprint(f)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, p)
+	}
+	return list, nil
 }
 
 // Context is done when the session is not to be used any more: its line was ended, or the call. What is being sent with
@@ -247,6 +255,9 @@ func (e *Endpoint) Answer(ctx context.Context, offer *sdp.Media) (*Leg, error) {
 	side, err := sideOf(offer)
 	if err != nil {
 		return nil, err
+	}
+	if _, err := fingerprints(offer); err != nil {
+		return nil, err // or the session would end as soon as it is answered
 	}
 	l, err := e.open(ctx, offer.TLS())
 	if err != nil {
