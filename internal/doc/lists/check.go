@@ -28,8 +28,8 @@ func (p *Problem) Error() string {
 }
 
 // Check returns the first problems of a resource-lists or rls-services document in document order (RFC 4826 sections 3.4.5 and 4.4.5): names of lists,
-// URIs of entries, refs and anchors that stand twice below one parent, services that stand twice, refs that are no relative paths, and anchors and
-// resource-list URIs that are no absolute HTTP URIs. Comparison is of strings. It takes linear time. Of documents of other types it returns none.
+// URIs of entries, refs and anchors that stand twice below one parent, services that stand twice, refs that are no relative paths, anchors and
+// resource-list URIs that are no absolute HTTP URIs, and refs and anchors that are not percent-encoded. Comparison is of strings. It takes linear time. Of documents of other types it returns none.
 func Check(t *tree.Tree) []Problem {
 	c := checker{tree: t}
 	root := t.Root()
@@ -46,7 +46,7 @@ func Check(t *tree.Tree) []Problem {
 			for k := range n.Elements() {
 				if k.Is(ServicesSpace, "list") {
 					c.siblings(k)
-				} else if uri := lexical.Trim(k.Text()); k.Is(ServicesSpace, "resource-list") && !absoluteHTTP(uri) {
+				} else if uri := lexical.Trim(k.Text()); k.Is(ServicesSpace, "resource-list") && !absoluteHTTP(strings.Join(strings.Fields(uri), "")) {
 					c.report(k, "", uri, false, "is no absolute HTTP URI")
 				}
 			}
@@ -76,11 +76,20 @@ func (c *checker) siblings(parent tree.Node) {
 		case "entry-ref":
 			if ref := uri(n, "ref"); !relativePath(ref) {
 				c.report(n, "ref", ref, false, "is no relative path from the XCAP root, without scheme and without a slash before it")
+			} else if !encoded(ref) {
+				c.report(n, "ref", ref, false, notEncoded)
 			}
 			c.unique(n, "ref", seen[EntryRef])
 		case "external":
-			if anchor := uri(n, "anchor"); !absoluteHTTP(anchor) {
+			anchor := uri(n, "anchor")
+			_, path, _ := strings.Cut(anchor, "://")
+			if at := strings.IndexAny(path, "/?#"); at >= 0 {
+				path = path[at:]
+			}
+			if !absoluteHTTP(anchor) {
 				c.report(n, "anchor", anchor, false, "is no absolute HTTP URI")
+			} else if !encoded(path) {
+				c.report(n, "anchor", anchor, false, notEncoded)
 			}
 			c.unique(n, "anchor", seen[External])
 		}
@@ -120,12 +129,35 @@ func (c *checker) report(n tree.Node, attr, value string, unique bool, why strin
 
 // absoluteHTTP reports whether a URI has an HTTP scheme and a host.
 func absoluteHTTP(s string) bool {
-	u, err := url.Parse(strings.Join(strings.Fields(s), ""))
+	u, err := url.Parse(s)
 	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != ""
 }
 
 // relativePath reports whether a reference is a path without scheme, authority and slash before it (RFC 4826 section 3.1).
 func relativePath(s string) bool {
 	first, _, _ := strings.Cut(s, "/")
-	return s != "" && s[0] != '/' && !strings.Contains(first, ":")
+	return s != "" && strings.IndexByte("/?#", s[0]) < 0 && !strings.Contains(first, ":")
+}
+
+// notEncoded is what is wrong with a reference that encoded refuses.
+const notEncoded = "is not percent-encoded, or no URI with a path and a query only; expected list%5B@name=%22a%22%5D for list[@name=\"a\"]"
+
+// encoded reports whether a path with its query has only what stands in one as it is, and whole escapes (RFC 3986 sections 3.3 and 3.4).
+func encoded(s string) bool {
+	query := false
+	for i := 0; i < len(s); i++ {
+		switch c := s[i]; {
+		case strings.HasPrefix(s[i:], "  "): // what is left of a line break and the indentation of the next line, which RFC 4826 prints
+			for i+1 < len(s) && s[i+1] == ' ' {
+				i++
+			}
+		case 'a' <= c|0x20 && c|0x20 <= 'z', '0' <= c && c <= '9', strings.IndexByte("-._~!$&'()*+,;=:@/", c) >= 0:
+		case c == '%' && lexical.Escape(s[i:]):
+		case c == '?' && !query:
+			query = true
+		case c != '?' || !query:
+			return false
+		}
+	}
+	return true
 }

@@ -192,10 +192,22 @@ func TestCheck(t *testing.T) {
 	t.Run("XUSE-007 refs", func(t *testing.T) {
 		check(t, in(`<list><entry-ref ref="/a"/><entry-ref ref="http:a"/><entry-ref ref="a/b:c"/><entry-ref ref="a/b:c"/></list>`),
 			"2:18 constraint ref", "2:39 constraint ref", "2:88 unique ref")
+		for _, ref := range []string{"a b", "?a", "#a", "a#b", "a/%zz", "a%2", "a/~~/*/list[1]", "a/\u00e9", "a?b c", "a\\b", "a|b", "a^b"} {
+			check(t, in(`<list><entry-ref ref="`+ref+`"/></list>`), "2:18 constraint ref")
+		}
+		for _, ref := range []string{"a%20b", "a/\n  b\n  c", "a/~~/p:x/list%5B@name=%22a%22%5d?xmlns(p=http://a/?b)", "a/-._~!$&amp;'()*+,;=:@/Z9"} {
+			check(t, in(`<list><entry-ref ref="`+ref+`"/></list>`))
+		}
 	})
 	t.Run("XUSE-008 anchors", func(t *testing.T) {
 		check(t, in(`<list><external/><external anchor="a"/><external anchor="https://a/b"/><external anchor="https://a/b"/></list>`),
 			"2:7 constraint anchor", "2:28 constraint anchor", "2:82 unique anchor")
+		for _, anchor := range []string{"http://x/a b", "http://x y/a", "http://x/a#b", "http://x#b", "http://x/list[1]", "http://x/%4", "http://x/a?b c", "http://x/&quot;", "http://x/\u00e9"} {
+			check(t, in(`<list><external anchor="`+anchor+`"/></list>`), "2:17 constraint anchor")
+		}
+		for _, anchor := range []string{"http://x", "HTTP://x?a", " http://[::1]:80/a%20b ", "https://u@x/a/~~/p:x/list%5B1%5D?xmlns(p=a)"} {
+			check(t, in(`<list><external anchor="`+anchor+`"/></list>`))
+		}
 	})
 	const services = `<rls-services xmlns="urn:ietf:params:xml:ns:rls-services" xmlns:r="urn:ietf:params:xml:ns:resource-lists">` + "\n"
 	t.Run("XUSE-019 services", func(t *testing.T) {
