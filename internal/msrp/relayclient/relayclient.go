@@ -47,7 +47,13 @@ type Client struct {
 	cfg    Config
 	mu     sync.Mutex
 	digest map[string]*digest.Client // by authority of the relay
+	group  string                    // of the connection that grants are asked for on
+	asked  int                       // how many were
 }
+
+// maxAsked is how many grants are asked for on one connection, since a relay bounds those that it has: they end with
+// the connection only (RFC 4976 section 6.3).
+const maxAsked = 50
 
 // ErrInsecure is wrapped by the error of a relay without TLS: AUTH goes over TLS only (RFC 4976 section 9.2).
 var ErrInsecure = errors.New("the relay is not reached over TLS")
@@ -89,7 +95,7 @@ type Grant struct {
 	Until   time.Time
 }
 
-// Release gives the connection back, when the session is over.
+// Release gives the connection back, when the session is over. It is closed with its last session, and its URIs end.
 func (g *Grant) Release() { g.Conn.Release() }
 
 // Renew is when a new Grant and a new offer are due (RFC 4976 section 9.4): with a fifth of the time left, or 30 s.
@@ -98,10 +104,34 @@ func (g *Grant) Renew() time.Time {
 }
 
 // Auth gets a Grant: it connects to the first relay, or uses the connection that is there, and authenticates to each in
-// turn. The error wraps a *session.StatusError for a refusal, the errors of digest.Request, ErrUnproven, or that of the
+// turn. A connection that has had many grants, or gets no more, is left to its sessions. The error wraps a *session.StatusError for a refusal, the errors of digest.Request, ErrUnproven, or that of the
 // network or of TLS.
 func (c *Client) Auth(ctx context.Context) (*Grant, error) {
-	conn, err := c.connect(ctx)
+	group, others := c.choose("")
+	g, err := c.authOver(ctx, group)
+	var refused *session.StatusError
+	if others && errors.As(err, &refused) && refused.Code == wire.Forbidden {
+		group, _ = c.choose(group)
+		g, err = c.authOver(ctx, group)
+	}
+	return g, err
+}
+
+// choose gives the group of the connection for one more grant, another one than full. others tells whether it was asked
+// for others before.
+func (c *Client) choose(full string) (group string, others bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.group == full || c.asked == maxAsked {
+		c.group, c.asked = c.cfg.Node.NewID(), 0
+	}
+	c.asked++
+	return c.group, c.asked > 1
+}
+
+// authOver gets a Grant over the connection of a group.
+func (c *Client) authOver(ctx context.Context, group string) (*Grant, error) {
+	conn, err := c.connect(ctx, group)
 	if err != nil {
 		return nil, fmt.Errorf("relay %s: %w", c.cfg.Relays[0], err)
 	}
@@ -144,7 +174,7 @@ func (c *Client) own(conn *session.Conn) (wire.URI, error) {
 }
 
 // connect finds the first relay (RFC 4976 section 8).
-func (c *Client) connect(ctx context.Context) (*session.Conn, error) {
+func (c *Client) connect(ctx context.Context, group string) (*session.Conn, error) {
 	u := c.cfg.Relays[0]
 	if c.cfg.Hop != nil {
 		if t := c.cfg.Hop.Transport; t != "tls" && t != "wss" && !c.cfg.Insecure {
@@ -152,9 +182,12 @@ func (c *Client) connect(ctx context.Context) (*session.Conn, error) {
 				return nil, ErrInsecure
 			}
 		}
-		return c.cfg.Node.Connect(ctx, *c.cfg.Hop)
+		hop := *c.cfg.Hop
+		hop.Group = group
+		return c.cfg.Node.Connect(ctx, hop)
 	}
 	hop := session.HopOf(u)
+	hop.Group = group
 	if u.Port != 0 {
 		return c.cfg.Node.Connect(ctx, hop)
 	}

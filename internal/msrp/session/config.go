@@ -92,6 +92,9 @@ type Hop struct {
 	Name      string        // that a certificate must be for; "" = the host of Addr
 	Path      string        // of a WebSocket; "" = "/"
 	Peer      []Fingerprint // instead of Name: one of them must be of the certificate (RFC 8122)
+	// Group is of those that share a connection; "" = all who want the same hop. A connection of a group is closed as
+	// soon as nobody uses it.
+	Group string
 }
 
 // HopOf is the hop that a URI names (RFC 4975 section 6.2): TLS for msrps.

@@ -40,6 +40,7 @@ type Conn struct {
 	sessions map[*Session]struct{}
 	users    int // of Connect
 	idle     *time.Timer
+	linger   time.Duration // how long it stays without users
 	shutting bool
 	err      error
 	done     chan struct{}
@@ -47,7 +48,7 @@ type Conn struct {
 
 func newConn(n *Node, nc net.Conn, transport string) *Conn {
 	c := &Conn{node: n, nc: nc, transport: transport, sessions: make(map[*Session]struct{}), done: make(chan struct{}),
-		ids: wire.NewIDs(n.cfg.Random), report: wire.NewIDs(n.cfg.Random)}
+		ids: wire.NewIDs(n.cfg.Random), report: wire.NewIDs(n.cfg.Random), linger: n.cfg.Times.Idle}
 	c.work.L, c.room.L = &c.mu, &c.mu
 	return c
 }
@@ -104,7 +105,8 @@ func (c *Conn) use() bool {
 	return true
 }
 
-// Release ends one use that Connect gave. A connection that nobody uses is closed after Times.Idle.
+// Release ends one use that Connect gave. A connection that nobody uses is closed after
+// Times.Idle, that of a Hop.Group at once.
 func (c *Conn) Release() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -141,12 +143,11 @@ func (c *Conn) maybeIdle() {
 	if c.users > 0 || len(c.sessions) > 0 || c.err != nil || c.idle != nil {
 		return
 	}
-	c.idle = time.AfterFunc(c.node.cfg.Times.Idle, func() {
+	c.idle = time.AfterFunc(c.linger, func() {
 		c.mu.Lock()
-		unused := c.users == 0 && len(c.sessions) == 0
-		c.mu.Unlock()
-		if unused {
-			c.shut()
+		defer c.mu.Unlock()
+		if c.users == 0 && len(c.sessions) == 0 {
+			c.shutLocked()
 		}
 	})
 }
@@ -164,6 +165,11 @@ var errShut = errors.New("we closed it")
 func (c *Conn) shut() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.shutLocked()
+}
+
+// shutLocked is shut for who holds the lock: nobody begins to use the connection meanwhile.
+func (c *Conn) shutLocked() {
 	if c.shutting || c.err != nil {
 		return
 	}

@@ -24,6 +24,9 @@ func (h Hop) key() string {
 	for _, f := range h.Peer {
 		b.WriteString(" " + f.String())
 	}
+	if h.Group != "" {
+		b.WriteString(" group " + h.Group)
+	}
 	return b.String()
 }
 
@@ -124,6 +127,9 @@ func (n *Node) openAddr(ctx context.Context, hop Hop, addr string, own *tls.Cert
 	defer stop()
 	c := newConn(n, nc, hop.Transport)
 	c.dialled, c.users = true, 1
+	if hop.Group != "" {
+		c.linger = 0
+	}
 	if hop.Transport == "tls" || hop.Transport == "wss" {
 		cfg := n.clientTLS(hop, own)
 		if hop.Transport == "wss" {
