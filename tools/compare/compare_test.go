@@ -81,6 +81,12 @@ func TestComparesXCAP(t *testing.T) {
 	}
 }
 
+func TestComparesMSRP(t *testing.T) {
+	if r := small(t, measureMSRP); len(r.Rows) != len(msrpRows)+4 {
+		t.Errorf("%d rows", len(r.Rows))
+	}
+}
+
 func TestStopsWhatItStarts(t *testing.T) {
 	s := &server{name: "sleep"}
 	if err := s.start(t.TempDir(), "sh", []string{"-c", "trap '' TERM; sleep 60 & sleep 60"}, nil); err != nil {

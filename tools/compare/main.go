@@ -5,13 +5,15 @@
 //
 //	go run ./tools/compare presence                the presence server and Kamailio
 //	go run ./tools/compare xcap                    the XCAP server and the one of Kamailio
+//	go run ./tools/compare msrp                    the MSRP relay and the one of Kamailio
 //	go run ./tools/compare -runs 3 presence        the medians of three runs
 //	go run ./tools/compare -o out.json presence    all runs as JSON too
 //
 // It needs two processors: both servers run on the first, one after the other, and the load on the second. Kamailio is
 // the one of Debian (packages kamailio and kamailio-presence-modules), with its fast allocator, one UDP worker, its
 // publications in memory and stateless answers; for XCAP it has one worker and its documents in memory, unchecked.
-// Neither side asks for authentication. See presence.go and xcap.go for what is done, in which order and how often.
+// For MSRP (package kamailio-tls-modules too) it has one worker for TCP. Neither side asks for passwords. See presence.go,
+// xcap.go and msrp.go for what is done, in which order and how often.
 package main
 
 import (
@@ -43,9 +45,9 @@ type options struct {
 }
 
 // measures does a run of what can be compared.
-var measures = map[string]func(context.Context, *bench) (report, error){"presence": measure, "xcap": measureXCAP}
+var measures = map[string]func(context.Context, *bench) (report, error){"presence": measure, "xcap": measureXCAP, "msrp": measureMSRP}
 
-const usage = "compare: usage: compare [-runs N] [-o FILE] presence|xcap"
+const usage = "compare: usage: compare [-runs N] [-o FILE] presence|xcap|msrp"
 
 // runLimit is the longest that one run may take.
 const runLimit = 150 * time.Second

@@ -86,13 +86,7 @@ func (k *kamailio) start(ctx context.Context, dir string) (*server, error) {
 		return nil, err
 	}
 	s := &server{name: "Kamailio", addr: net.JoinHostPort("127.0.0.1", strconv.Itoa(port))}
-	s.memory = func(ctx context.Context) (int64, error) {
-		out, err := exec.CommandContext(ctx, k.ctl, "-s", "unixs:"+filepath.Join(dir, "ctl"), "core.shmmem").Output()
-		if err != nil {
-			return 0, fmt.Errorf("asking Kamailio for its memory: %w", err)
-		}
-		return parseShmmem(string(out))
-	}
+	s.memory = k.sharedMemory(dir)
 	if err := os.CopyFS(filepath.Join(dir, "db"), os.DirFS(k.tables)); err != nil {
 		return nil, err
 	}
@@ -100,6 +94,17 @@ func (k *kamailio) start(ctx context.Context, dir string) (*server, error) {
 		return nil, err
 	}
 	return s, s.await(ctx, s.answersSIP)
+}
+
+// sharedMemory asks a Kamailio that runs in a directory for the bytes of shared memory in use.
+func (k *kamailio) sharedMemory(dir string) func(context.Context) (int64, error) {
+	return func(ctx context.Context) (int64, error) {
+		out, err := exec.CommandContext(ctx, k.ctl, "-s", "unixs:"+filepath.Join(dir, "ctl"), "core.shmmem").Output()
+		if err != nil {
+			return 0, fmt.Errorf("asking Kamailio for its memory: %w", err)
+		}
+		return parseShmmem(string(out))
+	}
 }
 
 // run starts the program with a configuration.
