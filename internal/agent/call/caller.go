@@ -84,8 +84,8 @@ type inviting struct {
 	a      *Agent
 	repeat func(*stack.Outgoing) *stack.Outgoing // with another CSeq
 
-	mu    sync.Mutex
-	acks  map[string]*stack.Outgoing // to the 2xx, by tag
+	mu   sync.Mutex
+	acks map[string]*stack.Outgoing // to the 2xx, by tag
 }
 
 type heard struct {
