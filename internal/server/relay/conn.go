@@ -58,6 +58,7 @@ func (r *Relay) newConn(nc net.Conn, secure bool) *conn {
 	c.ids = wire.NewIDs(r.cfg.Random)
 	c.stream.source = c
 	if nc != nil {
+		setLowWater(nc)
 		c.remote = nc.RemoteAddr().String()
 	}
 	return c

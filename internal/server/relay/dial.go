@@ -46,8 +46,11 @@ func (c *conn) dial(u wire.URI) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(c.relay.ctx, dialTime)
 	defer cancel()
 	nc, err := c.relay.connectTo(ctx, u)
-	if err != nil || !u.Secure {
-		return nc, err
+	if err != nil {
+		return nil, err
+	}
+	if setLowWater(nc); !u.Secure {
+		return nc, nil
 	}
 	t := tls.Client(nc, c.relay.cfg.ClientTLS(u.Host))
 	if err := t.HandshakeContext(ctx); err != nil {
