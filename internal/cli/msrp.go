@@ -125,7 +125,7 @@ func msrpFailure(doing string, err error) error {
 	switch {
 	case errors.As(err, &refused) && refused.Status == 480:
 		return kit.Fail(kit.ExitRefused, doing, answerOf(refused), "nobody takes calls there at the moment; imp msrp-recv does")
-	case errors.As(err, &refused) && refused.Status == 488 && strings.Contains(answerOf(refused).Reason, "(relay: "):
+	case errors.As(err, &refused) && refused.Status == 488 && strings.Contains(answerOf(refused).Reason, "(relay msrp"):
 		return kit.Fail(kit.ExitRefused, doing, answerOf(refused), "the relay of the receiver gives it no way in; the receiver has to look after that")
 	case errors.As(err, &refused) && (refused.Status == 488 || refused.Status == 606 || refused.Status == 415):
 		return kit.Fail(kit.ExitRefused, doing, answerOf(refused), "the peer takes no such session; look with -s what it says")

@@ -83,7 +83,7 @@ func (e *Endpoint) open(ctx context.Context, tls bool) (*Leg, error) {
 func (e *Endpoint) relayed(ctx context.Context) (*Leg, error) {
 	g, err := e.Relays.Auth(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("relay: %w", err)
+		return nil, err
 	}
 	l, err := e.leg(session.Own{URI: g.URI, UsePath: g.UsePath, Relay: g.Conn})
 	if err != nil {
