@@ -74,7 +74,11 @@ func RunMSRP(ctx context.Context, cfg MSRPConfig) (*MSRPReport, error) {
 		r.content[i] = byte('a' + i%26)
 	}
 	defer r.leave()
-	r.tell(fmt.Sprintf("opening %d sessions", cfg.Sessions))
+	if cfg.Sessions == 1 {
+		r.tell("opening a session")
+	} else {
+		r.tell(fmt.Sprintf("opening %d sessions", cfg.Sessions))
+	}
 	for i := range cfg.Sessions {
 		if err := r.open(ctx); err != nil {
 			return nil, &SetupError{Doing: fmt.Sprintf("opening session %d", i+1), Err: err}
