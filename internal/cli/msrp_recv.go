@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -36,7 +37,7 @@ type msrpRecvOptions struct {
 	listen     []string
 	senders    []string
 	accept     []string
-	maxSize    int64
+	maxSize    kit.Bytes
 	dir        string
 	force      bool
 	relay      string
@@ -100,10 +101,10 @@ the fingerprints in the invitation. With msrp_relay in the account, or
 	fs.BoolVar(&o.noRegister, "no-register", false, "only listen")
 	fs.StringArrayVar(&o.senders, "sender", nil, "take sessions from `TARGET` only, repeatable")
 	fs.StringSliceVar(&o.accept, "accept-types", nil, "take messages of these media `TYPES`, * are all")
-	fs.Int64Var(&o.maxSize, "max-size", 0, "take messages and files of up to `BYTES`")
+	fs.Var(&o.maxSize, "max-size", "take messages and files of up to `BYTES`; 64k and 10M are powers of 1024")
 	fs.StringVar(&o.relay, "relay", "", "go through the relay at `URI`, as --msrp-relay; none: without one")
 	k.AccountFlags(cmd, "msrp-relay")
-	k.WaitFlags(cmd, &o.wait, messageKeys...)
+	k.WaitFlags(cmd, &o.wait, append(slices.Clone(messageKeys), "name", "path", "size", "outcome")...)
 	k.Emits(cmd, "message", "a message came", messageEvent{})
 	k.Emits(cmd, "file", "a file came, or only a part of it", fileEvent{})
 	k.Emits(cmd, "ready", "it listens without an account", msrpReadyEvent{})
@@ -173,9 +174,6 @@ func (o *msrpRecvOptions) prepare(acct *kit.Account) error {
 		}
 		o.senderSet[addressOf(t)] = true
 	}
-	if o.maxSize < 0 {
-		return usage("--max-size is negative", "0 takes any size")
-	}
 	for _, t := range o.accept {
 		if t != "*" && !strings.Contains(t, "/") {
 			return usage(fmt.Sprintf("--accept-types: %q is no media type", t), "write it like text/plain,image/* or *")
@@ -209,7 +207,7 @@ func (o *msrpRecvOptions) runSIP(ctx context.Context, watch *kit.Watch, acct *ki
 	if err != nil {
 		return err
 	}
-	e.Types, e.MaxSize, e.ManualReports = o.accept, o.maxSize, true
+	e.Types, e.MaxSize, e.ManualReports = o.accept, int64(o.maxSize), true
 	var calls sync.WaitGroup
 	ua, err := startUser(ctx, o.kit, acct, func(ua *useragent.UserAgent) {
 		call.New(call.Config{User: ua, Capabilities: sdp.Capabilities("127.0.0.1", o.accept), Invited: func(in *call.Incoming) {
@@ -248,7 +246,7 @@ func (o *msrpRecvOptions) registered(ctx context.Context, watch *kit.Watch, ua *
 	if err != nil {
 		return kit.Fail(kit.ExitUsage, "registering "+aor, err, "see imp msrp-recv --help for what the flags take")
 	}
-	within, cancel := context.WithTimeout(watch.Context(), o.kit.Timeout.Std())
+	within, cancel := limited(watch.Context(), o.kit)
 	_, err = r.Register(within)
 	cancel()
 	if err != nil {
@@ -478,7 +476,7 @@ func (o *msrpRecvOptions) peers(ctx context.Context, node *session.Node, uri wir
 	var all sync.WaitGroup
 	defer all.Wait()
 	for ctx.Err() == nil {
-		s, err := node.Open(session.Own{URI: uri, Types: o.accept, MaxSize: o.maxSize, ManualReports: true})
+		s, err := node.Open(session.Own{URI: uri, Types: o.accept, MaxSize: int64(o.maxSize), ManualReports: true})
 		if err == nil {
 			err = s.Start(ctx, session.Peer{})
 		}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"mime"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -56,7 +57,9 @@ func (e *fileEvent) Text(w io.Writer, s *kit.Style) error {
 
 // Fact implements kit.Facts.
 func (e *fileEvent) Fact(key string) []string {
-	if v := map[string]string{"from": e.From, "body_type": e.BodyType}[key]; v != "" {
+	values := map[string]string{"from": e.From, "body_type": e.BodyType, "name": e.Name, "path": e.Path, "size": strconv.FormatInt(e.Size, 10),
+		"outcome": e.Outcome}
+	if v := values[key]; v != "" {
 		return []string{v}
 	}
 	return nil
@@ -116,9 +119,9 @@ func (s *sinks) abort() {
 // sink begins a file.
 func (o *msrpRecvOptions) sink(f *sdp.File) (*msrpfile.Sink, error) {
 	if o.kit.Output == kit.OutputRaw {
-		return msrpfile.Through(printer{o.kit}, f, o.maxSize)
+		return msrpfile.Through(printer{o.kit}, f, int64(o.maxSize))
 	}
-	return msrpfile.Create(msrpfile.SinkConfig{Dir: o.dir, Force: o.force, MaxSize: o.maxSize}, f)
+	return msrpfile.Create(msrpfile.SinkConfig{Dir: o.dir, Force: o.force, MaxSize: int64(o.maxSize)}, f)
 }
 
 // printer writes to stdout.
