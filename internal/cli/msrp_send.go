@@ -7,6 +7,7 @@ import (
 	"io"
 	"mime"
 	"net"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -31,7 +32,7 @@ type msrpSendOptions struct {
 	stream  bool
 	kind    string
 	resume  bool
-	chunk   int
+	chunk   kit.Bytes
 	success bool
 	failure string
 	relay   string
@@ -88,7 +89,7 @@ fingerprints in the invitation, or by name with a relay or --path.`,
 	fs.BoolVar(&o.stream, "stream", false, "do not wait for the end of stdin; neither size nor hash is told")
 	fs.StringVar(&o.kind, "type", "", "the media `TYPE`; without it text/plain for lines, and what the name says for files")
 	fs.BoolVar(&o.resume, "resume", false, "go on where an earlier attempt was cut off")
-	fs.IntVar(&o.chunk, "chunk", 0, "send chunks of `BYTES`; without it few large ones")
+	fs.Var(&o.chunk, "chunk", "send chunks of `BYTES`, 64k is 65536; without it few large ones")
 	fs.BoolVar(&o.success, "success-report", false, "wait for reports that all has arrived at the other end")
 	fs.Var(kit.Choice(&o.failure, "yes", "partial", "no"), "failure-report", "what is to be told of failures")
 	fs.StringVar(&o.relay, "relay", "", "go through the relay at `URI`, as --msrp-relay; none: without one")
@@ -172,6 +173,9 @@ func (o *msrpSendOptions) run(ctx context.Context, args []string) error {
 	return o.call(ctx, acct, node, fingerprint)
 }
 
+// maxChunk bounds --chunk; larger ones are made without it.
+const maxChunk = 1 << 30
+
 func (o *msrpSendOptions) check(args []string) error {
 	files := len(args)
 	if o.path == "" {
@@ -187,8 +191,12 @@ func (o *msrpSendOptions) check(args []string) error {
 		}
 	}
 	switch {
-	case o.chunk < 0:
-		return usage("--chunk is negative", "give a number of bytes, or leave it out")
+	case o.cmd.Flags().Changed("path") && o.path == "":
+		return usage("--path is empty", "is the variable set that it comes from?")
+	case slices.Contains(args, ""):
+		return usage("a TARGET or FILE is empty", "is the variable set that it comes from?")
+	case o.chunk > maxChunk:
+		return usage("--chunk is too large", "leave it out for chunks as large as can be")
 	case o.stream && stdin == 0:
 		return usage("--stream is for stdin", "give - in place of a FILE")
 	case stdin > 1:
@@ -251,7 +259,7 @@ func (o *msrpSendOptions) attempt(ctx context.Context, agent *call.Agent, e *cal
 			lines = append(lines, call.Line{File: s.Offer(parts[i]), Direction: sdp.SendOnly, TLS: useTLS})
 		}
 	}
-	within, cancel := context.WithTimeout(ctx, o.kit.Timeout.Std())
+	within, cancel := limited(ctx, o.kit)
 	defer cancel()
 	n, errs, err := agent.Connect(within, e, call.Outgoing{To: o.to, Ringing: func(status int, reason string) { o.kit.Debug("%d %s", status, reason) }}, lines)
 	if o.smaller(err, errs, parts) {
@@ -379,6 +387,14 @@ func (o *msrpSendOptions) sendLines(ctx context.Context, s *session.Session, rem
 	}
 }
 
+// answered is how long the answer to a message is waited for: as long as the session does at least.
+func (o *msrpSendOptions) answered(ctx context.Context) (context.Context, context.CancelFunc) {
+	if o.kit.Timeout <= 0 {
+		return limited(ctx, o.kit)
+	}
+	return context.WithTimeout(ctx, max(o.kit.Timeout.Std(), 32*time.Second))
+}
+
 // sendLine sends one message; a peer that lists message/cpim first gets it in one (RFC 4975 section 13).
 func (o *msrpSendOptions) sendLine(ctx context.Context, s *session.Session, remote *sdp.Media, line []byte) error {
 	kind := o.kind
@@ -389,14 +405,14 @@ func (o *msrpSendOptions) sendLine(ctx context.Context, s *session.Session, remo
 	default:
 		return usage("a line is not UTF-8", `tell what it is, as in --type "text/plain; charset=iso-8859-1"`)
 	}
-	m := session.Message{Type: kind, Body: strings.NewReader(string(line)), Size: int64(len(line)), Chunk: o.chunk, SuccessReport: o.success,
+	m := session.Message{Type: kind, Body: strings.NewReader(string(line)), Size: int64(len(line)), Chunk: int(o.chunk), SuccessReport: o.success,
 		FailureReport: o.failureReport()}
 	if remote != nil && remote.Accepts(msrpfile.CPIM) && (remote.AcceptTypes[0] == msrpfile.CPIM || !remote.Accepts(kind)) {
 		m.Wrapped = []string{kind}
 		m.Body, m.Size = msrpfile.Wrap(o.from, o.to, kind, "", m.Body, m.Size)
 		m.Type = msrpfile.CPIM
 	}
-	within, cancel := context.WithTimeout(ctx, max(o.kit.Timeout.Std(), 32*time.Second))
+	within, cancel := o.answered(ctx)
 	defer cancel()
 	out, err := s.Send(within, m)
 	if err == nil {
@@ -417,6 +433,9 @@ func (o *msrpSendOptions) bare(ctx context.Context, node *session.Node) error {
 	if err != nil {
 		return kit.Fail(kit.ExitUsage, "reading --path", err, "a path is msrp://HOST:PORT/SESSION;tcp, or several of these with spaces between")
 	}
+	if t := path[0].Transport; t != "tcp" && t != "ws" {
+		return kit.Fail(kit.ExitUsage, "reading --path", fmt.Sprintf("%s has the transport %q", path[0], t), "tcp and ws are those of MSRP")
+	}
 	transport := "tcp"
 	if path[0].Secure {
 		transport = "tls"
@@ -430,7 +449,7 @@ func (o *msrpSendOptions) bare(ctx context.Context, node *session.Node) error {
 		return kit.Fail(kit.ExitBug, doing, err, "")
 	}
 	defer s.Close()
-	within, cancel := context.WithTimeout(ctx, o.kit.Timeout.Std())
+	within, cancel := limited(ctx, o.kit)
 	err = s.Start(within, session.Peer{Path: path, Decision: session.Decision{Active: true, Model: "RFC 4975", Why: "--path names the peer"}})
 	cancel()
 	if err != nil {

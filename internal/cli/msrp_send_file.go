@@ -130,7 +130,7 @@ func (o *msrpSendOptions) sendFile(ctx context.Context, send sender, remote *sdp
 		return kit.Fail(kit.ExitUsage, doing, err, "")
 	}
 	described := src.Offer(nil)
-	m := session.Message{Type: src.Type, Disposition: msrpfile.Disposition(described), Body: body, Size: size, Chunk: o.chunk, SuccessReport: o.success,
+	m := session.Message{Type: src.Type, Disposition: msrpfile.Disposition(described), Body: body, Size: size, Chunk: int(o.chunk), SuccessReport: o.success,
 		FailureReport: o.failureReport()}
 	asked := o.success
 	if m.FailureReport == wire.FailureYes && !o.cmd.Flags().Changed("success-report") {
@@ -148,6 +148,7 @@ func (o *msrpSendOptions) sendFile(ctx context.Context, send sender, remote *sdp
 	show := o.progress(src, size)
 	var sent atomic.Int64
 	m.Progress = func(n int64) { sent.Store(n); show.at(n) }
+	kept := o.keep(src, first-1, &sent)
 	out, err := send(ctx, m)
 	reported := m.SuccessReport
 	if err == nil && (asked || !reported) {
@@ -156,6 +157,7 @@ func (o *msrpSendOptions) sendFile(ctx context.Context, send sender, remote *sdp
 		reported, err = awaitReport(ctx, out)
 	}
 	show.end()
+	kept()
 	e := transferEvent{Head: o.kit.Head("transfer"), To: o.to, Outcome: o.outcome(remote, reported), Name: src.Name, Size: sent.Load()}
 	if first > 1 {
 		e.From = first
@@ -208,6 +210,34 @@ type partSent struct {
 
 func (o *msrpSendOptions) stateKey(s *msrpfile.Source) string {
 	return fmt.Sprintf("msrp/%s/%x", o.to, s.Hashes[0].Sum)
+}
+
+// keep writes down every now and then how much of a file was sent, for a command that is killed.
+func (o *msrpSendOptions) keep(s *msrpfile.Source, before int64, sent *atomic.Int64) (stop func()) {
+	if o.path != "" || len(s.Hashes) == 0 {
+		return func() {}
+	}
+	ending, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		tick := time.NewTicker(keepEvery)
+		defer tick.Stop()
+		for last := int64(0); ; {
+			select {
+			case <-tick.C:
+			case <-ending:
+				return
+			}
+			n := sent.Load()
+			if n == last {
+				continue
+			}
+			if last = n; o.kit.State().Put(o.stateKey(s), partSent{before + n}) != nil {
+				return // remember tells that, when it matters
+			}
+		}
+	}()
+	return func() { close(ending); <-ended }
 }
 
 func (o *msrpSendOptions) remember(s *msrpfile.Source, n int64) {
@@ -266,6 +296,7 @@ func (o *msrpSendOptions) progress(src *msrpfile.Source, size int64) *shown {
 const (
 	barEvery   = 100 * time.Millisecond
 	eventEvery = time.Second
+	keepEvery  = time.Second
 )
 
 // at tells how much was written.
