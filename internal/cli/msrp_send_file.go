@@ -281,6 +281,7 @@ type shown struct {
 	src  *msrpfile.Source
 	size int64
 	bar  *progressbar.ProgressBar
+	from time.Time // of the first byte
 	last time.Time
 }
 
@@ -301,15 +302,26 @@ const (
 
 // at tells how much was written.
 func (p *shown) at(n int64) {
-	if p.bar != nil {
-		_ = p.bar.Set64(n)
-	}
 	now := p.o.kit.Now()
+	if p.bar != nil {
+		p.draw(now, n)
+	}
 	if !p.o.kit.JSON() || p.o.kit.Quiet || n != p.size && now.Sub(p.last) < eventEvery {
 		return
 	}
 	p.last = now
 	_ = p.o.kit.Emit(progressEvent{p.o.kit.Head("progress"), p.o.to, p.src.Name, n, p.size})
+}
+
+// draw shows the bar, which has a rate only a while after the first byte.
+func (p *shown) draw(now time.Time, n int64) {
+	if p.from.IsZero() {
+		p.from = now
+		p.bar.StartWithoutRender()
+	}
+	if now.Sub(p.from) >= barEvery {
+		_ = p.bar.Set64(n)
+	}
 }
 
 // end takes the bar away.
