@@ -106,6 +106,9 @@ func clientTLS(acct *kit.Account) (func(domain string) *tls.Config, error) {
 func credentials(ctx context.Context, acct *kit.Account) func(realm string) (user, password string, err error) {
 	return func(string) (string, string, error) {
 		password, err := acct.Secret(ctx)
+		if err == nil && acct.User == "" {
+			err = kit.Fail(kit.ExitUsage, "user name", "the server asks for one and there is none", "it is that of --from, else of the account")
+		}
 		return acct.User, password, err
 	}
 }

@@ -62,12 +62,15 @@ var ErrInsecure = errors.New("the relay is not reached over TLS")
 var ErrUnproven = digest.ErrUnproven
 
 // New makes a Client. The error tells of a relay that cannot be used: one of msrp: on another machine, without
-// Insecure, or a numeric address without a port.
+// Insecure, a numeric address without a port, or a transport that is not one of MSRP.
 func New(cfg Config) (*Client, error) {
 	if len(cfg.Relays) == 0 {
 		return nil, errors.New("there is no relay")
 	}
 	for _, u := range cfg.Relays {
+		if u.Transport != "tcp" && u.Transport != "ws" {
+			return nil, fmt.Errorf("relay %s has the transport %q, and not tcp or ws", u, u.Transport)
+		}
 		if !u.Secure && !loopback(u.Host) && !cfg.Insecure {
 			return nil, fmt.Errorf("relay %s: %w", u, ErrInsecure)
 		}
