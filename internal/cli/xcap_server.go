@@ -238,7 +238,7 @@ func (o *xcapServerOptions) run(ctx context.Context) error {
 func (o *xcapServerOptions) serve(ctx context.Context, cfg xcap.ServeConfig, documents store.KV) error {
 	cfg.Store = documents
 	var changes changeNotifier
-	cfg.Storing = changes.storing
+	cfg.Storing, cfg.Regenerated = changes.storing, changes.regenerated
 	server, err := xcap.Serve(ctx, cfg)
 	if err != nil {
 		return startFailure(o.name, err)

@@ -41,6 +41,13 @@ func (c *changeNotifier) storing(k string, v key.Value) {
 	}
 }
 
+// regenerated is the Regenerated of an XCAP server.
+func (c *changeNotifier) regenerated(k string) {
+	if s := c.server.Load(); s != nil {
+		s.Regenerated(k)
+	}
+}
+
 func (c *changeNotifier) addrs() (list []string) {
 	if s := c.server.Load(); s != nil {
 		for _, e := range s.Addrs() {
@@ -76,7 +83,7 @@ func (o *xcapServerOptions) notify(ctx context.Context, changes *changeNotifier,
 		naming.Domain = cfg.Domains[0]
 	}
 	c := xcapnotify.ServerConfig{Stack: o.stack, Listen: o.sip, Domains: cfg.Domains, Config: xcapnotify.Config{Store: cfg.Store, Root: server.Root(),
-		RootURI: cmp.Or(o.rootURI, roots[0]), Aliases: roots, Naming: naming, Trusted: cfg.Trusted, Log: cfg.Log}}
+		RootURI: cmp.Or(o.rootURI, roots[0]), Aliases: roots, Naming: naming, Trusted: cfg.Trusted, Generated: server, Open: cfg.Auth == nil, Log: cfg.Log}}
 	if a := cfg.Auth; a != nil {
 		c.Auth = &xcapnotify.Auth{Realm: a.Realm, Users: a.Users, Algorithms: a.Algorithms, NoLegacy: a.NoLegacy}
 	}
@@ -85,5 +92,8 @@ func (o *xcapServerOptions) notify(ctx context.Context, changes *changeNotifier,
 		return startFailure(o.name, err)
 	}
 	changes.server.Store(s)
+	for _, u := range server.Generated("") { // what has changed since it listens was told to nobody
+		s.Regenerated(key.Document(server.Root(), u))
+	}
 	return nil
 }

@@ -232,9 +232,13 @@ func (f *xcapFollow) start(args []string) (*chosen, error) {
 	return c, nil
 }
 
-// everything are the collections of a user, or those for all users, in each application usage.
+// everything are the collections of a user, or those for all users, in each application usage. Where the server makes all documents
+// of users, which tell of the others, there is nothing of his own.
 func (f *xcapFollow) everything(acct *kit.Account) (list []string, err error) {
 	for _, u := range appusage.All() {
+		if !f.global && u.Place(&uri.URI{AUID: u.AUID, XUI: "u", Document: []string{"index"}}) != appusage.Stored {
+			continue
+		}
 		path, err := f.collection(acct, u.AUID)
 		if err != nil {
 			return nil, err

@@ -154,11 +154,16 @@ func (l *Lab) serveDocuments(ctx context.Context, cfg Config) (err error) {
 			p.Storing(k, v)
 		}
 	}
+	c.Regenerated = func(k string) {
+		if p := l.changes.Load(); p != nil {
+			p.Regenerated(k)
+		}
+	}
 	if l.xcap, err = xcap.Serve(ctx, c); err != nil {
 		return err
 	}
 	p, err := xcapnotify.New(xcapnotify.Config{Store: l.store, Root: l.xcap.Root(), RootURI: l.xcapRoot(false), Aliases: []string{l.xcapRoot(true)},
-		Naming: uri.Naming{Domain: Domain}, Log: cfg.Log})
+		Naming: uri.Naming{Domain: Domain}, Generated: l.xcap, Open: cfg.Auth == nil, Log: cfg.Log})
 	l.changes.Store(p)
 	return err
 }

@@ -26,6 +26,7 @@ type index struct {
 	prefix string // of the documents of users
 	log    *slog.Logger
 	synced chan struct{} // closed when the view is complete for the first time
+	tell   func()        // that the index is another one
 
 	mu        sync.Mutex
 	documents map[string]*indexed      // by key
@@ -50,7 +51,13 @@ type indexed struct {
 }
 
 func newIndex(s *Server) *index {
-	return &index{store: s.cfg.Store, prefix: key.Users(s.root.Path(), auidServices), log: s.cfg.Log, synced: make(chan struct{}),
+	at := key.Document(s.root.Path(), &generatedIndex)
+	tell := func() {
+		if s.cfg.Regenerated != nil {
+			s.cfg.Regenerated(at)
+		}
+	}
+	return &index{store: s.cfg.Store, tell: tell, prefix: key.Users(s.root.Path(), auidServices), log: s.cfg.Log, synced: make(chan struct{}),
 		documents: map[string]*indexed{}, waiting: map[string]chan struct{}{}, holders: map[string]int{}}
 }
 
@@ -311,6 +318,7 @@ func (x *index) replace(old *indexed, list []usage.Service) {
 	}
 	if old != nil && len(old.services) > 0 || len(list) > 0 {
 		x.written = generated{}
+		x.tell()
 	}
 }
 

@@ -65,6 +65,9 @@ type Config struct {
 	// Storing, unless nil, is told of each version before it is put under a key: who tells the history of documents (RFC 5875) needs
 	// those too that a watch of the store leaves out. One may never get there. It must not wait.
 	Storing func(key string, v key.Value)
+	// Regenerated, unless nil, is told of the key that the global index of services would have in the store when it is another
+	// document. It must not wait, nor call the server.
+	Regenerated func(key string)
 	// MaxBody bounds the body of a request and a document, in bytes; MaxDocuments how many documents a user has in an application
 	// usage.
 	MaxBody, MaxDocuments int

@@ -23,6 +23,7 @@ type document struct {
 	current    *version  // nil: there is none
 	views      []*view   // who may read it and has selected it, or something in it
 	components map[string]*component
+	generated  bool             // by the XCAP server, it is not in the store
 	void       bool             // it was not told of again since the watch has lost events
 	heard      map[string]heard // by entity-tag
 	heardBytes int

@@ -48,6 +48,8 @@ func (p *Package) follow(ctx context.Context, events <-chan store.Event, n Notif
 			return ctx.Err()
 		case f := <-p.calls:
 			changed = f()
+		case <-p.anew:
+			changed = p.regenerate(ctx)
 		case e, ok := <-events:
 			if !ok {
 				return nil
@@ -58,8 +60,10 @@ func (p *Package) follow(ctx context.Context, events <-chan store.Event, n Notif
 			case store.Synced:
 				changed = p.synced(ctx)
 			case store.Put:
+				p.stored(e.Entry.Key)
 				changed = p.put(e.Entry)
 			case store.Delete, store.Expire:
+				p.stored(e.Entry.Key)
 				changed = p.confirm(ctx, e.Entry.Key)
 			}
 		}
@@ -83,14 +87,19 @@ func (p *Package) put(e store.Entry) []string {
 		p.cfg.Log.Error("reading an XCAP document of the store", "key", e.Key, "error", err)
 		return nil
 	}
+	return p.take(e.Key, e.Rev, v, u)
+}
+
+// take takes over a version of a document. It returns the resources whose subscriptions have something to tell.
+func (p *Package) take(documentKey string, rev store.Rev, v key.Value, u *uri.URI) []string {
 	p.mu.Lock()
-	d := p.admit(e.Key, v.Path, u)
+	d := p.admit(documentKey, v.Path, u)
 	if d == nil {
 		p.mu.Unlock()
 		return nil
 	}
 	d.void = false
-	newer, same := e.Rev > d.rev, e.Rev == d.rev
+	newer, same := rev > d.rev, rev == d.rev
 	list := make([]*component, 0, len(d.components))
 	for _, c := range d.components {
 		if newer || same && !c.known {
@@ -112,7 +121,7 @@ func (p *Package) put(e store.Entry) []string {
 	if !newer {
 		return nil
 	}
-	d.rev = e.Rev
+	d.rev = rev
 	if d.current != nil && d.current.etag == next.etag {
 		return nil // written again as it was
 	}
@@ -160,7 +169,7 @@ func (p *Package) selecting(documentKey string) iter.Seq[*view] {
 func (p *Package) admit(documentKey, path string, u *uri.URI) *document {
 	d := p.documents[documentKey]
 	if d == nil {
-		d = &document{key: documentKey, path: path, uri: u.Canonical(p.cfg.Naming), components: map[string]*component{}}
+		d = &document{key: documentKey, path: path, uri: u.Canonical(p.cfg.Naming), components: map[string]*component{}, generated: p.generates(u)}
 	}
 	for v := range p.selecting(documentKey) {
 		v.attach(d)
@@ -168,7 +177,10 @@ func (p *Package) admit(documentKey, path string, u *uri.URI) *document {
 	if len(d.views) == 0 {
 		return nil
 	}
-	p.documents[documentKey] = d
+	if p.documents[documentKey] == nil {
+		p.documents[documentKey] = d
+		p.source(d, true)
+	}
 	return d
 }
 
@@ -180,16 +192,24 @@ func (p *Package) confirm(ctx context.Context, documentKey string) []string {
 	if d == nil {
 		return nil
 	}
+	if d.generated {
+		return p.remake(ctx, d)
+	}
 	e, err := p.cfg.Store.Get(ctx, documentKey)
 	if err == nil {
 		return p.put(e)
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
 	if !errors.Is(err, store.ErrNotFound) {
 		p.cfg.Log.Error("looking up an XCAP document", "key", documentKey, "error", err)
 		return nil
 	}
+	return p.gone(d)
+}
+
+// gone takes over that there is no document any more.
+func (p *Package) gone(d *document) []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	if d.void = false; d.current == nil {
 		return nil
 	}
@@ -310,6 +330,13 @@ func (p *Package) enter(ctx context.Context, v *view, entries []entry) (changed 
 		}
 		changed = append(changed, more...)
 	}
+	for _, u := range v.generated {
+		more, err := p.generate(ctx, u)
+		if err != nil {
+			return changed, fmt.Errorf("making a document of a collection: %w", err)
+		}
+		changed = append(changed, more...)
+	}
 	for _, prefix := range v.prefixes {
 		for e, err := range p.cfg.Store.Scan(ctx, prefix) {
 			if err != nil {
@@ -329,6 +356,13 @@ func (p *Package) enter(ctx context.Context, v *view, entries []entry) (changed 
 
 // look reads a document that a list names; it may be missing.
 func (p *Package) look(ctx context.Context, v *view, documentKey string) ([]string, error) {
+	if u := v.exact[documentKey].uri; p.generates(u) {
+		changed, err := p.generate(ctx, u)
+		if err != nil {
+			err = fmt.Errorf("making a document: %w", err)
+		}
+		return changed, err
+	}
 	e, err := p.cfg.Store.Get(ctx, documentKey)
 	switch {
 	case err == nil:
@@ -351,27 +385,43 @@ func (p *Package) look(ctx context.Context, v *view, documentKey string) ([]stri
 func (p *Package) change(ctx context.Context, v *view, m mode) error {
 	p.mu.Lock()
 	v.mode = m
-	var bare []string
+	var bare []*document
 	for d, sel := range v.documents {
 		if m != noPatching && sel != "" && d.current != nil && d.current.body == nil {
-			bare = append(bare, d.key)
+			bare = append(bare, d)
 		}
 	}
 	p.mu.Unlock()
-	for _, k := range bare {
-		e, err := p.cfg.Store.Get(ctx, k)
-		if errors.Is(err, store.ErrNotFound) {
-			continue
-		}
+	for _, d := range bare {
+		read, err := p.version(ctx, d)
 		if err != nil {
 			return fmt.Errorf("reading a document: %w", err)
 		}
-		value, _, err := parse(e)
 		p.mu.Lock()
-		if d := p.documents[k]; err == nil && d != nil {
-			p.refill(d, &version{etag: value.ETag, body: value.Body})
+		if read != nil && p.documents[d.key] == d {
+			p.refill(d, read)
 		}
 		p.mu.Unlock()
 	}
 	return nil
+}
+
+// version reads a document as it is now; nil when it is gone or cannot be read.
+func (p *Package) version(ctx context.Context, d *document) (*version, error) {
+	if d.generated {
+		etag, body, err := p.cfg.Generated.Generate(ctx, d.uri)
+		return &version{etag: etag, body: body}, err
+	}
+	e, err := p.cfg.Store.Get(ctx, d.key)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	v, _, err := parse(e)
+	if err != nil {
+		return nil, nil
+	}
+	return &version{etag: v.ETag, body: v.Body}, nil
 }

@@ -23,10 +23,12 @@ type view struct {
 	list     string // names the list of URIs
 	who      usage.Requester
 
-	exact    map[string]*selection // by key, documents that the list names, or has something of
-	keys     []string              // of exact, in the order of the list
-	prefixes []string              // of keys of collections
-	selected []*selection          // elements and attributes
+	exact map[string]*selection // by key, documents that the list names, or has something of
+	keys  []string              // of exact, in the order of the list
+	// generated are the documents of collections that the server makes, by key
+	generated map[string]*uri.URI
+	prefixes  []string     // of keys of collections
+	selected  []*selection // elements and attributes
 
 	mode       mode
 	documents  map[*document]string // what there is of them: sel of the document, "" when only something in it is selected
@@ -59,7 +61,7 @@ type pending struct {
 }
 
 func newView(p *Package, r event.Request, list string) *view {
-	v := &view{p: p, resource: r.Resource, list: list, mode: modeOf(r.Event), exact: map[string]*selection{}, documents: map[*document]string{},
+	v := &view{p: p, resource: r.Resource, list: list, mode: modeOf(r.Event), exact: map[string]*selection{}, documents: map[*document]string{}, generated: map[string]*uri.URI{},
 		who: usage.Requester{XUI: p.cfg.Naming.Canonical(r.Watcher)}}
 	v.who.Trusted = slices.Contains(p.trusted, v.who.XUI)
 	return v
@@ -75,7 +77,9 @@ func (v *view) choose(entries []entry) {
 		}
 		seen[e.sel] = true
 		if e.collection {
-			v.prefixes = append(v.prefixes, e.prefixes(v.p.cfg.Root, v.who)...)
+			prefixes := e.prefixes(v.p.cfg.Root, v.who)
+			v.prefixes = append(v.prefixes, prefixes...)
+			v.collectGenerated(e, prefixes)
 			continue
 		}
 		if !v.reads(e.uri) {
@@ -104,15 +108,21 @@ func (v *view) choose(entries []entry) {
 // reads reports whether the subscriber may read a document (RFC 5875 section 7).
 func (v *view) reads(u *uri.URI) bool {
 	is, ok := usage.For(u.AUID)
-	return ok && is.Authorize(u, v.who, false) == usage.Allow
+	who := v.who
+	if v.p.cfg.Open && v.p.generates(u) {
+		who.Trusted = true
+	}
+	return ok && is.Authorize(u, who, false) == usage.Allow
 }
 
-// names reports whether the list names the document, or something in it, by itself.
-func (v *view) names(documentKey string) bool { return v.exact[documentKey] != nil }
+// names reports whether the list names the document, or something in it, by itself; or it is one that the server makes.
+func (v *view) names(documentKey string) bool {
+	return v.exact[documentKey] != nil || v.generated[documentKey] != nil
+}
 
 // attach has the view told of a document that it selects, if the subscriber may read it.
 func (v *view) attach(d *document) {
-	if _, is := v.documents[d]; is || v.closed || !v.reads(d.uri) {
+	if _, is := v.documents[d]; is || v.closed || !v.reads(d.uri) || d.generated && !v.names(d.key) {
 		return
 	}
 	if len(v.documents) >= v.p.cfg.MaxDocuments {
@@ -126,7 +136,7 @@ func (v *view) attach(d *document) {
 	switch s := v.exact[d.key]; {
 	case s != nil && s.selector == nil:
 		sel = s.sel
-	case v.collects(d.key):
+	case v.collects(d):
 		sel = d.path
 	}
 	v.documents[d] = sel
@@ -139,8 +149,11 @@ func (v *view) attach(d *document) {
 }
 
 // collects reports whether a collection has the document.
-func (v *view) collects(documentKey string) bool {
-	return slices.ContainsFunc(v.prefixes, func(prefix string) bool { return strings.HasPrefix(documentKey, prefix+".") })
+func (v *view) collects(d *document) bool {
+	if d.generated {
+		return v.generated[d.key] != nil
+	}
+	return slices.ContainsFunc(v.prefixes, func(prefix string) bool { return strings.HasPrefix(d.key, prefix+".") })
 }
 
 // component gives the component that a selection is for.
@@ -175,6 +188,7 @@ func (v *view) detach(d *document) {
 	if len(d.views) == 0 {
 		v.p.hold(d, nil)
 		delete(v.p.documents, d.key)
+		v.p.source(d, false)
 	}
 }
 

@@ -1,6 +1,7 @@
 // Package xcapnotify is the notifier side of the event package xcap-diff (RFC 5875): subscribers name XCAP documents, elements,
 // attributes and collections, and are told what has become of them as XCAP diff documents (RFC 5874), with patches (RFC 5261)
-// where they want them. It learns of changes from the watch of the store that the documents are in, and knows no HTTP.
+// where they want them. It learns of changes from the watch of the store that the documents are in, of those that the
+// XCAP server makes from that one, and knows no HTTP.
 package xcapnotify
 
 import (
@@ -35,6 +36,10 @@ type Config struct {
 	Naming  uri.Naming
 	// Trusted are the users who may read everything, such as resource list servers.
 	Trusted []string
+	// Generated makes the documents that are not in the store; nil: there are none.
+	Generated Generated
+	// Open lets everybody read those documents, as GET does where nobody authenticates.
+	Open bool
 	// MinInterval is the least time between two NOTIFYs of one subscription. 0: 5 s (RFC 5875 section 4.10).
 	MinInterval time.Duration
 	// MinExpires and MaxExpires bound subscriptions; 0: 60 s and 3600 s.
@@ -85,22 +90,25 @@ type Package struct {
 	roots   []uri.Root // as in RootURI and Aliases
 	trusted []string
 	calls   chan func() []string // to be run by Run
+	anew    chan struct{}        // tells it that there is something in stale
 	ended   chan struct{}
 
 	mu          sync.Mutex
-	seq         event.Mark           // counts changes, from 1
-	documents   map[string]*document // by key, those that somebody has selected
-	exact       map[string][]*view   // who has selected the document with a key, or something in it
-	collections map[string][]*view   // who has selected what is below a key
-	held        int64                // bytes of current versions
-	ending      []string             // resources with a subscription whose collections have outgrown it
+	seq         event.Mark             // counts changes, from 1
+	documents   map[string]*document   // by key, those that somebody has selected
+	exact       map[string][]*view     // who has selected the document with a key, or something in it
+	collections map[string][]*view     // who has selected what is below a key
+	sources     map[string][]*document // what is made of the documents below a key
+	stale       map[*document]bool     // is to be made anew
+	held        int64                  // bytes of current versions
+	ending      []string               // resources with a subscription whose collections have outgrown it
 }
 
 // New makes a package. The error is that of a root which is none.
 func New(cfg Config) (*Package, error) {
 	cfg.limits()
 	p := &Package{cfg: cfg, calls: make(chan func() []string), ended: make(chan struct{}), seq: 1, documents: map[string]*document{},
-		exact: map[string][]*view{}, collections: map[string][]*view{}}
+		exact: map[string][]*view{}, collections: map[string][]*view{}, anew: make(chan struct{}, 1), sources: map[string][]*document{}, stale: map[*document]bool{}}
 	for _, s := range append([]string{cfg.RootURI}, cfg.Aliases...) {
 		root, err := uri.ParseRoot(s)
 		if err != nil {
