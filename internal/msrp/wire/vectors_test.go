@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -104,4 +105,66 @@ func write(h *Head, body []byte) []byte {
 		b = append(append(b, "\r\n"...), body...)
 	}
 	return AppendEnd(b, h.ID, h.End, h.Body)
+}
+
+// otherwise are the responses that are printed in another form than who gets the request would give them.
+var otherwise = map[string]string{
+	"rfc4976-5.1-8.msrp":   "the relay in between has put itself before the one that answers",
+	"rfc4976-5.1-12.msrp":  "the relay in between has put itself before the one that answers",
+	"rfc7701-9.2-2.msrp":   "the comment is another one",
+	"rfc7977-8.2.3-4.msrp": "two blanks before each path",
+	"rfc7977-8.4.2-4.msrp": "it goes to another session than its request came from",
+}
+
+// TestVectorsAnswered answers the requests of the examples as their responses are printed.
+func TestVectorsAnswered(t *testing.T) {
+	index, err := os.ReadFile(filepath.Join(vectors, "index.json"))
+	if err != nil {
+		t.Skip("no shared vectors at ../shared/vectors")
+	}
+	var list []struct {
+		File, Kind, Section string
+		RFC                 int
+	}
+	if err := json.Unmarshal(index, &list); err != nil {
+		t.Fatal(err)
+	}
+	asked := map[string][]byte{} // the last request of each transaction in a section
+	n := 0
+	for _, e := range list {
+		if !strings.HasPrefix(e.Kind, "msrp-") {
+			continue
+		}
+		data, err := os.ReadFile(filepath.Join(vectors, e.File))
+		if err != nil {
+			t.Fatal(err)
+		}
+		h, _, err := readOne(data)
+		if err != nil {
+			continue // TestVectors knows why
+		}
+		key := fmt.Sprint(e.RFC, " ", e.Section, " ", string(h.ID))
+		if h.Method != "" {
+			asked[key] = data
+			continue
+		}
+		request := asked[key]
+		if request == nil {
+			t.Logf("%s: its request is not printed", e.File)
+			continue
+		}
+		var more []string
+		for _, f := range h.Fields[2:] {
+			more = append(more, string(f.Name), string(f.Value))
+		}
+		code := h.Code
+		h, _, _ = readOne(request)
+		if got := AppendAnswer(nil, h, code, more...); bytes.Equal(got, data) != (otherwise[e.File] == "") {
+			t.Errorf("%s: answered\n%s\nprinted\n%s\n%s", e.File, got, data, otherwise[e.File])
+		}
+		n++
+	}
+	if n < 20 {
+		t.Errorf("%d answers", n)
+	}
 }
