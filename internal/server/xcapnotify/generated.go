@@ -3,6 +3,7 @@ package xcapnotify
 import (
 	"context"
 	"slices"
+	"strings"
 
 	"imp/internal/store"
 	"imp/internal/xcap/key"
@@ -120,6 +121,7 @@ func (p *Package) regenerate(ctx context.Context) (changed []string) {
 		list = append(list, d)
 	}
 	p.mu.Unlock()
+	slices.SortFunc(list, func(a, b *document) int { return strings.Compare(a.key, b.key) })
 	for _, d := range list {
 		changed = append(changed, p.remake(ctx, d)...)
 	}
