@@ -141,11 +141,11 @@ func TestThroughRelays(t *testing.T) {
 			start(t, a, b)
 			exchange(t, a, b)
 		})
-		t.Run("MSRPR-016 one connection to the relay over "+transport, func(t *testing.T) {
+		t.Run("MSRPR-016 MSRPR-012 one connection to the relay, a URI for each session over "+transport, func(t *testing.T) {
 			c := newClient(t, "alice", na, one)
 			first, second := behind(t, na, c), behind(t, na, c)
 			if first.Path()[0].Equal(second.Path()[0]) {
-				t.Error("MSRPR-012 two sessions have the same URI of the relay")
+				t.Error("two sessions have the same URI of the relay")
 			}
 			b1, b2 := behind(t, nb, newClient(t, "bob", nb, one)), behind(t, nb, newClient(t, "bob", nb, one))
 			start(t, first, b1)
