@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"os"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -112,7 +113,13 @@ func TestBodies(t *testing.T) {
 func testBodies(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	const id = "aB3.+%=-"
-	for _, size := range []int{0, 1, 2, 3, 12, 13, 17, 40, 100, 1000, 2047, 2048, 2049, 4096} {
+	sizes := []int{0, 1, 2, 3, 12, 13, 17, 40, 100, 1000, 2047, 2048, 2049, 4096}
+	if os.Getenv("IMP_LONG") != "" {
+		for size := 50; size < 4096; size += 16 {
+			sizes = append(sizes, size)
+		}
+	}
+	for _, size := range sizes {
 		for name, body := range bodies(random, id, size) {
 			if _, _, used := slowBody(body, id); used >= 0 {
 				continue // cannot be sent with this ID
@@ -129,17 +136,36 @@ func testBodies(t *testing.T) {
 			check("at once", strings.NewReader(stream))
 			check("byte by byte", iotest.OneByteReader(strings.NewReader(stream)))
 			check("with the end", iotest.DataErrReader(strings.NewReader(stream)))
-			step := 1
-			if size > 100 {
-				step = 1 + size/100 // all splits near the end are tried below
-			}
-			for cut := 1; cut < len(stream); cut += step {
-				check(fmt.Sprint("cut at ", cut), twoReads(stream, cut))
-			}
-			for cut := len(stream) - 200; cut < len(stream); cut++ {
+			for cut := 1; cut < len(stream); cut++ {
 				check(fmt.Sprint("cut at ", cut), twoReads(stream, cut))
 			}
 			check("random reads", &reading{[]byte(stream), func(int) int { return random.IntN(60) }})
+		}
+	}
+}
+
+// TestChunks reads a body in chunks of each size.
+func TestChunks(t *testing.T) {
+	const id, size = "aB3.+%=-", 4096
+	for name, body := range bodies(rand.New(rand.NewPCG(5, 6)), id, size) {
+		for chunk := 1; chunk <= size; chunk++ {
+			var stream strings.Builder
+			for at := 0; at < size; at += chunk {
+				part, end := body[at:min(at+chunk, size)], "+"
+				if at+chunk >= size {
+					end = "$"
+				}
+				fmt.Fprintf(&stream, "MSRP 0%s SEND\r\n%sByte-Range: %d-%d/%d\r\nContent-Type: a/b\r\n\r\n%s\r\n-------0%s%s\r\n",
+					id, paths, at+1, at+len(part), size, part, id, end)
+			}
+			list, err := readAll(NewReader(strings.NewReader(stream.String()), Limits{}))
+			var got strings.Builder
+			for _, f := range list {
+				got.WriteString(f.body)
+			}
+			if err != io.EOF || got.String() != string(body) || len(list) != (size+chunk-1)/chunk || list[len(list)-1].end != Last {
+				t.Fatalf("%s in chunks of %d: %d frames, %d bytes, error %v", name, chunk, len(list), got.Len(), err)
+			}
 		}
 	}
 }
