@@ -121,7 +121,7 @@ func testBodies(t *testing.T) {
 	}
 	for _, size := range sizes {
 		for name, body := range bodies(random, id, size) {
-			if _, _, used := slowBody(body, id); used >= 0 {
+			if _, _, used := slowBody(append(bytes.Clone(body), "\r\n"...), id); used >= 0 {
 				continue // cannot be sent with this ID
 			}
 			stream := "MSRP " + id + " SEND\r\n" + paths + "Message-ID: 1234\r\nContent-Type: a/b\r\n\r\n" + string(body) +
