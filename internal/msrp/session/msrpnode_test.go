@@ -97,7 +97,7 @@ func startNodePeer(t *testing.T, node, library string, s *Session, setup string)
 		t.Fatal(err)
 	}
 	if err := cmd.Start(); err != nil {
-		t.Skipf("node does not start: %v", err)
+		t.Fatalf("node does not start: %v", err)
 	}
 	ended := make(chan struct{})
 	go func() {

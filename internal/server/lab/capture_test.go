@@ -112,7 +112,7 @@ func capture(t *testing.T, tshark, server string) *capturing {
 		t.Fatal(err)
 	}
 	if err := c.cmd.Start(); err != nil {
-		t.Skipf("tshark does not start: %v", err)
+		t.Fatalf("tshark does not start: %v", err)
 	}
 	t.Cleanup(func() { c.cmd.Process.Kill() })
 	go c.read(out)
