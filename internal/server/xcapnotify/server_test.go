@@ -234,10 +234,11 @@ func hundred(t *testing.T, kept bool) {
 			}
 		}
 		var begun sync.Once
+		var writer sync.WaitGroup // a watch may tell of a write before the write returns
 		removed := false
 		var got []byte
 		err := s.follow(s.user(nil), "e101", xcapwatch.Options{Processing: xcapwatch.Aggregate, URIs: []string{lists}}, func(events []xcapwatch.Event) {
-			begun.Do(func() { go change() })
+			begun.Do(func() { writer.Go(change) })
 			for _, e := range events {
 				if e.Kind == xcapwatch.Removed {
 					removed = e.Path == lists+"gone"
@@ -246,6 +247,7 @@ func hundred(t *testing.T, kept bool) {
 				got = e.Doc
 			}
 		})
+		writer.Wait()
 		if err != nil || string(got) != friends("101") || !removed {
 			t.Errorf("%v, removed %v\n%s", err, removed, got)
 		}
