@@ -3,6 +3,7 @@ package stack
 import (
 	"bufio"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -29,7 +30,7 @@ func BenchmarkIdleConnections(b *testing.B) {
 			s := serveAt(b, Config{ServerTLS: func() *tls.Config { return cfg }}, nil, transport+":127.0.0.1:0")
 			before := memory()
 			for b.Loop() {
-				peers := exec.Command(os.Args[0], "-test.run=^TestIdleClients$")
+				peers := exec.Command(os.Args[0])
 				peers.Env = append(os.Environ(), "IDLE_CLIENTS="+strings.Join([]string{transport, s.Addrs()[0].Addr, strconv.Itoa(n)}, " "))
 				peers.Stderr = os.Stderr
 				out, _ := peers.StdoutPipe()
@@ -67,20 +68,33 @@ func memory() (m [3]int64) {
 	return [3]int64{int64(stats.HeapInuse), int64(stats.StackInuse), rss << 10}
 }
 
-// TestIdleClients is the other process: it opens connections, has a request answered on each, and keeps them.
-func TestIdleClients(t *testing.T) {
+// TestMain runs the tests, or is the other process of BenchmarkIdleConnections.
+func TestMain(m *testing.M) {
+	if what, ok := os.LookupEnv("IDLE_CLIENTS"); ok {
+		if err := idleClients(what); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// idleClients opens connections, "transport address number", has a request answered on each, and keeps them until
+// stdin ends.
+func idleClients(what string) error {
 	var transport, addr string
 	var n int
-	if _, err := fmt.Sscan(os.Getenv("IDLE_CLIENTS"), &transport, &addr, &n); err != nil {
-		t.Skip("nothing to do without IDLE_CLIENTS")
+	if _, err := fmt.Sscan(what, &transport, &addr, &n); err != nil {
+		return err
 	}
-	all := make([]net.Conn, n)
+	all, failed := make([]net.Conn, n), make([]error, n)
 	var wg sync.WaitGroup
 	next := make(chan int)
 	for range 32 {
 		wg.Go(func() {
 			for i := range next {
-				all[i] = idleClient(t, transport, addr)
+				all[i], failed[i] = idleClient(transport, addr)
 			}
 		})
 	}
@@ -89,16 +103,19 @@ func TestIdleClients(t *testing.T) {
 	}
 	close(next)
 	wg.Wait()
+	if err := errors.Join(failed...); err != nil {
+		return err
+	}
 	fmt.Println("ready")
 	_, _ = io.Copy(io.Discard, os.Stdin)
 	runtime.KeepAlive(all)
+	return nil
 }
 
-func idleClient(t *testing.T, transport, addr string) net.Conn {
+func idleClient(transport, addr string) (net.Conn, error) {
 	nc, err := net.Dial("tcp", addr)
 	if err != nil {
-		t.Error(err)
-		return nil
+		return nil, err
 	}
 	if transport == "tls" || transport == "wss" {
 		nc = tls.Client(nc, &tls.Config{InsecureSkipVerify: true})
@@ -106,14 +123,16 @@ func idleClient(t *testing.T, transport, addr string) net.Conn {
 	m := []byte(msg("OPTIONS"))
 	if transport == "ws" || transport == "wss" {
 		if _, _, err := (&websocket.Client{Protocol: "sip", Host: "x", Path: "/", MaxHeader: 4096}).Connect(nc); err != nil {
-			t.Error(err)
+			return nc, err
 		}
 		m = websocket.AppendMessage(nil, m, true)
 	}
-	_, _ = nc.Write(m)
+	if _, err := nc.Write(m); err != nil {
+		return nc, err
+	}
 	answer := make([]byte, 4096)
 	if k, err := nc.Read(answer); !strings.Contains(string(answer[:k]), "200 OK") {
-		t.Errorf("answered %q, %v", answer[:k], err)
+		return nc, fmt.Errorf("answered %q, %v", answer[:k], err)
 	}
-	return nc
+	return nc, nil
 }
