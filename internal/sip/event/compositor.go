@@ -200,19 +200,28 @@ func (c *Compositor) readBody(r *stack.Request, p *publish) *stack.Response {
 		return nil
 	}
 	doc, err := p.pkg.Check(contentType(r), b)
+	if err != nil {
+		return c.unacceptable(err)
+	}
+	if p.tag == "" && doc.Change != nil {
+		return &stack.Response{Status: sip.StatusBadRequest, Reason: "Invalid Partial Publication"}
+	}
+	p.doc = &doc
+	return nil
+}
+
+// unacceptable turns an error of a package about a document into its response.
+func (c *Compositor) unacceptable(err error) *stack.Response {
 	var unsupported *UnsupportedType
 	var refusal *Refusal
 	switch {
 	case errors.As(err, &unsupported):
 		return stack.Answer(sip.StatusUnsupportedMediaType, stack.Field{Name: "Accept", Value: strings.Join(unsupported.Accept, ", ")})
 	case errors.As(err, &refusal):
-		return &stack.Response{Status: refusal.Status, Reason: refusal.Phrase, Fields: refusal.Fields}
-	case err != nil:
-		return stack.Answer(sip.StatusBadRequest,
-			stack.Field{Name: "Warning", Value: header.Warning{Code: 399, Agent: c.cfg.Agent, Text: phrase(err.Error())}.String()})
+		return refusal.response()
 	}
-	p.doc = &doc
-	return nil
+	return stack.Answer(sip.StatusBadRequest,
+		stack.Field{Name: "Warning", Value: header.Warning{Code: 399, Agent: c.cfg.Agent, Text: phrase(err.Error())}.String()})
 }
 
 // initial makes a new publication.
@@ -221,7 +230,7 @@ func (c *Compositor) initial(ctx context.Context, p *publish) *stack.Response {
 	if p.duration == 0 {
 		return published(&pub, 0)
 	}
-	if refusal := c.room(ctx, p); refusal != nil {
+	if refusal := c.room(ctx, p, p.doc); refusal != nil {
 		return refusal
 	}
 	key := publicationKey(p.resource, p.pkg.Name(), pub.ID)
@@ -231,13 +240,10 @@ func (c *Compositor) initial(ctx context.Context, p *publish) *stack.Response {
 	return published(&pub, p.duration)
 }
 
-// room refuses the document of p when it is too much for its resource. One
-// that replaces a larger one never is, nor one within its share.
-func (c *Compositor) room(ctx context.Context, p *publish) *stack.Response {
-	if p.doc == nil || p.duration == 0 {
-		return nil
-	}
-	size := len(p.doc.Body)
+// room refuses a document that is too much for its resource. One that replaces
+// a larger one never is, nor one within its share.
+func (c *Compositor) room(ctx context.Context, p *publish, doc *Doc) *stack.Response {
+	size := len(doc.Body)
 	if size > c.cfg.MaxBytes {
 		return stack.Answer(sip.StatusRequestEntityTooLarge)
 	}
@@ -289,9 +295,6 @@ const maxTries = 5
 
 // change refreshes, modifies or removes the publication that the tag names.
 func (c *Compositor) change(ctx context.Context, p *publish) *stack.Response {
-	if refusal := c.room(ctx, p); refusal != nil {
-		return refusal
-	}
 	e, err := p.entry, error(nil)
 	for range maxTries {
 		var pub Publication
@@ -303,8 +306,8 @@ func (c *Compositor) change(ctx context.Context, p *publish) *stack.Response {
 		if p.duration == 0 {
 			err = c.remove(ctx, p, e)
 		} else {
-			if p.doc != nil {
-				pub.Type, pub.Body, pub.Published = p.doc.Type, p.doc.Body, time.Now()
+			if refusal := c.modify(ctx, p, &pub); refusal != nil {
+				return refusal
 			}
 			err = c.write(ctx, p, e.Key, &pub, e.Rev, p.duration)
 		}
@@ -321,6 +324,22 @@ func (c *Compositor) change(ctx context.Context, p *publish) *stack.Response {
 		err = store.ErrConflict
 	}
 	return c.failed(err)
+}
+
+// modify gives a publication its new state, if p has one.
+func (c *Compositor) modify(ctx context.Context, p *publish, pub *Publication) *stack.Response {
+	if p.doc == nil {
+		return nil
+	}
+	doc := *p.doc
+	if doc.Change != nil {
+		var err error
+		if doc, err = doc.Change(Doc{Type: pub.Type, Body: pub.Body}); err != nil {
+			return c.unacceptable(err)
+		}
+	}
+	pub.Type, pub.Body, pub.Published = doc.Type, doc.Body, time.Now()
+	return c.room(ctx, p, &doc)
 }
 
 // expect has the watch looked out for what is to be written, where that matters.

@@ -14,6 +14,9 @@ type Info struct {
 	State    State
 	Reason   string // of a terminated one
 	Expires  time.Time
+	Since    time.Time // when the first SUBSCRIBE came
+	Name     string    // the watcher's display name, "" without
+	Approved bool      // it was pending before
 }
 
 // Lifecycle is a change in a subscription's life, what watcher information
@@ -24,6 +27,13 @@ type Lifecycle struct {
 	// "deactivated", "probation", "rejected", "timeout", "giveup" or
 	// "noresource". With Lost there is no Info.
 	Cause string
+	// Was is the state before; of a new subscription, the one it begins with.
+	Was State
+	// Fetch says that the SUBSCRIBE asked for no time: the subscription ends as
+	// it begins.
+	Fetch bool
+	// Number counts the changes of all subscriptions, from 1.
+	Number uint64
 }
 
 // Lost is the Cause that says that observers were too slow and news were
@@ -39,11 +49,32 @@ const maxNews = 1 << 16
 // SUBSCRIBE.
 func (n *Notifier) Observe(f func(Lifecycle)) { n.news.observe(f) }
 
+// Subscriptions gives the live subscriptions to a resource in package pkg, and
+// the number of the last change: later ones that Observe tells of are not in
+// it, earlier ones are.
+func (n *Notifier) Subscriptions(pkg, name string) (infos []Info, last uint64) {
+	sh := n.shard(name)
+	sh.lock()
+	defer sh.unlock()
+	if r := sh.resources[resourceKey{n.packages[pkg], name}]; r != nil {
+		infos = make([]Info, 0, len(r.subs))
+		for _, s := range r.subs {
+			if s.state != Terminated {
+				infos = append(infos, s.info())
+			}
+		}
+	}
+	n.news.mu.Lock()
+	defer n.news.mu.Unlock()
+	return infos, n.news.number
+}
+
 // lifecycleQueue carries news from under the shards' locks to the observers.
 type lifecycleQueue struct {
 	mu        sync.Mutex
 	observers []func(Lifecycle)
 	pending   []Lifecycle
+	number    uint64 // of the last change
 	wake      chan struct{}
 }
 
@@ -56,8 +87,10 @@ func (q *lifecycleQueue) observe(f func(Lifecycle)) {
 func (q *lifecycleQueue) put(l Lifecycle) {
 	q.mu.Lock()
 	if len(q.observers) > 0 {
+		q.number++
+		l.Number = q.number
 		if len(q.pending) == maxNews {
-			q.pending = []Lifecycle{{Cause: Lost}}
+			q.pending = []Lifecycle{{Cause: Lost, Number: l.Number}}
 		}
 		q.pending = append(q.pending, l)
 		select {

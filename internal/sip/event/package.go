@@ -49,8 +49,10 @@ type Request struct {
 	Watcher  string        // the watcher's canonical identity
 	Event    header.Event  // with the package's own parameters
 	Accept   header.Accept // empty: the package's default type
-	// ContentType and Body are those of the SUBSCRIBE; Body is nil without one.
+	// ContentType, Disposition (the value of Content-Disposition) and Body are
+	// those of the SUBSCRIBE; Body is nil without one.
 	ContentType string
+	Disposition string
 	Body        []byte
 	Duration    time.Duration // granted; 0 for a fetch
 	// Current is the view the subscription has so far, nil for a new one. A
@@ -93,6 +95,12 @@ type Refusal struct {
 	Status int
 	Phrase string // "" for the standard phrase
 	Fields []stack.Field
+	Type   string // media type of Body
+	Body   []byte
+}
+
+func (r *Refusal) response() *stack.Response {
+	return &stack.Response{Status: r.Status, Reason: r.Phrase, Fields: r.Fields, ContentType: r.Type, Body: r.Body}
 }
 
 func (r *Refusal) Error() string { return fmt.Sprintf("%d %s", r.Status, r.Phrase) }
@@ -111,6 +119,9 @@ type Body struct {
 	// 5.3.2). So one rendering serves watchers whose versions differ.
 	NumberAt   int
 	NumberFrom uint32
+	// NumberDelivered gives the number of a NOTIFY that was refused to the next
+	// one (RFC 5263 section 4.4); otherwise each NOTIFY has its own.
+	NumberDelivered bool
 	// Fields are further header fields of this NOTIFY.
 	Fields []stack.Field
 }
@@ -147,6 +158,11 @@ type DeltaView interface {
 type Doc struct {
 	Type string // media type, as it is to be stored
 	Body []byte
+	// Change, when not nil, says that the document is no state but a change of
+	// one (RFC 5264 section 4.3.2): it gives the state that is to be stored in
+	// place of the publication's. Its errors are those of Check. No publication
+	// can begin with such a document.
+	Change func(state Doc) (Doc, error)
 }
 
 // Publishable is a Package that takes publications (RFC 3903).

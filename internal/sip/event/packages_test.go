@@ -7,6 +7,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"imp/internal/sip/stack"
 )
 
 // listing is the first test package: the body of SUBSCRIBE selects words, each
@@ -16,6 +18,8 @@ type listing struct {
 	mu       sync.Mutex
 	notifier *Notifier
 	words    []string // all words ever said; a Mark is 1 + how many a watcher has
+
+	delivered bool // numbers count what was delivered
 }
 
 func newListing() *listing { return &listing{} }
@@ -79,7 +83,7 @@ func (v *listingView) Render(since Mark) (Body, Mark, error) {
 		return Body{}, since, nil
 	}
 	text := fmt.Sprintf("%s  %s", kind, strings.Join(found, ","))
-	return Body{Type: "text/x-words", Bytes: []byte(text), NumberAt: len(kind) + 1}, mark, nil
+	return Body{Type: "text/x-words", Bytes: []byte(text), NumberAt: len(kind) + 1, NumberDelivered: v.l.delivered}, mark, nil
 }
 
 // template is the second test package: a template over notes that tells who
@@ -172,6 +176,25 @@ func TestPackages(t *testing.T) {
 			r.wire.take().answer(500)
 			r.list.say("avocado")
 			if got := string(r.wire.take().Body()); got != "delta 2 apple,avocado" {
+				t.Fatalf("body %q", got)
+			}
+		})
+	})
+	t.Run("PAR-027 numbers that count what was delivered", func(t *testing.T) {
+		run(t, func(r *rig) {
+			r.list.delivered = true
+			respond(r.Subscribe, newPeer(t, "SUBSCRIBE", "alice").request("a", "Event: listing", "Content-Type: text/x-prefix", contactLine))
+			r.wire.take().answer(200)
+			for _, end := range []func(*sent){func(n *sent) { n.answer(500) }, func(n *sent) { n.fail(stack.ErrTransport) }, func(n *sent) { n.answer(200) }} {
+				r.list.say("apple")
+				n := r.wire.take()
+				if !strings.HasPrefix(string(n.Body()), "delta 1 apple") {
+					t.Fatalf("body %q", n.Body())
+				}
+				end(n)
+			}
+			r.list.say("avocado")
+			if got := string(r.wire.take().Body()); got != "delta 2 avocado" {
 				t.Fatalf("body %q", got)
 			}
 		})

@@ -40,7 +40,7 @@ func (n *Notifier) within(ctx context.Context, r *stack.Request) *stack.Response
 		return n.renew(s, r, renewal{condition: cond, met: cond.holds(s, current, false, state)})
 	}
 	view, decision, err := s.resource.key.pkg.Open(ctx, Request{Resource: s.resource.key.name, URI: r.URI(), Watcher: watcher,
-		Event: ev, Accept: accept, ContentType: contentType(r), Body: body(r), Duration: duration, Current: current})
+		Event: ev, Accept: accept, ContentType: contentType(r), Disposition: disposition(r), Body: body(r), Duration: duration, Current: current})
 	if refusal := refused(n, view, err, decision); refusal != nil {
 		if view != nil && view != current {
 			view.Close("rejected")

@@ -421,8 +421,17 @@ func (r *rig) closings() string {
 	return strings.Join(r.notes.closed, " ")
 }
 
-// Check makes notes publishable: plain text without the word bad.
+// Check makes notes publishable: plain text without the word bad, and text that
+// is to be appended to one.
 func (n *notes) Check(contentType string, body []byte) (Doc, error) {
+	if contentType == "text/x-more" {
+		return Doc{Change: func(state Doc) (Doc, error) {
+			if strings.Contains(string(body), "worse") {
+				return Doc{}, fmt.Errorf("the word worse is not allowed")
+			}
+			return n.Check(state.Type, slices.Concat(state.Body, body))
+		}}, nil
+	}
 	if contentType != "text/plain" {
 		return Doc{}, &UnsupportedType{Accept: []string{"text/plain"}}
 	}

@@ -167,7 +167,7 @@ func (n *Notifier) create(ctx context.Context, r *stack.Request) *stack.Response
 		return badRequest(err)
 	}
 	view, decision, err := pkg.Open(ctx, Request{Resource: name, URI: r.URI(), Watcher: watcher,
-		Event: ev, Accept: accept, ContentType: contentType(r), Body: body(r), Duration: duration})
+		Event: ev, Accept: accept, ContentType: contentType(r), Disposition: disposition(r), Body: body(r), Duration: duration})
 	if refusal := refused(n, view, err, decision); refusal != nil {
 		if view != nil {
 			view.Close("rejected")
@@ -175,10 +175,29 @@ func (n *Notifier) create(ctx context.Context, r *stack.Request) *stack.Response
 		return refusal
 	}
 	contact := n.cfg.Contact(r, uri.User)
-	s := &subscription{shard: sh, dialog: d, watcher: d.Kept(watcher), id: strings.Clone(ev.ID), view: view,
-		fields: notifyFields(ev.Package, ev.ID, contact), state: decision.State, expires: n.now().add(duration), dueAt: -1}
+	now := n.now()
+	s := &subscription{shard: sh, dialog: d, watcher: d.Kept(watcher), id: strings.Clone(ev.ID), name: displayName(r), view: view,
+		fields: notifyFields(ev.Package, ev.ID, contact), state: decision.State, begun: now, expires: now.add(duration), dueAt: -1}
 	s.setCondition(cond)
 	return n.admit(s, pkg, name, contact, ev, duration)
+}
+
+// displayName is the name in From, bounded, since it is kept; mostly there is
+// none.
+func displayName(r *stack.Request) string {
+	const most = 100
+	v, ok, err := header.Single(r.Request, "From")
+	if err != nil || !ok || v[0] == '<' {
+		return ""
+	}
+	a, err := header.ParseAddress(v)
+	if err != nil {
+		return ""
+	}
+	if len(a.Display) > most {
+		a.Display = strings.ToValidUTF8(a.Display[:most], "")
+	}
+	return strings.Clone(a.Display)
 }
 
 // readTerms gives what a SUBSCRIBE asks of the package: for how long, and which
@@ -206,7 +225,7 @@ func (n *Notifier) admit(s *subscription, pkg *served, name, contact string, ev 
 		return unavailable()
 	}
 	defer sh.unlock()
-	s.tell("subscribe")
+	s.tell("subscribe", s.state)
 	if duration > 0 {
 		s.setRates(ReadRates(ev.Params))
 		sh.wakeAt(s, s.expires)
@@ -262,7 +281,7 @@ func refused(n *Notifier, view View, err error, d Decision) *stack.Response {
 	var refusal *Refusal
 	switch {
 	case errors.As(err, &refusal):
-		return &stack.Response{Status: refusal.Status, Reason: refusal.Phrase, Fields: refusal.Fields}
+		return refusal.response()
 	case err != nil:
 		n.cfg.Log.Error("opening a subscription", "error", err)
 		return stack.Answer(sip.StatusInternalServerError)
@@ -277,6 +296,11 @@ func refused(n *Notifier, view View, err error, d Decision) *stack.Response {
 
 func contentType(r *stack.Request) string {
 	v, _, _ := header.Single(r.Request, "Content-Type")
+	return v
+}
+
+func disposition(r *stack.Request) string {
+	v, _, _ := header.Single(r.Request, "Content-Disposition")
 	return v
 }
 

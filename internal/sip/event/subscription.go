@@ -29,8 +29,10 @@ type subscription struct {
 	watcher  string
 	id       string // the id parameter of Event, "" without
 	fields   string // rendered Event and Contact
+	name     string // of the watcher, as From displays it
 	view     View
 
+	begun     instant
 	expires   instant
 	lastSent  instant // when the last NOTIFY was started
 	due       instant // when wake is called
@@ -51,6 +53,7 @@ type subscription struct {
 	fetch     bool // ends with the state, not with an empty NOTIFY
 	queued    bool // stands in the ready queue
 	busy      bool // a NOTIFY is being rendered or unanswered
+	approved  bool // it was pending before it was active
 	unreached bool // the last NOTIFY found no way to the watcher
 	removed   bool // the shard does not know it any more
 }
@@ -68,12 +71,13 @@ func (s *subscription) reason() string {
 
 func (s *subscription) info() Info {
 	return Info{ID: s.tag(), Package: s.resource.key.pkg.name, Resource: s.resource.key.name,
-		Watcher: s.watcher, State: s.state, Reason: s.reason(), Expires: s.shard.n.time(s.expires)}
+		Watcher: s.watcher, State: s.state, Reason: s.reason(), Expires: s.shard.n.time(s.expires),
+		Since: s.shard.n.time(s.begun), Name: s.name, Approved: s.approved}
 }
 
-// tell passes a lifecycle event on to the observers.
-func (s *subscription) tell(cause string) {
-	s.shard.n.news.put(Lifecycle{Info: s.info(), Cause: cause})
+// tell passes a lifecycle event on to the observers. was is the state before.
+func (s *subscription) tell(cause string, was State) {
+	s.shard.n.news.put(Lifecycle{Info: s.info(), Cause: cause, Was: was, Fetch: s.begun == s.expires})
 }
 
 // enqueue puts the subscription into the ready queue unless it stands there,
@@ -155,22 +159,24 @@ func (s *subscription) decide(d Decision) {
 	case d.State == Terminated:
 		s.end(cmp.Or(d.Reason, "rejected"), d.RetryAfter)
 	case d.State != s.state:
-		s.state = d.State
+		was := s.state
+		s.state, s.approved = d.State, d.State == Active
 		s.mark = 0
 		s.want |= wantState
-		if s.state == Active {
-			s.tell("approved")
+		if s.approved {
+			s.tell("approved", was)
 		} else {
-			s.tell("subscribe")
+			s.tell("subscribe", was)
 		}
 	}
 }
 
 // end terminates: one more NOTIFY, then the subscription is forgotten.
 func (s *subscription) end(reason string, retryAfter time.Duration) {
+	was := s.state
 	s.state, s.over = Terminated, &ending{reason: reason, retryAfter: retryAfter}
 	s.want |= wantState
-	s.tell(reason)
+	s.tell(reason, was)
 }
 
 // shows tells whether NOTIFYs carry state now.
@@ -182,6 +188,7 @@ type notice struct {
 	mark  Mark // version it brings the watcher to
 	tag   entityTag
 	final bool // the subscription ends with it
+	again bool // its number is for the next one unless it is delivered
 }
 
 // next gives the NOTIFY that is due, nil when there is none. It is called
@@ -272,6 +279,7 @@ func (s *subscription) start(body Body, n notice) (*stack.Outgoing, notice) {
 		s.rates.sent(now)
 		s.wakeBy(s.expires)
 	}
+	n.again = body.NumberDelivered && body.NumberAt > 0
 	var room [512]byte
 	fields, bytes := s.notify(room[:0], body, n.tag, now)
 	return s.dialog.Request("NOTIFY", fields, bytes), n
@@ -359,6 +367,9 @@ func (s *subscription) answered(res *sip.Response, err error, n notice) {
 func (s *subscription) outcome(res *sip.Response, err error, n notice) string {
 	unreached := s.unreached
 	s.unreached = errors.Is(err, stack.ErrTransport)
+	if n.again && (err != nil || !res.IsSuccess()) {
+		s.number--
+	}
 	switch {
 	case errors.Is(err, stack.ErrClosed):
 		return "" // nothing was learnt of the watcher
