@@ -160,7 +160,7 @@ func (a *Agent) Open(ctx context.Context, r event.Request) (event.View, event.De
 	if err != nil {
 		return nil, event.Decision{}, err
 	}
-	return &view{presentity: p, entity: a.cfg.Directory.Entity(r.URI, r.Resource)}, event.Decision{State: a.state()}, nil
+	return newView(p, a.cfg.Directory.Entity(r.URI, r.Resource), layers{}), event.Decision{State: a.state()}, nil
 }
 
 func (a *Agent) state() event.State {
@@ -192,22 +192,3 @@ func (a *Agent) changed(c event.Change) {
 		}
 	}
 }
-
-// view is what a watcher sees of a presentity. All whom the policy allows see
-// the same, under the URI they asked for (RFC 4479 section 3.1).
-type view struct {
-	presentity *presentity
-	entity     string
-}
-
-// Key makes watchers of one URI share their documents.
-func (v *view) Key() string { return v.entity }
-
-// Render gives the whole document (RFC 3856 section 6.7).
-func (v *view) Render(event.Mark) (event.Body, event.Mark, error) {
-	doc, version := v.presentity.document(v.entity, time.Now())
-	return event.Body{Type: mediaType, Bytes: doc}, version, nil
-}
-
-// Close lets go of the presentity.
-func (v *view) Close(string) { v.presentity.owner.release(v.presentity) }

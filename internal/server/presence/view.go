@@ -1,0 +1,99 @@
+package presence
+
+import (
+	"time"
+
+	"imp/internal/sip/event"
+)
+
+// What a watcher is shown is made in layers, each of which takes the document of
+// the one before and knows nothing of the others:
+//
+//	composed   all that is published, one document for each entity
+//	permitted  what the rules of the presentity let the watcher see (RFC 5025)
+//	filtered   what he asked for of that (RFC 4661)
+//	told       the whole document or what changed in it (RFC 5263)
+//
+// A view without layers is a view, one with layers a layered; so who uses none
+// pays for none.
+
+// layers are those of one view. The zero layers leave a document as it is.
+type layers struct {
+	permitted layer // nil: everything
+	filtered  layer // nil: all of that
+}
+
+// layer makes a document smaller.
+type layer interface {
+	// key tells layers apart: with equal keys they make the same of a document.
+	key() string
+	// apply gives what the layer leaves of doc, which it does not write to.
+	apply(doc []byte) []byte
+}
+
+// newView makes the view of a presentity, to which the caller holds a reference
+// that Close gives back.
+func newView(p *presentity, entity string, l layers) event.View {
+	bare := view{presentity: p, entity: entity}
+	if l == (layers{}) {
+		return &bare
+	}
+	return &layered{view: bare, layers: l, name: l.name(entity)}
+}
+
+// name is the key of a view with these layers.
+func (l layers) name(entity string) string {
+	for _, one := range []layer{l.permitted, l.filtered} {
+		entity += "\x00"
+		if one != nil {
+			entity += one.key()
+		}
+	}
+	return entity
+}
+
+// view is what a watcher sees of a presentity who may see everything and asks
+// for nothing less, under the URI he asked for (RFC 4479 section 3.1).
+type view struct {
+	presentity *presentity
+	entity     string
+}
+
+// Key makes watchers of one URI share their documents.
+func (v *view) Key() string { return v.entity }
+
+// Render gives the whole document (RFC 3856 section 6.7).
+func (v *view) Render(event.Mark) (event.Body, event.Mark, error) {
+	doc, version := v.presentity.document(v.entity, time.Now())
+	return event.Body{Type: mediaType, Bytes: doc}, version, nil
+}
+
+// Close lets go of the presentity.
+func (v *view) Close(string) { v.presentity.owner.release(v.presentity) }
+
+// layered is a view with layers.
+type layered struct {
+	view
+	layers
+	name string
+}
+
+// Key makes watchers with equal layers share their documents.
+func (v *layered) Key() string { return v.name }
+
+// Render gives the whole document that the layers leave.
+func (v *layered) Render(event.Mark) (event.Body, event.Mark, error) {
+	doc, version := v.document(time.Now())
+	return event.Body{Type: mediaType, Bytes: doc}, version, nil
+}
+
+// document is what the layers leave, and its version.
+func (v *layered) document(now time.Time) ([]byte, event.Mark) {
+	doc, version := v.presentity.document(v.entity, now)
+	for _, l := range []layer{v.permitted, v.filtered} {
+		if l != nil {
+			doc = l.apply(doc)
+		}
+	}
+	return doc, version
+}
