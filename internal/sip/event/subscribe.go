@@ -187,7 +187,7 @@ func (n *Notifier) create(ctx context.Context, r *stack.Request) *stack.Response
 func displayName(r *stack.Request) string {
 	const most = 100
 	v, ok, err := header.Single(r.Request, "From")
-	if err != nil || !ok || v[0] == '<' {
+	if err != nil || !ok || strings.HasPrefix(v, "<") {
 		return ""
 	}
 	a, err := header.ParseAddress(v)
