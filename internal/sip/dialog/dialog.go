@@ -93,6 +93,14 @@ func FromRequest(r *stack.Request, localTag string, localSeq uint32) (*Dialog, e
 	return d, nil
 }
 
+// Internal is a dialog without another side: one with a local tag that nothing
+// is sent in.
+func Internal(localTag string) *Dialog {
+	d := &Dialog{}
+	d.setEnds("", localTag, "", "", "")
+	return d
+}
+
 func single(r *stack.Request, name string) (header.Address, error) {
 	v, ok, err := header.Single(r.Request, name)
 	if err != nil {

@@ -33,7 +33,9 @@ type NotifierConfig struct {
 	// that refuses him, before anything else about a request is judged. nil
 	// takes the From URI.
 	Identify func(r *stack.Request) (watcher string, refusal *stack.Response)
-	Log      *slog.Logger // nil discards
+	// Lists serves lists of resources; nil: there are none.
+	Lists Lists
+	Log   *slog.Logger // nil discards
 	// MinInterval, when not nil, replaces the MinInterval of every package.
 	MinInterval *time.Duration
 	// MaxSubscriptions bounds all subscriptions, MaxPerResource those of one
@@ -58,7 +60,8 @@ type NotifierConfig struct {
 type Notifier struct {
 	cfg      NotifierConfig
 	packages map[string]*served
-	names    []string // in the order given, for Allow-Events
+	lists    map[string]*served // for lists of resources, by the same names
+	names    []string           // in the order given, for Allow-Events
 	shards   [shardCount]shard
 	seed     maphash.Seed
 	base     time.Time // that instants count from
@@ -104,6 +107,7 @@ func NewNotifier(cfg NotifierConfig, packages ...Package) *Notifier {
 	for i := range n.shards {
 		n.shards[i].init(n, i)
 	}
+	n.useLists(packages)
 	for range cfg.Senders {
 		n.workers.Go(n.send)
 	}
@@ -289,6 +293,11 @@ func (n *Notifier) send() {
 			return
 		}
 		o, notice := s.next()
+		if notice.local != nil {
+			n.ready.done()
+			s.deliver(notice)
+			continue
+		}
 		if o == nil {
 			n.ready.done()
 			continue

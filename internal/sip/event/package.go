@@ -44,6 +44,10 @@ type Package interface {
 
 // Request is what a SUBSCRIBE asks for, as far as a package needs to know.
 type Request struct {
+	// Message is the SUBSCRIBE itself, for header fields that few packages look
+	// at; nil when the watcher is in this process.
+	Message  *stack.Request
+	ID       string        // of the subscription, as Info has it
 	Resource string        // canonical name of the resource
 	URI      string        // the Request-URI the watcher wrote
 	Watcher  string        // the watcher's canonical identity

@@ -39,7 +39,7 @@ func (n *Notifier) within(ctx context.Context, r *stack.Request) *stack.Response
 	if duration == 0 {
 		return n.renew(s, r, renewal{condition: cond, met: cond.holds(s, current, false, state)})
 	}
-	view, decision, err := s.resource.key.pkg.Open(ctx, Request{Resource: s.resource.key.name, URI: r.URI(), Watcher: watcher,
+	view, decision, err := s.resource.key.pkg.Open(ctx, Request{Message: r, ID: s.tag(), Resource: s.resource.key.name, URI: r.URI(), Watcher: watcher,
 		Event: ev, Accept: accept, ContentType: contentType(r), Disposition: disposition(r), Body: body(r), Duration: duration, Current: current})
 	if refusal := refused(n, view, err, decision); refusal != nil {
 		if view != nil && view != current {
@@ -78,7 +78,7 @@ func (n *Notifier) find(r *stack.Request, ev header.Event, watcher string) (*sub
 	sh.lock()
 	defer sh.unlock()
 	s := sh.subs[toTag]
-	if s == nil || s.dialog.CallID() != r.CallID().Value() || s.dialog.RemoteTag() != fromTag || s.state == Terminated {
+	if s == nil || s.local != nil || s.dialog.CallID() != r.CallID().Value() || s.dialog.RemoteTag() != fromTag || s.state == Terminated {
 		return nil, nil, 0, stack.Answer(sip.StatusCallTransactionDoesNotExists)
 	}
 	if n.packages[ev.Package] == nil {
@@ -104,7 +104,7 @@ func (n *Notifier) renew(s *subscription, r *stack.Request, w renewal) *stack.Re
 	res := s.accept(r, w.judged, w.view)
 	over := false
 	if res == nil {
-		s.fields = notifyFields(s.resource.key.pkg.name, s.id, contact)
+		s.fields = notifyFields(s.resource.key.pkg, s.id, contact)
 		s.extend(w)
 		reply := uint8(wantReply)
 		if w.met {

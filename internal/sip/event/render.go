@@ -14,6 +14,7 @@ type served struct {
 	Package
 	name     string
 	interval time.Duration // pacing of its subscriptions
+	require  string        // option tag that its answers and NOTIFYs need; "" for none
 }
 
 type resourceKey struct {

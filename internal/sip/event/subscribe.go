@@ -138,7 +138,7 @@ func (n *Notifier) create(ctx context.Context, r *stack.Request) *stack.Response
 	if err != nil {
 		return badRequest(err)
 	}
-	name, ok := n.cfg.Resources.Resource(uri)
+	name, packages, ok := n.resource(ctx, r, uri)
 	if !ok {
 		return stack.Answer(sip.StatusNotFound)
 	}
@@ -146,7 +146,7 @@ func (n *Notifier) create(ctx context.Context, r *stack.Request) *stack.Response
 	if refusal != nil {
 		return refusal
 	}
-	pkg := n.packages[ev.Package]
+	pkg := packages[ev.Package]
 	if pkg == nil {
 		return badEvent(n.allowEvents())
 	}
@@ -166,7 +166,7 @@ func (n *Notifier) create(ctx context.Context, r *stack.Request) *stack.Response
 	if err != nil {
 		return badRequest(err)
 	}
-	view, decision, err := pkg.Open(ctx, Request{Resource: name, URI: r.URI(), Watcher: watcher,
+	view, decision, err := pkg.Open(ctx, Request{Message: r, ID: d.LocalTag(), Resource: name, URI: r.URI(), Watcher: watcher,
 		Event: ev, Accept: accept, ContentType: contentType(r), Disposition: disposition(r), Body: body(r), Duration: duration})
 	if refusal := refused(n, view, err, decision); refusal != nil {
 		if view != nil {
@@ -177,7 +177,7 @@ func (n *Notifier) create(ctx context.Context, r *stack.Request) *stack.Response
 	contact := n.cfg.Contact(r, uri.User)
 	now := n.now()
 	s := &subscription{shard: sh, dialog: d, watcher: d.Kept(watcher), id: strings.Clone(ev.ID), name: displayName(r), view: view,
-		fields: notifyFields(ev.Package, ev.ID, contact), state: decision.State, begun: now, expires: now.add(duration), dueAt: -1}
+		fields: notifyFields(pkg, ev.ID, contact), state: decision.State, begun: now, expires: now.add(duration), dueAt: -1}
 	s.setCondition(cond)
 	return n.admit(s, pkg, name, contact, ev, duration)
 }
@@ -245,6 +245,9 @@ func (n *Notifier) accepted(s *subscription, contact string, duration time.Durat
 		stack.Field{Name: "Expires", Value: strconv.FormatInt(seconds(duration), 10)},
 		stack.Field{Name: "Contact", Value: "<" + contact + ">"},
 		n.allowEvents())
+	if pkg := s.resource.key.pkg; pkg.require != "" {
+		res.Fields = append(res.Fields, stack.Field{Name: "Require", Value: pkg.require})
+	}
 	res.ToTag, res.RecordRoute = s.tag(), true
 	if reply == 0 {
 		res.Status, res.Reason = 204, "No Notification"
@@ -270,9 +273,13 @@ func (n *Notifier) interval(pkg Package) time.Duration {
 // notifyFields renders what every NOTIFY of a subscription repeats: the
 // event-type with the id it was asked with (RFC 6665 section 4.2.1.1), and the
 // local target.
-func notifyFields(pkg, id, contact string) string {
-	event := header.Event{Package: pkg, ID: id, HasID: id != ""}
-	return "Event: " + event.String() + "\r\nContact: <" + contact + ">\r\n"
+func notifyFields(pkg *served, id, contact string) string {
+	event := header.Event{Package: pkg.name, ID: id, HasID: id != ""}
+	fields := "Event: " + event.String() + "\r\nContact: <" + contact + ">\r\n"
+	if pkg.require != "" {
+		fields += "Require: " + pkg.require + "\r\n"
+	}
+	return fields
 }
 
 // refused turns what Open said into the response that refuses, nil when the

@@ -39,6 +39,7 @@ type subscription struct {
 	mark      Mark    // version the watcher has
 	over      *ending // of a terminated one
 	rates     *rates  // nil: the last SUBSCRIBE had no rate control
+	local     *Local  // nil: the watcher is reached by SIP
 	at        int32   // index in resource.subs
 	dueAt     int32   // index in the shard's heap, -1: not there
 	number    uint32  // NOTIFYs sent, for bodies that are numbered
@@ -106,6 +107,9 @@ func (s *subscription) enqueue() {
 // tell only the fall back to pending is no exception (RFC 6446 section 5.2).
 func (s *subscription) interval() time.Duration {
 	least := time.Duration(0)
+	if s.local != nil {
+		return 0 // whoever shows it on has a pace of his own
+	}
 	if s.rates != nil {
 		least = s.rates.least
 	}
@@ -187,8 +191,9 @@ type notice struct {
 	view  View // nil when it shows nothing
 	mark  Mark // version it brings the watcher to
 	tag   entityTag
-	final bool // the subscription ends with it
-	again bool // its number is for the next one unless it is delivered
+	final bool    // the subscription ends with it
+	again bool    // its number is for the next one unless it is delivered
+	local *Notice // in place of the NOTIFY
 }
 
 // next gives the NOTIFY that is due, nil when there is none. It is called
@@ -280,6 +285,10 @@ func (s *subscription) start(body Body, n notice) (*stack.Outgoing, notice) {
 		s.wakeBy(s.expires)
 	}
 	n.again = body.NumberDelivered && body.NumberAt > 0
+	if s.local != nil {
+		n.local = s.notice(body)
+		return nil, n
+	}
 	var room [512]byte
 	fields, bytes := s.notify(room[:0], body, n.tag, now)
 	return s.dialog.Request("NOTIFY", fields, bytes), n
