@@ -20,7 +20,7 @@ func newFilter(k *kit.Kit) *cobra.Command {
 watcher wants and which changes are worth a notification.`,
 		Example: `  $ imp filter apply only-notes.xml alice.xml
   …
-  $ imp filter apply opened.xml alice.xml --previous before.xml && echo sent
+  $ imp filter apply opened.xml alice.xml --before before.xml && echo sent
   …`,
 	}
 	k.Group(cmd)
@@ -31,7 +31,7 @@ watcher wants and which changes are worth a notification.`,
 type filterApplyOptions struct {
 	kit      *kit.Kit
 	resource string
-	previous string
+	before   string
 }
 
 func newFilterApply(k *kit.Kit) *cobra.Command {
@@ -41,8 +41,8 @@ func newFilterApply(k *kit.Kit) *cobra.Command {
 		Short: "Show what a subscriber with a filter would get",
 		Long: `Apply a filter (RFC 4661) to a document and print what a subscriber would get: the
 content that the filter selects, with all that the document type demands. With
---previous the triggers count too: the document is what the presentity has become,
-the previous one what the subscriber was told last.
+--before the triggers count too: the document is what the presentity has become,
+that what the subscriber was told last.
 
 Ends with status 1 when nothing would be sent: no trigger fires, or nothing is
 selected. A filter with a wrong expression is used without it, and a note says so.`,
@@ -50,7 +50,7 @@ selected. A filter with a wrong expression is used without it, and a note says s
   <?xml version="1.0"…
   …
 
-  $ imp filter apply opened.xml alice.xml --previous before.xml -o json
+  $ imp filter apply opened.xml alice.xml --before before.xml -o json
   {"event":"filtered",…`,
 		Args: cobra.RangeArgs(1, 2),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -58,8 +58,8 @@ selected. A filter with a wrong expression is used without it, and a note says s
 		},
 	}
 	cmd.Flags().StringVar(&o.resource, "resource", "", "use the filter for `URI`; else the set must have one filter only")
-	cmd.Flags().StringVar(&o.previous, "previous", "", "the document in `FILE` was sent before")
-	cmd.MarkFlagFilename("previous")
+	cmd.Flags().StringVar(&o.before, "before", "", "the document in `FILE` was sent before")
+	cmd.MarkFlagFilename("before")
 	k.Emits(cmd, "filtered", "a filter was applied", filteredEvent{})
 	return cmd
 }
@@ -104,14 +104,14 @@ func (o *filterApplyOptions) run(_ context.Context, name, document string) error
 		return kit.Fail(kit.ExitDocument, "reading "+inputName(document), err, documentHint(err))
 	}
 	why := "the filter selects nothing in the document"
-	if o.previous != "" {
-		before, err := o.kit.ReadDocument(o.previous)
+	if o.before != "" {
+		before, err := o.kit.ReadDocument(o.before)
 		if err != nil {
 			return err
 		}
 		fires, err := f.Fires(before, doc)
 		if err != nil {
-			return kit.Fail(kit.ExitDocument, "reading "+inputName(o.previous), err, documentHint(err))
+			return kit.Fail(kit.ExitDocument, "reading "+inputName(o.before), err, documentHint(err))
 		}
 		if !fires {
 			content, why = nil, "nothing that the filter waits for has changed"

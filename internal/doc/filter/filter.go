@@ -17,7 +17,7 @@ const MediaType = "application/simple-filter+xml"
 // Space is the namespace of the documents (RFC 4661 section 8.2).
 const Space = "urn:ietf:params:xml:ns:simple-filter"
 
-// MaxItems is how many include, exclude, changed, added and removed elements a document may have (RFC 4660 section 8).
+// MaxItems is how many include, exclude, changed, added and removed elements a document may have (RFC 4660 section 8), and how many filters.
 const MaxItems = 40
 
 // Error tells where a document was refused and why.
@@ -103,6 +103,11 @@ func Parse(src []byte) (*Set, error) {
 	return read(root)
 }
 
+const (
+	tooMany        = "more than 40 include, exclude, changed, added and removed elements"
+	tooManyFilters = "more than 40 filters"
+)
+
 func at(n tree.Node, msg string) *Error { return lexical.ErrorIn(n, msg) }
 
 func read(root tree.Node) (*Set, error) {
@@ -125,7 +130,10 @@ func read(root tree.Node) (*Set, error) {
 			return nil, err
 		}
 		if items += f.items(); items > MaxItems {
-			return nil, at(n, "more than 40 include, exclude, changed, added and removed elements")
+			return nil, at(n, tooMany)
+		}
+		if len(s.Filters) == MaxItems {
+			return nil, at(n, tooManyFilters)
 		}
 		s.Filters = append(s.Filters, f)
 	}
@@ -144,7 +152,7 @@ func (s *Set) admits(n tree.Node, f *Filter) error {
 	}
 	_, enabled := n.Attr("", "enabled")
 	_, remove := n.Attr("", "remove")
-	if len(f.What) == 0 && len(f.Triggers) == 0 && !enabled && !remove {
+	if !f.filters() && !enabled && !remove {
 		return at(n, "filter "+lexical.Clip(f.ID)+" has neither what nor trigger")
 	}
 	return nil

@@ -62,3 +62,31 @@ func ParseContentEncoding(values []string) ([]string, error) {
 		return lowered(coding), err
 	})
 }
+
+// ContentDisposition is what a body is for (RFC 3261 section 20.11).
+type ContentDisposition struct {
+	Type   string // lower case
+	Params Params
+}
+
+// ParseContentDisposition parses a Content-Disposition header field value.
+func ParseContentDisposition(s string) (ContentDisposition, error) {
+	p := scanner{field: "Content-Disposition", s: s}
+	var d ContentDisposition
+	p.space()
+	kind, err := p.token("a disposition type")
+	if err != nil {
+		return d, err
+	}
+	d.Type = lowered(kind)
+	if d.Params, err = p.params(); err != nil {
+		return ContentDisposition{}, err
+	}
+	return d, p.end()
+}
+
+// Optional reports whether a body that is not understood may be left out; else it must be refused with 415.
+func (d ContentDisposition) Optional() bool {
+	v, _ := d.Params.Get("handling")
+	return fold(v, "optional")
+}
