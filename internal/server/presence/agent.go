@@ -57,6 +57,7 @@ type Config struct {
 	// and 3600 s.
 	MinExpires, MaxExpires time.Duration
 	Packages               []event.Package // further ones, with the same notifier, addresses and guard
+	Lists                  event.Lists     // nil: no lists of resources
 	Log                    *slog.Logger    // nil discards
 }
 
@@ -83,7 +84,7 @@ func New(cfg Config) *Agent {
 	a.presentities.byKey = map[string]*presentity{}
 	a.presentities.lapsed = func(name string) { a.notifier.Changed(a.Name(), name) }
 	notifier := event.NotifierConfig{Wire: cfg.Stack, Resources: cfg.Directory, Contact: cfg.Stack.NotifierContact,
-		Identify: cfg.Identify, Log: cfg.Log}
+		Identify: cfg.Identify, Lists: cfg.Lists, Log: cfg.Log}
 	if cfg.MinInterval >= 0 { // zero is an interval too: no pacing
 		notifier.MinInterval = &cfg.MinInterval
 	}

@@ -30,6 +30,7 @@ type ServerConfig struct {
 	MinInterval            time.Duration   // as in Config
 	MinExpires, MaxExpires time.Duration   // as in Config
 	Packages               []event.Package // as in Config
+	Lists                  event.Lists     // as in Config
 	// Mount, unless nil, puts further services on the server's stack before that
 	// listens. guard knows who sends, nil: everybody is who he says.
 	Mount func(s *stack.Stack, guard *identity.Guard)
@@ -64,7 +65,7 @@ func Serve(ctx context.Context, cfg ServerConfig) (*Server, error) {
 		domains[i] = strings.ToLower(d)
 	}
 	agent := Config{Stack: s.stack, Store: cfg.Store, Policy: cfg.Policy, MinInterval: cfg.MinInterval,
-		MinExpires: cfg.MinExpires, MaxExpires: cfg.MaxExpires, Packages: cfg.Packages, Log: cfg.Log,
+		MinExpires: cfg.MinExpires, MaxExpires: cfg.MaxExpires, Packages: cfg.Packages, Lists: cfg.Lists, Log: cfg.Log,
 		Directory: &Directory{Domains: domains, Known: cfg.Known, Own: s.own}}
 	guard, err := cfg.Auth.apply(&agent)
 	if err != nil {
