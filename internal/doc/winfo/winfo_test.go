@@ -167,6 +167,17 @@ func TestBytes(t *testing.T) {
 	})
 }
 
+func TestUnnumbered(t *testing.T) {
+	t.Run("WIN-033 the version belongs where it is read", func(t *testing.T) {
+		d := sample()
+		doc, at := d.Unnumbered()
+		numbered := string(doc[:at]) + "7" + string(doc[at:])
+		if numbered != string(d.Bytes()) {
+			t.Errorf("%s", numbered)
+		}
+	})
+}
+
 func TestTable(t *testing.T) {
 	doc := func(version uint32, full bool, watchers ...Watcher) *Document {
 		return &Document{Version: version, Full: full, Lists: []List{{"sip:a@b", "presence", watchers}}}

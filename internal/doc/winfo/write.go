@@ -16,8 +16,18 @@ func (d *Document) Bytes() []byte { return d.Append(nil) }
 
 // Append appends what Bytes returns.
 func (d *Document) Append(dst []byte) []byte {
-	dst = append(dst, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<watcherinfo xmlns=\""+Space+"\" version=\""...)
-	dst = strconv.AppendUint(dst, uint64(d.Version), 10)
+	return d.body(strconv.AppendUint(append(dst, opening...), uint64(d.Version), 10))
+}
+
+// Unnumbered writes the document without its version, and returns the offset at which the digits of that belong: one text then serves subscriptions
+// whose versions differ.
+func (d *Document) Unnumbered() (doc []byte, at int) { return d.body([]byte(opening)), len(opening) }
+
+// opening is what stands before the version.
+const opening = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<watcherinfo xmlns=\"" + Space + "\" version=\""
+
+// body appends what stands behind the version.
+func (d *Document) body(dst []byte) []byte {
 	if d.Full {
 		dst = append(dst, "\" state=\"full\">\n"...)
 	} else {
