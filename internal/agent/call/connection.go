@@ -365,12 +365,12 @@ func (l *Leg) context() context.Context {
 // same tells whether a line of the peer is the one that the session was made with. A file is told by its id.
 func (l *Leg) same(m *sdp.Media) bool {
 	switch {
-	case m.Port == 0:
+	case m.Port == 0 || l.Remote == nil:
 		return false
 	case l.Line.File != nil && m.File != nil:
 		return l.Line.File.ID == m.File.ID && sameSelectors(l.Remote.File, m.File)
 	}
-	return l.Remote != nil && l.Remote.Path == m.Path && (m.File == nil) == (l.Line.File == nil)
+	return l.Remote.Path == m.Path && (m.File == nil) == (l.Line.File == nil)
 }
 
 // sameSelectors compares the parts of a selector that both tell.

@@ -173,6 +173,7 @@ func (l *Leg) Conclude(ctx context.Context, answer *sdp.Media) error {
 	if d.Again {
 		return ErrAgain
 	}
+	l.Remote = answer
 	return l.start(ctx, answer, side, d)
 }
 
@@ -184,7 +185,6 @@ func (l *Leg) start(ctx context.Context, m *sdp.Media, side session.Side, d sess
 		l.Close()
 		return err
 	}
-	l.Remote = m
 	if err := l.Session.Start(ctx, peer); err != nil {
 		l.Close()
 		return err
