@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"imp/internal/doc/pidf"
+	"imp/internal/server/presence/winfo"
 	"imp/internal/sip/event"
 	"imp/internal/sip/header"
 	"imp/internal/sip/stack"
@@ -58,6 +59,7 @@ type Config struct {
 	MinExpires, MaxExpires time.Duration
 	Packages               []event.Package // further ones, with the same notifier, addresses and guard
 	Lists                  event.Lists     // nil: no lists of resources
+	Waiting                winfo.Limits    // of watchers without an answer
 	Log                    *slog.Logger    // nil discards
 }
 
@@ -67,6 +69,7 @@ type Agent struct {
 	notifier     *event.Notifier
 	compositor   *event.Compositor
 	presentities presentities
+	winfo        []*winfo.Package
 }
 
 const mediaType = "application/pidf+xml"
@@ -88,7 +91,15 @@ func New(cfg Config) *Agent {
 	if cfg.MinInterval >= 0 { // zero is an interval too: no pacing
 		notifier.MinInterval = &cfg.MinInterval
 	}
-	a.notifier = event.NewNotifier(notifier, append([]event.Package{a}, cfg.Packages...)...)
+	packages := []event.Package{a}
+	a.winfo = a.watcherInfo()
+	for _, w := range a.winfo {
+		packages = append(packages, w)
+	}
+	a.notifier = event.NewNotifier(notifier, append(packages, cfg.Packages...)...)
+	for _, w := range a.winfo {
+		w.Follow(a.notifier)
+	}
 	a.compositor = event.NewCompositor(event.CompositorConfig{Store: cfg.Store, Resources: cfg.Directory,
 		Identify: cfg.Identify, Authorize: cfg.Authorize, Watched: a.watched, AllowEvents: a.notifier.Packages(), Log: cfg.Log}, a)
 	a.compositor.OnChange(a.Name(), a.changed)
@@ -114,7 +125,12 @@ func (a *Agent) Notifier() *event.Notifier { return a.notifier }
 func (a *Agent) Drain(ctx context.Context) error { return a.notifier.Drain(ctx) }
 
 // Close stops sending.
-func (a *Agent) Close() { a.notifier.Close() }
+func (a *Agent) Close() {
+	a.notifier.Close()
+	for _, w := range a.winfo {
+		w.Close()
+	}
+}
 
 // Name is the event package of RFC 3856 section 6.1.
 func (a *Agent) Name() string { return "presence" }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"imp/internal/auth/digest"
+	"imp/internal/server/presence/winfo"
 	"imp/internal/sip/event"
 	"imp/internal/sip/identity"
 	"imp/internal/sip/stack"
@@ -31,6 +32,7 @@ type ServerConfig struct {
 	MinExpires, MaxExpires time.Duration   // as in Config
 	Packages               []event.Package // as in Config
 	Lists                  event.Lists     // as in Config
+	Waiting                winfo.Limits    // as in Config
 	// Mount, unless nil, puts further services on the server's stack before that
 	// listens. guard knows who sends, nil: everybody is who he says.
 	Mount func(s *stack.Stack, guard *identity.Guard)
@@ -65,7 +67,7 @@ func Serve(ctx context.Context, cfg ServerConfig) (*Server, error) {
 		domains[i] = strings.ToLower(d)
 	}
 	agent := Config{Stack: s.stack, Store: cfg.Store, Policy: cfg.Policy, MinInterval: cfg.MinInterval,
-		MinExpires: cfg.MinExpires, MaxExpires: cfg.MaxExpires, Packages: cfg.Packages, Lists: cfg.Lists, Log: cfg.Log,
+		MinExpires: cfg.MinExpires, MaxExpires: cfg.MaxExpires, Packages: cfg.Packages, Waiting: cfg.Waiting, Lists: cfg.Lists, Log: cfg.Log,
 		Directory: &Directory{Domains: domains, Known: cfg.Known, Own: s.own}}
 	guard, err := cfg.Auth.apply(&agent)
 	if err != nil {

@@ -1,0 +1,34 @@
+package presence
+
+import (
+	"context"
+
+	"imp/internal/server/presence/winfo"
+	"imp/internal/sip/event"
+	"imp/internal/sip/header"
+)
+
+// watcherInfo makes the template packages that tell of watchers: those of
+// presence, and those of that (RFC 3857 section 4.6).
+func (a *Agent) watcherInfo() []*winfo.Package {
+	watchers := winfo.Config{Parent: a.Name(), Judge: a.judge, MinExpires: a.cfg.MinExpires, MaxExpires: a.cfg.MaxExpires,
+		Limits: a.cfg.Waiting, Log: a.cfg.Log}
+	theirs := watchers
+	theirs.Parent, theirs.Judge = a.Name()+".winfo", nil
+	return []*winfo.Package{winfo.New(watchers), winfo.New(theirs)}
+}
+
+// judge tells how a watcher of a presentity would be judged now.
+func (a *Agent) judge(_ context.Context, presentity, _ string) (event.Decision, error) {
+	uri, err := header.ParseURI(presentity)
+	if err != nil {
+		return event.Decision{}, err
+	}
+	if _, ok := a.cfg.Directory.Resource(uri); !ok {
+		return event.Decision{State: event.Terminated, Reason: "noresource"}, nil
+	}
+	if a.cfg.Policy == Block {
+		return event.Decision{State: event.Terminated, Reason: "rejected"}, nil
+	}
+	return event.Decision{State: a.state()}, nil
+}
