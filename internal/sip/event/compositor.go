@@ -220,8 +220,7 @@ func (c *Compositor) unacceptable(err error) *stack.Response {
 	case errors.As(err, &refusal):
 		return refusal.response()
 	}
-	return stack.Answer(sip.StatusBadRequest,
-		stack.Field{Name: "Warning", Value: header.Warning{Code: 399, Agent: c.cfg.Agent, Text: phrase(err.Error())}.String()})
+	return stack.Answer(sip.StatusBadRequest, warning(c.cfg.Agent, err.Error()))
 }
 
 // initial makes a new publication.

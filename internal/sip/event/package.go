@@ -8,6 +8,7 @@ package event
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"imp/internal/sip/header"
@@ -99,12 +100,23 @@ type Refusal struct {
 	Status int
 	Phrase string // "" for the standard phrase
 	Fields []stack.Field
-	Type   string // media type of Body
-	Body   []byte
+	// Warning, unless it is "", tells people in a Warning field what is wrong.
+	Warning string
+	Type    string // media type of Body
+	Body    []byte
 }
 
 func (r *Refusal) response() *stack.Response {
-	return &stack.Response{Status: r.Status, Reason: r.Phrase, Fields: r.Fields, ContentType: r.Type, Body: r.Body}
+	fields := r.Fields
+	if r.Warning != "" {
+		fields = append(slices.Clip(fields), warning("imp", r.Warning))
+	}
+	return &stack.Response{Status: r.Status, Reason: r.Phrase, Fields: fields, ContentType: r.Type, Body: r.Body}
+}
+
+// warning is a Warning field of one line.
+func warning(agent, text string) stack.Field {
+	return stack.Field{Name: "Warning", Value: header.Warning{Code: 399, Agent: agent, Text: phrase(text)}.String()}
 }
 
 func (r *Refusal) Error() string { return fmt.Sprintf("%d %s", r.Status, r.Phrase) }
