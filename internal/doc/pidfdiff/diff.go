@@ -1,7 +1,10 @@
 package pidfdiff
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
+	"slices"
 
 	"imp/internal/xml/lexical"
 	"imp/internal/xml/patch"
@@ -34,6 +37,10 @@ func Diff(from, to []byte, version uint32) (diff []byte, changed bool, err error
 }
 
 func presenceTree(state []byte) (*tree.Tree, error) {
+	t, err := parseState(state)
+	if err != nil || t.Root().Space() == spacePIDF {
+		return t, err
+	}
 	doc, err := Presence(state)
 	if err != nil {
 		return nil, err
@@ -53,4 +60,24 @@ func Update(from, to []byte, version uint32) ([]byte, error) {
 		return diff, err
 	}
 	return full, nil
+}
+
+// Unnumbered is Update without the digits of the version, which belong at the offset at: so one document serves receivers
+// who count differently. Without from it is the full state.
+func Unnumbered(from, to []byte) (doc []byte, at int, err error) {
+	if from == nil {
+		doc, err = Full(to, 0)
+	} else {
+		doc, err = Update(from, to, 0)
+	}
+	if err != nil || doc == nil {
+		return nil, 0, err
+	}
+	// Both are written with double quotes, and nothing before the version can hold them.
+	const zero = ` version="0"`
+	if at = bytes.Index(doc, []byte(zero)); at < 0 {
+		return nil, 0, errors.New("a partial presence document was written without version")
+	}
+	at += len(zero) - len(`0"`)
+	return slices.Delete(doc, at, at+1), at, nil
 }

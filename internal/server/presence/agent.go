@@ -11,7 +11,9 @@ import (
 	"strings"
 	"time"
 
+	"imp/internal/doc/filter"
 	"imp/internal/doc/pidf"
+	"imp/internal/doc/pidfdiff"
 	"imp/internal/server/presence/winfo"
 	"imp/internal/sip/event"
 	"imp/internal/sip/header"
@@ -107,7 +109,7 @@ func New(cfg Config) *Agent {
 	cfg.Stack.Handle("PUBLISH", a.compositor.Publish)
 	cfg.Stack.Options(func() []stack.Field {
 		return []stack.Field{
-			{Name: "Accept", Value: mediaType},
+			{Name: "Accept", Value: strings.Join(append(a.Types(), filter.MediaType), ", ")},
 			{Name: "Allow-Events", Value: strings.Join(a.notifier.Packages(), ", ")},
 		}
 	})
@@ -136,7 +138,7 @@ func (a *Agent) Close() {
 func (a *Agent) Name() string { return "presence" }
 
 // Types are the body types of NOTIFY (RFC 3856 section 6.5).
-func (a *Agent) Types() []string { return []string{mediaType} }
+func (a *Agent) Types() []string { return []string{mediaType, pidfdiff.MediaType} }
 
 // Defaults are those of RFC 3856 sections 6.4 and 6.10.
 func (a *Agent) Defaults() event.Defaults {
@@ -144,11 +146,15 @@ func (a *Agent) Defaults() event.Defaults {
 }
 
 // Check accepts what can be composed: a well-formed presence document of a
-// known type with an entity and unique ids.
+// known type with an entity and unique ids; or changes of one.
 func (a *Agent) Check(contentType string, body []byte) (event.Doc, error) {
 	ct, err := header.ParseContentType(contentType)
-	if err != nil || ct.MediaType != mediaType || !utf8Charset(ct) {
-		return event.Doc{}, &event.UnsupportedType{Accept: []string{mediaType}}
+	partial := ct.MediaType == pidfdiff.MediaType
+	if err != nil || ct.MediaType != mediaType && !partial || !utf8Charset(ct) {
+		return event.Doc{}, &event.UnsupportedType{Accept: a.Types()}
+	}
+	if partial {
+		return checkPartial(body)
 	}
 	if err := pidf.Accept(body); err != nil {
 		return event.Doc{}, err
@@ -168,7 +174,12 @@ func (a *Agent) Open(ctx context.Context, r event.Request) (event.View, event.De
 	if a.cfg.Policy == Block {
 		return nil, event.Decision{State: event.Terminated, Reason: "rejected"}, nil
 	}
-	if r.Current != nil {
+	was := askedOf(r.Current)
+	asked, err := a.ask(r, was)
+	if err != nil {
+		return nil, event.Decision{}, err
+	}
+	if r.Current != nil && asked == was {
 		return r.Current, event.Decision{State: a.state()}, nil
 	}
 	p, err := a.presentities.open(ctx, r.Resource, func(ctx context.Context) ([]event.Publication, error) {
@@ -177,7 +188,7 @@ func (a *Agent) Open(ctx context.Context, r event.Request) (event.View, event.De
 	if err != nil {
 		return nil, event.Decision{}, err
 	}
-	return newView(p, a.cfg.Directory.Entity(r.URI, r.Resource), layers{}), event.Decision{State: a.state()}, nil
+	return newView(p, a.cfg.Directory.Entity(r.URI, r.Resource), layers{asked: asked}), event.Decision{State: a.state()}, nil
 }
 
 func (a *Agent) state() event.State {

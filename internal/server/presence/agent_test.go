@@ -297,7 +297,7 @@ func TestPublishedBodies(t *testing.T) {
 			if !ok || refused.Status != c.status {
 				t.Fatalf("err %v", err)
 			}
-			if c.status == 415 && refused.Field("Accept") != "application/pidf+xml" {
+			if c.status == 415 && refused.Field("Accept") != "application/pidf+xml, application/pidf-diff+xml" {
 				t.Errorf("Accept %q", refused.Field("Accept"))
 			}
 			if !strings.Contains(refused.Warning, c.warning) {

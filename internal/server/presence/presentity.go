@@ -18,6 +18,7 @@ import (
 type presentity struct {
 	name  string
 	owner *presentities
+	told  history
 
 	mu        sync.Mutex
 	refs      int // views open

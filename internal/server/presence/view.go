@@ -19,8 +19,8 @@ import (
 
 // layers are those of one view. The zero layers leave a document as it is.
 type layers struct {
-	permitted layer // nil: everything
-	filtered  layer // nil: all of that
+	permitted layer  // nil: everything
+	asked     *asked // filtered and told; nil: all of that, whole
 }
 
 // layer makes a document smaller.
@@ -43,11 +43,13 @@ func newView(p *presentity, entity string, l layers) event.View {
 
 // name is the key of a view with these layers.
 func (l layers) name(entity string) string {
-	for _, one := range []layer{l.permitted, l.filtered} {
-		entity += "\x00"
-		if one != nil {
-			entity += one.key()
-		}
+	entity += "\x00"
+	if l.permitted != nil {
+		entity += l.permitted.key()
+	}
+	entity += "\x00"
+	if l.asked != nil {
+		entity += l.asked.name
 	}
 	return entity
 }
@@ -81,19 +83,28 @@ type layered struct {
 // Key makes watchers with equal layers share their documents.
 func (v *layered) Key() string { return v.name }
 
-// Render gives the whole document that the layers leave.
-func (v *layered) Render(event.Mark) (event.Body, event.Mark, error) {
+// Render gives what the layers leave to a watcher who was told since.
+func (v *layered) Render(since event.Mark) (event.Body, event.Mark, error) {
 	doc, version := v.document(time.Now())
-	return event.Body{Type: mediaType, Bytes: doc}, version, nil
+	if v.asked == nil {
+		return whole(doc), version, nil
+	}
+	return v.asked.render(&v.presentity.told, doc, version, since)
 }
 
-// document is what the layers leave, and its version.
+// State implements event.DeltaView for watchers who are told changes.
+func (v *layered) State(m event.Mark) string {
+	if v.asked == nil || !v.asked.partial {
+		return ""
+	}
+	return v.presentity.told.name(m) + v.asked.name
+}
+
+// document is what the watcher may see, and its version.
 func (v *layered) document(now time.Time) ([]byte, event.Mark) {
 	doc, version := v.presentity.document(v.entity, now)
-	for _, l := range []layer{v.permitted, v.filtered} {
-		if l != nil {
-			doc = l.apply(doc)
-		}
+	if v.permitted != nil {
+		doc = v.permitted.apply(doc)
 	}
 	return doc, version
 }
