@@ -64,6 +64,7 @@ func (n *Notifier) Local(ctx context.Context, q LocalRequest, tell func(Notice))
 	}
 	sh := n.shard(name)
 	tag := sh.newTag()
+	reviews := sh.reviews.Load()
 	view, decision, err := pkg.Open(ctx, Request{ID: tag, Resource: name, URI: q.URI, Watcher: q.Watcher,
 		Event: header.Event{Package: q.Package}, Accept: q.Accept, Duration: q.Duration})
 	if refusal := refused(n, view, err, decision); refusal != nil {
@@ -86,6 +87,7 @@ func (n *Notifier) Local(ctx context.Context, q LocalRequest, tell func(Notice))
 	sh.wakeAt(s, s.expires)
 	s.want, s.queued = wantReply, true // not by a sender
 	sh.unlock()
+	s.reviewSince(reviews)
 	if _, notice := s.next(); notice.local != nil {
 		s.deliver(notice)
 	}

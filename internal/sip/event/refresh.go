@@ -24,6 +24,17 @@ func (n *Notifier) within(ctx context.Context, r *stack.Request) *stack.Response
 	if refusal != nil {
 		return refusal
 	}
+	for range 3 {
+		if res := n.refresh(ctx, r, ev, watcher); res != nil {
+			return res
+		}
+	}
+	return stack.Answer(sip.StatusInternalServerError, stack.Field{Name: "Retry-After", Value: "1"})
+}
+
+// refresh judges a SUBSCRIBE within a dialog and takes it over; nil when the
+// subscription got another view meanwhile, by a review or another SUBSCRIBE.
+func (n *Notifier) refresh(ctx context.Context, r *stack.Request, ev header.Event, watcher string) *stack.Response {
 	s, current, state, refusal := n.find(r, ev, watcher)
 	if refusal != nil {
 		return refusal
@@ -39,6 +50,7 @@ func (n *Notifier) within(ctx context.Context, r *stack.Request) *stack.Response
 	if duration == 0 {
 		return n.renew(s, r, renewal{condition: cond, met: cond.holds(s, current, false, state)})
 	}
+	reviews := s.shard.reviews.Load()
 	view, decision, err := s.resource.key.pkg.Open(ctx, Request{Message: r, ID: s.tag(), Resource: s.resource.key.name, URI: r.URI(), Watcher: watcher,
 		Event: ev, Accept: accept, ContentType: contentType(r), Disposition: disposition(r), Body: body(r), Duration: duration, Current: current})
 	if refusal := refused(n, view, err, decision); refusal != nil {
@@ -51,8 +63,10 @@ func (n *Notifier) within(ctx context.Context, r *stack.Request) *stack.Response
 		return refusal
 	}
 	rates, any := ReadRates(ev.Params)
-	return n.renew(s, r, renewal{judged: current, view: view, decision: decision, duration: duration, rates: rates, paced: any,
+	res := n.renew(s, r, renewal{judged: current, view: view, decision: decision, duration: duration, rates: rates, paced: any,
 		condition: cond, met: cond.holds(s, view, view != current, decision.State)})
+	s.reviewSince(reviews)
+	return res
 }
 
 // renewal is what a SUBSCRIBE within a dialog brings.
@@ -93,7 +107,8 @@ func (n *Notifier) find(r *stack.Request, ev header.Event, watcher string) (*sub
 	return s, s.view, s.state, nil
 }
 
-// renew takes over a judged SUBSCRIBE of a subscription and answers it.
+// renew takes over a judged SUBSCRIBE of a subscription and answers it; nil when
+// it was judged with another view than the subscription has by now.
 func (n *Notifier) renew(s *subscription, r *stack.Request, w renewal) *stack.Response {
 	user := ""
 	if uri, err := header.ParseURI(s.resource.key.name); err == nil {
@@ -101,7 +116,14 @@ func (n *Notifier) renew(s *subscription, r *stack.Request, w renewal) *stack.Re
 	}
 	contact := n.cfg.Contact(r, user)
 	s.shard.lock()
-	res := s.accept(r, w.judged, w.view)
+	if w.view != nil && w.judged != s.view && !s.removed && s.state != Terminated {
+		s.shard.unlock()
+		if w.view != w.judged {
+			w.view.Close("")
+		}
+		return nil
+	}
+	res := s.accept(r)
 	over := false
 	if res == nil {
 		s.fields = notifyFields(s.resource.key.pkg, s.id, contact)
@@ -130,12 +152,9 @@ func (n *Notifier) renew(s *subscription, r *stack.Request, w renewal) *stack.Re
 
 // accept judges whether r still fits the subscription; the response refuses it
 // and nothing has changed then. The shard is locked, as for extend.
-func (s *subscription) accept(r *stack.Request, current, view View) *stack.Response {
+func (s *subscription) accept(r *stack.Request) *stack.Response {
 	if s.removed || s.state == Terminated {
 		return stack.Answer(sip.StatusCallTransactionDoesNotExists)
-	}
-	if view != nil && current != s.view { // another SUBSCRIBE of the dialog was judged meanwhile
-		return stack.Answer(sip.StatusInternalServerError, stack.Field{Name: "Retry-After", Value: "1"})
 	}
 	switch err := s.dialog.Accept(r); {
 	case errors.Is(err, dialog.ErrOutOfOrder):

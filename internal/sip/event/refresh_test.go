@@ -291,11 +291,12 @@ func TestRefreshRace(t *testing.T) {
 		for range 2 {
 			statuses = append(statuses, (<-results).Status)
 		}
-		if got := fmt.Sprint(statuses); got != "[200 500]" && got != "[500 200]" {
+		switch got := fmt.Sprint(statuses); got {
+		case "[200 200]", "[200 500]", "[500 200]": // what is judged again may be out of order by then
+		default:
 			t.Fatalf("answered %s", got)
 		}
-		r.wire.take().answer(200)
-		r.wire.quiet()
+		r.wire.answerAll(200, 200)
 		open := 0
 		for _, v := range r.notes.views {
 			if v.closed > 1 {

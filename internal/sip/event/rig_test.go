@@ -333,6 +333,7 @@ type notes struct {
 	broken   error  // of Render
 	during   func() // called in Render, when the state has been read
 	opening  func() // called in Open
+	review   func(View) (View, Decision)
 	views    []*notesView
 	renders  int
 	late     int // renderings of closed views

@@ -3,6 +3,7 @@ package event
 import (
 	"container/heap"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -17,6 +18,7 @@ type shard struct {
 	timer     *time.Timer
 	armed     instant // when timer fires; zero: not armed
 	closed    bool
+	reviews   atomic.Uint64 // that have begun
 }
 
 func (sh *shard) init(n *Notifier, index int) {

@@ -166,6 +166,7 @@ func (n *Notifier) create(ctx context.Context, r *stack.Request) *stack.Response
 	if err != nil {
 		return badRequest(err)
 	}
+	reviews := sh.reviews.Load()
 	view, decision, err := pkg.Open(ctx, Request{Message: r, ID: d.LocalTag(), Resource: name, URI: r.URI(), Watcher: watcher,
 		Event: ev, Accept: accept, ContentType: contentType(r), Disposition: disposition(r), Body: body(r), Duration: duration})
 	if refusal := refused(n, view, err, decision); refusal != nil {
@@ -179,7 +180,11 @@ func (n *Notifier) create(ctx context.Context, r *stack.Request) *stack.Response
 	s := &subscription{shard: sh, dialog: d, watcher: d.Kept(watcher), id: strings.Clone(ev.ID), name: displayName(r), view: view,
 		fields: notifyFields(pkg, ev.ID, contact), state: decision.State, begun: now, expires: now.add(duration), dueAt: -1}
 	s.setCondition(cond)
-	return n.admit(s, pkg, name, contact, ev, duration)
+	res := n.admit(s, pkg, name, contact, ev, duration)
+	if s.resource != nil {
+		s.reviewSince(reviews)
+	}
+	return res
 }
 
 // displayName is the name in From, bounded, since it is kept; mostly there is

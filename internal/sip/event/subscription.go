@@ -223,10 +223,14 @@ func (s *subscription) next() (*stack.Outgoing, notice) {
 	case s.removed:
 		return nil, notice{}
 	case s.state != state || s.view != view: // this is not for the watcher any more; what changed is told instead
+		s.want |= want & wantReply
 		return s.nothing()
 	case err != nil:
 		return s.unrendered(err)
 	case want == wantChange && out.mark == since: // nothing in this view changed
+		return s.nothing()
+	case want == wantChange && since == 0 && out.tag == s.etag: // nothing in what another view shows
+		s.mark = out.mark
 		return s.nothing()
 	}
 	n := notice{view: view, mark: out.mark, tag: out.tag, final: state == Terminated}
