@@ -12,6 +12,7 @@ import (
 	"imp/internal/cli/kit"
 	"imp/internal/server/admin"
 	"imp/internal/server/xcap"
+	"imp/internal/server/xcapnotify"
 	"imp/internal/sip/stack"
 	"imp/internal/store"
 	"imp/internal/xcap/uri"
@@ -29,6 +30,7 @@ type xcapServerOptions struct {
 	rootURI      string
 	maxBody      int
 	maxDocuments int
+	maxFollowed  int
 }
 
 func newXCAPServer(k *kit.Kit) *cobra.Command {
@@ -71,8 +73,10 @@ URI, 48 KiB for a header; 64 bodies of more than 64 KiB at a time, 8 of them for
 user; 10 seconds for a header and a TLS handshake, 30 for a request, a minute for an
 answer, 2 minutes between requests; --max-connections, half of them from one address of another
 machine. Of a subscription: 200 URIs, 1000 documents; 512 changes and 4 MiB that
-wait for a slow subscriber, beyond which he is told what to fetch. All documents: 1 GiB
-in memory, 16 GiB in a file; requests beyond that are answered 503.`,
+wait for a slow subscriber, beyond which he is told what to fetch, as beyond 64 MiB for
+all of them and 32 MiB on the way; --max-subscriptions, to five times as many URIs and
+documents, a quarter of each for one subscriber. All documents: 1 GiB in memory, 16
+GiB in a file; requests beyond that are answered 503.`,
 		Example: `  $ imp xcap-server --listen http:127.0.0.1:8091 --no-auth
   imp: warning: everybody on this machine can read and write the documents of everybody
   xcap-server ready at http:127.0.0.1:8091
@@ -97,6 +101,7 @@ in memory, 16 GiB in a file; requests beyond that are answered 503.`,
 	fs.BoolVar(&o.exact, "exact-xui", false, "take users in URIs as they are written, sip:alice@example.com and alice@example.com for two")
 	fs.IntVar(&o.maxBody, "max-body", xcap.DefaultMaxBody, "refuse bodies and documents of more than `BYTES`")
 	fs.IntVar(&o.maxDocuments, "max-documents", xcap.DefaultMaxDocuments, "keep at most `N` documents of one user in one usage")
+	fs.IntVar(&o.maxFollowed, "max-subscriptions", xcapnotify.DefaultMaxSubscriptions, "take at most `N` subscriptions to changes")
 	kit.FlagGroup(fs, "Who may come in", "trusted", "trusted-proxy")
 	k.Emits(cmd, "ready", "the server serves", readyEvent{})
 	return cmd
@@ -155,7 +160,7 @@ func (o *xcapServerOptions) config() (xcap.ServeConfig, error) {
 	for _, n := range []struct {
 		flag  string
 		value int
-	}{{"--max-connections", o.maxConnections}, {"--max-body", o.maxBody}, {"--max-documents", o.maxDocuments}} {
+	}{{"--max-connections", o.maxConnections}, {"--max-body", o.maxBody}, {"--max-documents", o.maxDocuments}, {"--max-subscriptions", o.maxFollowed}} {
 		if n.value < 1 {
 			return cfg, kit.Fail(kit.ExitUsage, "reading "+n.flag, fmt.Sprintf("%d is less than 1", n.value), "leave the flag out for what the help says")
 		}
@@ -200,7 +205,7 @@ func (o *xcapServerOptions) prepare(cfg *xcap.ServeConfig) error {
 	if err != nil {
 		return err
 	}
-	o.stack = stack.Config{Log: log, Product: product, Trace: sipTracer(o.kit), MaxConnections: o.maxConnections}
+	o.stack = stack.Config{Log: log, Product: product, Trace: sipTracer(o.kit), MaxConnections: o.maxConnections, ReplayBytes: replayBytes}
 	if err := o.useTLS(&o.stack, secrets); err != nil {
 		return err
 	}

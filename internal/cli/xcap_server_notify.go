@@ -13,6 +13,10 @@ import (
 	"imp/internal/xcap/key"
 )
 
+// replayBytes is what is kept of answers to SUBSCRIBE over UDP. They are few beside those of a presence server, and
+// somebody who floods should not have more.
+const replayBytes = 16 << 20
+
 // sipListener takes a listener for subscriptions to changes.
 func (o *xcapServerOptions) sipListener(text, sip string) error {
 	list, err := stack.ParseEndpoint(sip)
@@ -83,7 +87,8 @@ func (o *xcapServerOptions) notify(ctx context.Context, changes *changeNotifier,
 		naming.Domain = cfg.Domains[0]
 	}
 	c := xcapnotify.ServerConfig{Stack: o.stack, Listen: o.sip, Domains: cfg.Domains, Config: xcapnotify.Config{Store: cfg.Store, Root: server.Root(),
-		RootURI: cmp.Or(o.rootURI, roots[0]), Aliases: roots, Naming: naming, Trusted: cfg.Trusted, Generated: server, Open: cfg.Auth == nil, Log: cfg.Log}}
+		MaxSubscriptions: o.maxFollowed,
+		RootURI:          cmp.Or(o.rootURI, roots[0]), Aliases: roots, Naming: naming, Trusted: cfg.Trusted, Generated: server, Open: cfg.Auth == nil, Log: cfg.Log}}
 	if a := cfg.Auth; a != nil {
 		c.Auth = &xcapnotify.Auth{Realm: a.Realm, Users: a.Users, Algorithms: a.Algorithms, NoLegacy: a.NoLegacy}
 	}

@@ -34,6 +34,8 @@ type version struct {
 	etag string
 	body []byte // nil: not kept
 
+	holders int // documents and changes to be told; guarded by the lock of the package
+
 	mu    sync.Mutex
 	diffs map[string]*diff // by the entity-tag of the version that it leads from
 }

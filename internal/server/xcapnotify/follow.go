@@ -287,7 +287,7 @@ func (p *Package) advance(d *document, next *version, single bool, shown map[*co
 // keeps reports whether the body of a version is needed for patches, and fits. The package is locked.
 func (p *Package) keeps(d *document, next *version) bool {
 	was := int64(0)
-	if d.current != nil {
+	if d.current != nil && d.current.holders == 1 {
 		was = int64(len(d.current.body))
 	}
 	if p.held-was+int64(len(next.body)) > p.cfg.MaxHeld {
@@ -305,19 +305,42 @@ func (p *Package) refill(d *document, read *version) {
 
 // hold makes a version the current one. The package is locked.
 func (p *Package) hold(d *document, next *version) {
-	if d.current != nil {
-		p.held -= int64(len(d.current.body))
+	p.retain(next)
+	p.release(d.current)
+	d.current = next
+}
+
+// retain counts one more who keeps a version, which may be nil. The package is locked.
+func (p *Package) retain(v *version) {
+	if v == nil {
+		return
 	}
-	if d.current = next; next != nil {
-		p.held += int64(len(next.body))
+	if v.holders++; v.holders == 1 {
+		p.held += int64(len(v.body))
+	}
+}
+
+// release counts one less. The package is locked.
+func (p *Package) release(v *version) {
+	if v == nil {
+		return
+	}
+	if v.holders--; v.holders == 0 {
+		p.held -= int64(len(v.body))
 	}
 }
 
 // enter makes a view one that is told of changes, and reads what it selects.
 func (p *Package) enter(ctx context.Context, v *view, entries []entry) (changed []string, err error) {
 	p.mu.Lock()
-	v.choose(entries)
+	taken := v.grow(share{1, weigh(entries)})
+	if taken {
+		v.choose(entries)
+	}
 	p.mu.Unlock()
+	if !taken {
+		return nil, errFull
+	}
 	defer func() {
 		if err != nil {
 			v.Close("")
@@ -343,15 +366,15 @@ func (p *Package) enter(ctx context.Context, v *view, entries []entry) (changed 
 				return changed, fmt.Errorf("reading a collection: %w", err)
 			}
 			changed = append(changed, p.put(e)...)
-			if v.crowded() {
-				return changed, refuse(403, "More Than %d Documents", p.cfg.MaxDocuments)
+			if err := v.crowd(); err != nil {
+				return changed, err
 			}
 		}
 	}
 	p.mu.Lock()
-	defer p.mu.Unlock()
-	v.pending, v.weight = nil, 0 // the full state comes first
-	return changed, nil
+	v.drop() // the full state comes first
+	p.mu.Unlock()
+	return changed, v.crowd()
 }
 
 // look reads a document that a list names; it may be missing.

@@ -8,7 +8,7 @@ import (
 // render writes what there is to tell.
 func (s *shot) render(p *Package, since event.Mark) []byte {
 	d := xcapdiff.Document{Root: p.cfg.RootURI}
-	room := p.cfg.MaxBody
+	room := p.room()
 	for _, t := range s.documents {
 		if s.full {
 			d.Changes = append(d.Changes, xcapdiff.Change{Sel: t.sel, NewETag: t.etag})

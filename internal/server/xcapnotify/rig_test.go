@@ -86,7 +86,7 @@ func runWith(t *testing.T, change func(*xcapnotify.Config), wrap func(store.KV) 
 		if r.pkg, err = xcapnotify.New(cfg); err != nil {
 			t.Fatal(err)
 		}
-		r.n = event.NewNotifier(event.NotifierConfig{Wire: r, Resources: anybody{},
+		r.n = event.NewNotifier(event.NotifierConfig{Wire: r.pkg.Wire(r), Resources: anybody{},
 			Contact: func(_ *stack.Request, user string) string { return "sip:" + user + "@192.0.2.9:5060" }}, r.pkg)
 		ctx, cancel := context.WithCancel(t.Context())
 		ran := make(chan error, 1)

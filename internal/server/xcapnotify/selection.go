@@ -75,6 +75,7 @@ func (p *Package) readEntry(n tree.Node) (entry, error) {
 	if e.sel, err = p.below(lexical.Trim(text)); err != nil {
 		return e, refuse(400, "%v", err)
 	}
+	e.sel = strings.Clone(e.sel) // text keeps the whole body
 	path, _, _ := strings.Cut(e.sel, "?")
 	if e.collection = path == "" || strings.HasSuffix(path, "/") && !strings.Contains(path, "/~~/"); e.collection {
 		err = e.readCollection(path)

@@ -52,7 +52,7 @@ func Serve(ctx context.Context, cfg ServerConfig) (*Server, error) {
 	for _, d := range cfg.Domains {
 		s.domains = append(s.domains, strings.ToLower(d))
 	}
-	n := event.NotifierConfig{Wire: s.stack, Resources: s, Contact: s.stack.NotifierContact, Log: cfg.Log}
+	n := event.NotifierConfig{Wire: p.Wire(s.stack), MaxSubscriptions: p.cfg.MaxSubscriptions, Resources: s, Contact: s.stack.NotifierContact, Log: cfg.Log}
 	if a := cfg.Auth; a != nil {
 		guard, err := identity.NewGuard(identity.GuardConfig{Realm: a.Realm, Users: a.Users, Algorithms: a.Algorithms, NoLegacy: a.NoLegacy, AOR: s.aor, Log: cfg.Log})
 		if err != nil {

@@ -22,6 +22,7 @@ type view struct {
 	resource string
 	list     string // names the list of URIs
 	who      usage.Requester
+	share    share
 
 	exact map[string]*selection // by key, documents that the list names, or has something of
 	keys  []string              // of exact, in the order of the list
@@ -125,7 +126,7 @@ func (v *view) attach(d *document) {
 	if _, is := v.documents[d]; is || v.closed || !v.reads(d.uri) || d.generated && !v.names(d.key) {
 		return
 	}
-	if len(v.documents) >= v.p.cfg.MaxDocuments {
+	if len(v.documents) >= v.p.cfg.MaxDocuments || !v.grow(share{selected: 1}) {
 		if !v.overfull {
 			v.overfull = true
 			v.p.ending = append(v.p.ending, v.resource)
@@ -171,6 +172,7 @@ func (d *document) component(s *selection) *component {
 // detach has the view not told of a document any more; what is pending still is.
 func (v *view) detach(d *document) {
 	delete(v.documents, d)
+	v.shrink(share{selected: 1})
 	v.components = slices.DeleteFunc(v.components, func(w watched) bool {
 		if w.document != d {
 			return false
@@ -202,13 +204,6 @@ func without(list []*view, v *view) []*view {
 	return list
 }
 
-// crowded reports whether the view has all the documents that it may have, and there are more.
-func (v *view) crowded() bool {
-	v.p.mu.Lock()
-	defer v.p.mu.Unlock()
-	return v.overfull
-}
-
 // Key implements event.View: what is told depends on what was told.
 func (v *view) Key() string { return "" }
 
@@ -217,6 +212,9 @@ func (v *view) Close(string) {
 	p := v.p
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if v.closed {
+		return
+	}
 	v.closed = true
 	for _, k := range v.keys {
 		if p.exact[k] = without(p.exact[k], v); len(p.exact[k]) == 0 {
@@ -231,7 +229,30 @@ func (v *view) Close(string) {
 	for d := range v.documents {
 		v.detach(d)
 	}
-	v.pending, v.weight = nil, 0
+	v.drop()
+	v.shrink(v.share)
+}
+
+// drop forgets what was to be told.
+func (v *view) drop() {
+	for _, c := range v.pending {
+		v.leave(c.change)
+	}
+	v.pending = nil
+}
+
+// keep counts a change that comes into pending.
+func (v *view) keep(c *change) {
+	v.weight += c.weight()
+	v.p.retain(c.from)
+	v.p.retain(c.to)
+}
+
+// leave counts one that goes from there.
+func (v *view) leave(c *change) {
+	v.weight -= c.weight()
+	v.p.release(c.from)
+	v.p.release(c.to)
 }
 
 // enqueue notes a change to be told. But in xcap-patching, which tells each, it becomes one with what the document has gone through since
@@ -242,9 +263,9 @@ func (v *view) enqueue(c *change, sel string) {
 	}
 	if v.mode == xcapPatching || !v.merge(c) {
 		v.pending = append(v.pending, pending{c, sel})
-		v.weight += c.weight()
+		v.keep(c)
 	}
-	if len(v.pending) > v.p.cfg.MaxSteps || v.weight > v.p.cfg.MaxHistory {
+	if len(v.pending) > v.p.cfg.MaxSteps || v.weight > v.p.cfg.MaxHistory || v.weight > 0 && v.p.held > v.p.cfg.MaxHeld {
 		v.collapse()
 	}
 }
@@ -256,13 +277,13 @@ func (v *view) merge(c *change) bool {
 		if old.document.key != c.document.key || old.seq <= v.rendered {
 			continue
 		}
-		v.weight -= old.weight()
+		v.leave(old.change)
 		if old.from == nil && c.to == nil { // it came and went
 			v.pending = slices.Delete(v.pending, i, i+1)
 			return true
 		}
 		v.pending[i].change = &change{seq: c.seq, document: c.document, from: old.from, to: c.to}
-		v.weight += v.pending[i].weight()
+		v.keep(v.pending[i].change)
 		return true
 	}
 	return false
@@ -272,7 +293,7 @@ func (v *view) merge(c *change) bool {
 // slower than the changes costs bounded memory, and fetches (RFC 5875 section 4.7).
 func (v *view) collapse() {
 	all := v.pending
-	v.pending, v.weight = nil, 0
+	v.drop()
 	for _, c := range all {
 		if c.seq > v.rendered {
 			c.change = &change{seq: c.seq, document: c.document, from: stripped(c.from), to: stripped(c.to)}
@@ -281,7 +302,7 @@ func (v *view) collapse() {
 			}
 		}
 		v.pending = append(v.pending, c)
-		v.weight += c.weight()
+		v.keep(c.change)
 	}
 }
 
@@ -312,7 +333,7 @@ func (v *view) shoot(since event.Mark) (s shot, ok bool) {
 	if !s.full {
 		v.pending = slices.DeleteFunc(v.pending, func(c pending) bool {
 			if c.seq <= since {
-				v.weight -= c.weight()
+				v.leave(c.change)
 			}
 			return c.seq <= since
 		})
@@ -340,7 +361,7 @@ func (v *view) shoot(since event.Mark) (s shot, ok bool) {
 
 // Render implements event.View: the full state names what there is (RFC 5875 section 4.7), what follows it tells changes.
 func (v *view) Render(since event.Mark) (event.Body, event.Mark, error) {
-	if v.crowded() {
+	if v.crowd() != nil {
 		return event.Body{}, since, errCrowded
 	}
 	s, ok := v.shoot(since)

@@ -6,10 +6,10 @@ package xcapnotify
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"imp/internal/doc/lists"
@@ -46,26 +46,39 @@ type Config struct {
 	MinExpires, MaxExpires time.Duration
 	MaxEntries             int          // URIs in a list, beyond which SUBSCRIBE is answered 413; 0: 200
 	MaxDocuments           int          // documents of one subscription, beyond which it is answered 403 or ended; 0: 1000
+	MaxSubscriptions       int          // a quarter of them for one subscriber, beyond which SUBSCRIBE is answered 503; 0: DefaultMaxSubscriptions
+	MaxSelected            int          // URIs and documents of all subscriptions, likewise; a long URI counts for several; 0: five for each subscription
 	MaxSteps               int          // changes of documents kept for one subscription, beyond which it gets references; 0: 512
 	MaxHistory             int          // bytes of older versions kept for one subscription, likewise; 0: 4 MiB
-	MaxHeld                int64        // bytes of documents held for patches of all subscriptions, likewise; 0: 256 MiB
+	MaxHeld                int64        // bytes of documents held for patches of all subscriptions, likewise; 0: 64 MiB
+	MaxUnderWay            int64        // bytes of NOTIFYs without an answer, beyond which contents and patches are left out; 0: 32 MiB
 	MaxBody                int          // bytes of a NOTIFY body that contents and patches are left out beyond; 0: 256 KiB
 	MaxElement             int          // bytes of an element, beyond which its content is not shown; 0: 64 KiB
 	Log                    *slog.Logger // nil discards
 }
+
+// DefaultMaxSubscriptions is how many subscriptions there may be unless a config says otherwise.
+const DefaultMaxSubscriptions = 10_000
 
 // limits fills in the defaults.
 func (c *Config) limits() {
 	for _, l := range []struct {
 		at   *int
 		most int
-	}{{&c.MaxEntries, 200}, {&c.MaxDocuments, 1000}, {&c.MaxSteps, 512}, {&c.MaxHistory, 4 << 20}, {&c.MaxBody, 256 << 10}, {&c.MaxElement, 64 << 10}} {
+	}{{&c.MaxEntries, 200}, {&c.MaxDocuments, 1000}, {&c.MaxSubscriptions, DefaultMaxSubscriptions},
+		{&c.MaxSteps, 512}, {&c.MaxHistory, 4 << 20}, {&c.MaxBody, 256 << 10}, {&c.MaxElement, 64 << 10}} {
 		if *l.at == 0 {
 			*l.at = l.most
 		}
 	}
+	if c.MaxSelected == 0 {
+		c.MaxSelected = 5 * c.MaxSubscriptions
+	}
 	if c.MaxHeld == 0 {
-		c.MaxHeld = 256 << 20
+		c.MaxHeld = 64 << 20
+	}
+	if c.MaxUnderWay == 0 {
+		c.MaxUnderWay = 32 << 20
 	}
 	if c.MinInterval == 0 {
 		c.MinInterval = 5 * time.Second
@@ -93,6 +106,8 @@ type Package struct {
 	anew    chan struct{}        // tells it that there is something in stale
 	ended   chan struct{}
 
+	underWay atomic.Int64 // bytes of NOTIFYs
+
 	mu          sync.Mutex
 	seq         event.Mark             // counts changes, from 1
 	documents   map[string]*document   // by key, those that somebody has selected
@@ -100,15 +115,17 @@ type Package struct {
 	collections map[string][]*view     // who has selected what is below a key
 	sources     map[string][]*document // what is made of the documents below a key
 	stale       map[*document]bool     // is to be made anew
-	held        int64                  // bytes of current versions
-	ending      []string               // resources with a subscription whose collections have outgrown it
+	held        int64                  // bytes of versions, current ones and those that wait to be told
+	shares      shares
+	ending      []string // resources with a subscription whose collections have outgrown it
 }
 
 // New makes a package. The error is that of a root which is none.
 func New(cfg Config) (*Package, error) {
 	cfg.limits()
 	p := &Package{cfg: cfg, calls: make(chan func() []string), ended: make(chan struct{}), seq: 1, documents: map[string]*document{},
-		exact: map[string][]*view{}, collections: map[string][]*view{}, anew: make(chan struct{}, 1), sources: map[string][]*document{}, stale: map[*document]bool{}}
+		exact: map[string][]*view{}, collections: map[string][]*view{}, anew: make(chan struct{}, 1), sources: map[string][]*document{}, stale: map[*document]bool{},
+		shares: newShares(cfg.MaxSubscriptions, cfg.MaxSelected)}
 	for _, s := range append([]string{cfg.RootURI}, cfg.Aliases...) {
 		root, err := uri.ParseRoot(s)
 		if err != nil {
@@ -215,9 +232,6 @@ func refuse(status int, format string, args ...any) *event.Refusal {
 	}
 	return &event.Refusal{Status: status, Phrase: string(phrase[:min(len(phrase), 160)])}
 }
-
-// errCrowded ends a subscription to collections that have grown beyond what one may have.
-var errCrowded = errors.New("the collections of a subscription have more documents than one subscription may have")
 
 // Documents is the number of documents that are selected by subscriptions now.
 func (p *Package) Documents() int {
