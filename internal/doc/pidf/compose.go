@@ -20,10 +20,18 @@ type Input struct {
 	Qualified bool
 }
 
-// qualify returns the id that an id of the source is written as: with eight characters behind it that are made of the key (FNV-1a).
+// qualify returns the id that an id of the source is written as.
 func (in *Input) qualify(id string) string {
-	if in == nil || !in.Qualified {
+	if in == nil {
 		return id
+	}
+	return id + in.Suffix()
+}
+
+// Suffix is what ids of this source are written with, "" when they are not qualified: eight characters that are made of the key (FNV-1a).
+func (in *Input) Suffix() string {
+	if !in.Qualified {
+		return ""
 	}
 	const alphabet = "abcdefghijklmnopqrstuvwxyz234567"
 	const offset, prime = 14695981039346656037, 1099511628211
@@ -35,7 +43,7 @@ func (in *Input) qualify(id string) string {
 	for i := range tag {
 		tag[i] = alphabet[sum>>(5*i)&31]
 	}
-	return id + "." + string(tag[:])
+	return "." + string(tag[:])
 }
 
 // Policy is what Compose does where RFC 4479 section 3.5 leaves it to the compositor. The zero Policy keeps what can be told apart and resolves the

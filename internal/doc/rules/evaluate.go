@@ -2,6 +2,7 @@ package rules
 
 import (
 	"cmp"
+	"encoding/binary"
 	"slices"
 	"strings"
 	"time"
@@ -36,11 +37,64 @@ func Evaluate(sets []*Ruleset, req Request) Permissions {
 			}
 		}
 	}
+	p.normalize()
+	return p
+}
+
+// normalize orders the sets, so that equal permissions are written alike.
+func (p *Permissions) normalize() {
 	slices.SortFunc(p.UnknownAttributes, func(a, b Attribute) int {
 		return cmp.Or(strings.Compare(a.NS, b.NS), strings.Compare(a.Name, b.Name))
 	})
 	p.UnknownAttributes = slices.Compact(p.UnknownAttributes)
-	return p
+	for _, s := range []*Selection{p.Services, p.Persons, p.Devices} {
+		if s == nil {
+			continue
+		}
+		for _, list := range []*[]string{&s.Classes, &s.OccurrenceIDs, &s.DeviceIDs, &s.URIs, &s.Schemes} {
+			slices.Sort(*list)
+			*list = slices.Compact(*list)
+		}
+	}
+}
+
+// Key names what the permissions of Evaluate show of a document: equal keys show
+// the same. It is no text for people.
+func (p *Permissions) Key() string {
+	b := []byte{byte(p.UserInput), byte(p.Provide), byte(p.Provide >> 8), 0}
+	if p.AllAttributes {
+		b = []byte{0, 0, 0, 1}
+	}
+	for _, s := range []*Selection{p.Services, p.Persons, p.Devices} {
+		b = s.appendKey(b)
+	}
+	if !p.AllAttributes {
+		for _, a := range p.UnknownAttributes {
+			b = appendKey(appendKey(b, a.NS), a.Name)
+		}
+	}
+	return string(b)
+}
+
+func (s *Selection) appendKey(b []byte) []byte {
+	switch {
+	case s == nil:
+		return append(b, 0)
+	case s.All:
+		return append(b, 1)
+	}
+	b = append(b, 2)
+	for _, list := range [][]string{s.Classes, s.OccurrenceIDs, s.DeviceIDs, s.URIs, s.Schemes} {
+		b = binary.AppendUvarint(b, uint64(len(list)))
+		for _, v := range list {
+			b = appendKey(b, v)
+		}
+	}
+	return b
+}
+
+func appendKey(b []byte, s string) []byte {
+	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
 }
 
 // Explain returns the verdict on each rule, in the order of the documents.
@@ -73,6 +127,18 @@ func (d *Ruleset) NextBound(now time.Time) time.Time {
 		}
 	}
 	return next
+}
+
+// Spheres reports whether a rule asks for the sphere of the presentity.
+func (d *Ruleset) Spheres() bool {
+	for i := range d.Rules {
+		for j := range d.Rules[i].Conditions {
+			if c := &d.Rules[i].Conditions[j]; len(c.Identity) == 0 && c.Sphere != "" {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // times returns begin and end. A time without a zone is taken as UTC. Forms of xs:dateTime that RFC 3339 does not have are not understood.
