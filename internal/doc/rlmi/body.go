@@ -152,9 +152,9 @@ func (b *Body) Check() error {
 // rootID is the Content-ID of the document, made of the boundary so that it is that of no other part.
 func rootID(boundary string) string { return boundary + "@list.invalid" }
 
-// ContentType is that of what Append writes with this boundary (RFC 4662 section 5.1).
+// ContentType is that of what Append writes with this boundary (RFC 4662 section 5.1), which has no quotes round it: there are clients that do not survive them.
 func (b *Body) ContentType(boundary string) string {
-	return BodyType + `;type="` + MediaType + `";start="<` + rootID(boundary) + `>";boundary="` + boundary + `"`
+	return BodyType + `;type="` + MediaType + `";start="<` + rootID(boundary) + `>";boundary=` + boundary
 }
 
 // Append writes the body: the document, then the parts, with nested lists under boundaries made of this one (RFC 4662 section 5.1). A part without nested
@@ -197,4 +197,18 @@ func appendPart(dst []byte, boundary, id, typ string, content []byte) ([]byte, e
 	}
 	dst = append(append(append(dst, "Content-Type: "...), typ...), "\r\n\r\n"...)
 	return append(append(dst, content...), "\r\n"...), nil
+}
+
+// AppendNumbered is Append with the version left out; at is the offset of where it is to be written, counted from the beginning of dst.
+func (b *Body) AppendNumbered(dst []byte, boundary string) (src []byte, at int, err error) {
+	list := *b.List
+	list.Version = 0
+	numbered := Body{List: &list, Parts: b.Parts}
+	start := len(dst)
+	if dst, err = numbered.Append(dst, boundary); err != nil {
+		return dst, 0, err
+	}
+	const version = `" version="`
+	at = start + bytes.Index(dst[start:], []byte(version)) + len(version)
+	return append(dst[:at], dst[at+1:]...), at, nil
 }

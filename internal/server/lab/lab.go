@@ -18,6 +18,7 @@ import (
 	"imp/internal/server/presence"
 	"imp/internal/server/registrar"
 	"imp/internal/server/relay"
+	"imp/internal/server/rls"
 	"imp/internal/server/xcap"
 	"imp/internal/server/xcapnotify"
 	"imp/internal/sip/event"
@@ -85,7 +86,8 @@ type Lab struct {
 	relay      *relay.Relay
 	relayAt    []stack.Endpoint
 	changes    atomic.Pointer[xcapnotify.Package] // of documents
-	stop       context.CancelFunc                 // of what follows them
+	lists      *rls.Server
+	stop       context.CancelFunc // of what follows them
 	ran        sync.WaitGroup
 }
 
@@ -119,6 +121,9 @@ func Start(ctx context.Context, cfg Config) (*Lab, error) {
 	l.store = memory.New()
 	err := l.serveDocuments(ctx, cfg)
 	if err == nil {
+		err = l.makeLists(cfg)
+	}
+	if err == nil {
 		err = l.relayMessages(cfg)
 	}
 	if err != nil {
@@ -130,7 +135,8 @@ func Start(ctx context.Context, cfg Config) (*Lab, error) {
 		Mount: func(s *stack.Stack, guard *identity.Guard) {
 			l.registrar = registrar.New(registrar.Config{Store: l.store, Domains: []string{Domain}, Known: cfg.Known, Guard: guard, Log: cfg.Log})
 			l.registrar.Mount(s)
-		}, Log: cfg.Log})
+			l.lists.Mount(s)
+		}, Lists: l.lists, Log: cfg.Log})
 	if err == nil {
 		l.followDocuments(ctx)
 		err = l.writeAccounts()
@@ -168,10 +174,19 @@ func (l *Lab) serveDocuments(ctx context.Context, cfg Config) (err error) {
 	return err
 }
 
-// followDocuments has the event package xcap-diff told of changes until the lab ends.
+// followDocuments has the event package xcap-diff and the lists told of changes
+// until the lab ends.
 func (l *Lab) followDocuments(ctx context.Context) {
 	ctx, l.stop = context.WithCancel(context.WithoutCancel(ctx))
 	l.ran.Go(func() { l.changes.Load().Run(ctx, l.presence.Notifier(), nil) })
+	l.ran.Go(func() { l.lists.Run(ctx) })
+}
+
+// makeLists makes the resource list server, over the documents of the store.
+func (l *Lab) makeLists(cfg Config) (err error) {
+	l.lists, err = rls.New(rls.Config{Store: l.store, Root: l.xcap.Root(), RootURIs: []string{l.xcapRoot(false), l.xcapRoot(true)},
+		Naming: uri.Naming{Domain: Domain}, Known: cfg.Known, Identity: "sip:rls@" + Domain, Log: cfg.Log})
+	return err
 }
 
 func (l *Lab) has(name string) bool {

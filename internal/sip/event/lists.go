@@ -11,9 +11,9 @@ import (
 // in every event package, beside those to single resources, and a subscription
 // stays what it is.
 type Lists interface {
-	// Serve tells which notifier it is whose lists these are, before its first
-	// SUBSCRIBE.
-	Serve(n *Notifier)
+	// Serve tells whose lists these are, before the first SUBSCRIBE: the
+	// notifier, and which resources it has.
+	Serve(n *Notifier, resources Resources)
 	// Package is what serves lists of resources of p: a package of that name.
 	Package(p Package) Package
 	// List tells whether a SUBSCRIBE outside a dialog is for a list, and the
@@ -34,7 +34,7 @@ func (n *Notifier) useLists(packages []Package) {
 		l := n.cfg.Lists.Package(p)
 		n.lists[l.Name()] = &served{Package: l, name: l.Name(), interval: n.interval(l), require: eventList}
 	}
-	n.cfg.Lists.Serve(n)
+	n.cfg.Lists.Serve(n, n.cfg.Resources)
 }
 
 // resource finds out what a SUBSCRIBE outside a dialog is for: the canonical

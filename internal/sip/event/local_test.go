@@ -144,7 +144,7 @@ type shelves struct {
 	messages []*stack.Request
 }
 
-func (s *shelves) Serve(n *Notifier) { s.n = n }
+func (s *shelves) Serve(n *Notifier, _ Resources) { s.n = n }
 func (s *shelves) Package(p Package) Package {
 	if p.Name() == "notes" {
 		return shelf{p, s}
