@@ -9,6 +9,8 @@ import (
 	"imp/internal/xml/tree"
 )
 
+const spacePIDF = "urn:ietf:params:xml:ns:pidf"
+
 // limitsOfDocuments bound what is filtered.
 var limitsOfDocuments = tree.Options{Limits: tree.Limits{Size: 4 << 20, Depth: 100}}
 
@@ -235,6 +237,7 @@ func (c *content) valid() ([]byte, error) {
 		switch {
 		case err != nil:
 			return nil, err
+		case p == nil && c.fill(root):
 		case p == nil:
 			return out, nil
 		case !c.repair(g, p, element):
@@ -242,6 +245,28 @@ func (c *content) valid() ([]byte, error) {
 		}
 	}
 	return c.doc, nil
+}
+
+// fill brings back what an element of PIDF must hold and the schema does not ask for: a status is never empty (RFC 3863 section 4.1.4). It reports whether
+// there was any.
+func (c *content) fill(n tree.Node) (filled bool) {
+	if c.keep[n.Index()] == none {
+		return false
+	}
+	var first tree.Node
+	held := false
+	for e := range n.Elements() {
+		if !first.Valid() {
+			first = e
+		}
+		held = held || c.keep[e.Index()] != none
+		filled = c.fill(e) || filled
+	}
+	if n.Is(spacePIDF, "status") && first.Valid() && !held {
+		c.whole(first)
+		return true
+	}
+	return filled
 }
 
 // problem gives the first problem of what was rendered and the element of the source that has it.
