@@ -11,15 +11,15 @@ import (
 // watcherInfo makes the template packages that tell of watchers: those of
 // presence, and those of that (RFC 3857 section 4.6).
 func (a *Agent) watcherInfo() []*winfo.Package {
-	watchers := winfo.Config{Parent: a.Name(), Judge: a.judge, MinExpires: a.cfg.MinExpires, MaxExpires: a.cfg.MaxExpires,
+	watchers := winfo.Config{Parent: a.Name(), Judge: a.answer, MinExpires: a.cfg.MinExpires, MaxExpires: a.cfg.MaxExpires,
 		Limits: a.cfg.Waiting, Log: a.cfg.Log}
 	theirs := watchers
 	theirs.Parent, theirs.Judge = a.Name()+".winfo", nil
 	return []*winfo.Package{winfo.New(watchers), winfo.New(theirs)}
 }
 
-// judge tells how a watcher of a presentity would be judged now.
-func (a *Agent) judge(_ context.Context, presentity, _ string) (event.Decision, error) {
+// answer tells how a watcher of a presentity would be judged now.
+func (a *Agent) answer(_ context.Context, presentity, _ string) (event.Decision, error) {
 	uri, err := header.ParseURI(presentity)
 	if err != nil {
 		return event.Decision{}, err
