@@ -101,14 +101,15 @@ func (w *Watch) after(d time.Duration, cause error) {
 	}
 }
 
-// Seen counts an event, and reports whether the watch has what it waits for. It is not to be called by several goroutines at once.
-func (w *Watch) Seen(f Facts) bool {
+// Seen counts an event, and reports whether the watch has what it waits for: of an event of several parts, one has to be as --until wants it. It is not to be called by several
+// goroutines at once.
+func (w *Watch) Seen(parts ...Facts) bool {
 	w.seen++
 	met := w.count > 0 && w.seen >= w.count
-	if !met && len(w.until) > 0 {
+	for i := 0; i < len(parts) && !met && len(w.until) > 0; i++ {
 		met = true
 		for _, m := range w.until {
-			met = met && m.Match(f)
+			met = met && m.Match(parts[i])
 		}
 	}
 	if met {

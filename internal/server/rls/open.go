@@ -86,12 +86,16 @@ func unsupported(lists bool) error {
 
 const listType = lists.MediaType
 
+// partialType is that of changes of presence documents (RFC 5262), which are not
+// told of members: a NOTIFY has their whole state.
+const partialType = "application/pidf-diff+xml"
+
 // memberAccept is what the state of members may be: nil where only the types of
 // lists are named.
 func memberAccept(a header.Accept) header.Accept {
 	var of header.Accept
 	for _, r := range a {
-		if r.Type != rlmi.BodyType && r.Type != rlmi.MediaType {
+		if r.Type != rlmi.BodyType && r.Type != rlmi.MediaType && r.Type != partialType {
 			of = append(of, r)
 		}
 	}

@@ -39,7 +39,8 @@ type Local struct {
 	done bool // under the lock of the shard
 }
 
-// Local makes a subscription for a watcher in this process. The first call of
+// Local makes a subscription for a watcher in this process, who is told the full
+// state each time. The first call of
 // tell comes before Local returns, others one at a time from the senders of the
 // notifier, whom it must not keep; the last has State Terminated. A *Refusal as
 // error is what SUBSCRIBE would be answered with.

@@ -60,8 +60,8 @@ func TestLocal(t *testing.T) {
 			r.notes.set("alice", "two")
 			expect(t, first, "active  note: two")
 			r.wire.take().answer(200)
-			if r.notes.renders != rendered+1 {
-				t.Errorf("%d renderings for three watchers", r.notes.renders-rendered)
+			if r.notes.renders > rendered+2 {
+				t.Errorf("%d renderings for two local watchers and another", r.notes.renders-rendered)
 			}
 			l.Close()
 			r.notes.set("alice", "three")
@@ -130,9 +130,9 @@ func TestLocal(t *testing.T) {
 				t.Fatal(err)
 			}
 			e.hear()
-			for range 3 {
-				r.notes.set("alice", "x")
-				expect(t, e, "active  note: x")
+			for _, text := range []string{"x", "y", "z"} {
+				r.notes.set("alice", text)
+				expect(t, e, "active  note: "+text)
 			}
 		})
 	})

@@ -207,8 +207,8 @@ func (s *subscription) next() (*stack.Outgoing, notice) {
 		return nil, notice{}
 	}
 	want, state, view, since, generation := s.want, s.state, s.view, s.mark, s.resource.generation
-	if want&(wantReply|wantPulse) != 0 {
-		since = 0
+	if want&(wantReply|wantPulse) != 0 || s.local != nil {
+		since = 0 // a local watcher is told all there is each time
 	}
 	s.want, s.busy = 0, true
 	if !s.shows() {
