@@ -8,6 +8,7 @@ import (
 
 	"imp/internal/cli/kit"
 	"imp/internal/server/presence"
+	"imp/internal/server/presence/winfo"
 	"imp/internal/server/registrar"
 	"imp/internal/sip/identity"
 	"imp/internal/sip/stack"
@@ -20,6 +21,8 @@ type presenceServerOptions struct {
 	minInterval kit.Duration
 	minExpires  kit.Duration
 	maxExpires  kit.Duration
+	waiting     kit.Duration
+	maxWaiting  int
 }
 
 func newPresenceServer(k *kit.Kit) *cobra.Command {
@@ -27,6 +30,7 @@ func newPresenceServer(k *kit.Kit) *cobra.Command {
 	o.minInterval.Set("5")
 	o.minExpires.Set("60")
 	o.maxExpires.Set("3600")
+	o.waiting = kit.Duration(winfo.DefaultWait)
 	cmd := &cobra.Command{
 		Use:   "presence-server",
 		Short: "Serve presence and registration: PUBLISH, SUBSCRIBE, REGISTER",
@@ -50,6 +54,11 @@ State is in memory, or with --data DIR in the file presence-server.db there: the
 publications and registrations outlive the server, also one that is killed, and
 expire when they should; watchers subscribe again. SIGTERM and Ctrl-C tell the watchers to come back later and end
 the server.
+
+A user learns who watches him, and who asked to and has no answer yet, from the event
+package presence.winfo (RFC 3857, imp watchers); who watches that, from presence.winfo.winfo.
+Who asked is told for --waiting-time, --max-waiting at most of one user and by one watcher,
+100000 in all; beyond that the oldest are given up. One document tells 4000 watchers.
 
 Limits of what is kept, beyond which requests are answered 503: 1 GiB of publications
 and registrations in memory, 16 GiB in a file; 20 contacts, 100 publications and 384 KiB a user; 1000000
@@ -76,6 +85,8 @@ subscriptions, 100000 of one user.
 	fs.Var(&o.minInterval, "min-notify-interval", "least time between two NOTIFYs of one subscription, `DURATION`; the first, refreshes and the last are never held")
 	fs.Var(&o.minExpires, "min-expires", "refuse publications, subscriptions and registrations shorter than `DURATION`")
 	fs.Var(&o.maxExpires, "max-expires", "shorten publications, subscriptions and registrations to `DURATION`")
+	fs.Var(&o.waiting, "waiting-time", "tell for `DURATION` of watchers who got no answer, also when they went away")
+	fs.IntVar(&o.maxWaiting, "max-waiting", winfo.DefaultPerResource, "keep `N` watchers without an answer, of one user and by one watcher")
 	k.Emits(cmd, "ready", "the server serves", readyEvent{})
 	return cmd
 }
@@ -87,6 +98,9 @@ func (o *presenceServerOptions) run(ctx context.Context) error {
 	}
 	if o.minExpires > o.maxExpires {
 		return kit.Fail(kit.ExitUsage, "reading the flags", "--min-expires is more than --max-expires", "without them they are 1m and 1h")
+	}
+	if o.maxWaiting < 1 || o.waiting <= 0 {
+		return kit.Fail(kit.ExitUsage, "reading the flags", "--max-waiting and --waiting-time are at least 1 and 1s", "without them they are 1000 and 168h")
 	}
 	for _, d := range o.domains {
 		if err := checkHost(d, false); err != nil {
@@ -122,7 +136,8 @@ func (o *presenceServerOptions) run(ctx context.Context) error {
 	}
 	server, err := presence.Serve(ctx, presence.ServerConfig{Stack: stackConfig, Listen: endpoints, Store: store,
 		Domains: o.domains, Auth: auth, Known: exists, Policy: presence.Policy(o.policy), MinInterval: o.minInterval.Std(),
-		MinExpires: o.minExpires.Std(), MaxExpires: o.maxExpires.Std(), Mount: mount, Log: log})
+		MinExpires: o.minExpires.Std(), MaxExpires: o.maxExpires.Std(), Mount: mount,
+		Waiting: winfo.Limits{Wait: o.waiting.Std(), PerWatcher: o.maxWaiting, PerResource: o.maxWaiting}, Log: log})
 	if bindings != nil {
 		defer bindings.Close()
 	}
