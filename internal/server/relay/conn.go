@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"imp/internal/msrp/wire"
+	"imp/internal/transport/tcp"
 	"imp/internal/transport/websocket"
 )
 
@@ -58,10 +59,27 @@ func (r *Relay) newConn(nc net.Conn, secure bool) *conn {
 	c.ids = wire.NewIDs(r.cfg.Random)
 	c.stream.source = c
 	if nc != nil {
-		setLowWater(nc)
+		c.nc = c.overTCP(nc)
 		c.remote = nc.RemoteAddr().String()
 	}
 	return c
+}
+
+// notSent is how much may wait in the kernel to be sent. More would only be in front of what is sent beside a large
+// message, where no chunk can be interrupted any more.
+const notSent = 128 << 10
+
+// overTCP gives what a connection is read and written by.
+func (c *conn) overTCP(nc net.Conn) net.Conn {
+	t := tcp.Of(nc)
+	if t == nil {
+		return nc
+	}
+	t.SetUnsent(notSent)
+	if !c.secure {
+		c.plain = t
+	}
+	return t
 }
 
 // serve is the life of a connection that came in.
@@ -137,9 +155,7 @@ func (c *conn) Read(p []byte) (int, error) {
 // flush has the outboxes written that were filled since the last time.
 func (c *conn) flush() {
 	for i, t := range c.dirty {
-		t.mu.Lock()
-		t.wake()
-		t.mu.Unlock()
+		t.writeNow()
 		c.dirty[i] = nil
 	}
 	c.dirty = c.dirty[:0]

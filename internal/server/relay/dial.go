@@ -49,7 +49,7 @@ func (c *conn) dial(u wire.URI) (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	if setLowWater(nc); !u.Secure {
+	if nc = c.overTCP(nc); !u.Secure {
 		return nc, nil
 	}
 	t := tls.Client(nc, c.relay.cfg.ClientTLS(u.Host))

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"imp/internal/msrp/wire"
+	"imp/internal/transport/tcp"
 )
 
 // outbox is what waits for being written to a connection, and what has been written and has no answer yet.
@@ -15,9 +16,10 @@ type outbox struct {
 	mu      sync.Mutex
 	space   sync.Cond // signalled when there is room again
 	ids     *wire.IDs
-	fill    *[]byte // what waits
-	writing bool    // a goroutine writes
-	able    bool    // the connection is there
+	fill    *[]byte   // what waits
+	writing bool      // a goroutine writes
+	able    bool      // the connection is there
+	plain   *tcp.Conn // the connection, when it is one over TCP alone
 	closed  bool
 	stalled bool    // somebody lost patience with it
 	framed  bool    // each MSRP frame is a WebSocket message
@@ -43,41 +45,96 @@ func (c *conn) ready() {
 	c.wake()
 }
 
-// wake starts a goroutine that writes if there is something to be written. The lock is held.
-func (c *conn) wake() {
-	if c.writing || !c.able || c.closed || c.fill == nil || len(*c.fill) == 0 {
-		return
-	}
-	c.writing = true
-	go c.write()
+// batch is what is written at once.
+type batch struct {
+	bytes *[]byte
+	done  int    // bytes that have been written
+	sent  uint32 // number of the transaction behind those that are in it
 }
 
-// write writes until there is nothing left.
-func (c *conn) write() {
+// toWrite reports whether there is something to be written and nobody who does it, and makes the caller the one who does.
+// The lock is held.
+func (c *conn) toWrite() bool {
+	if c.writing || !c.able || c.closed || c.waiting() == 0 {
+		return false
+	}
+	c.writing = true
+	return true
+}
+
+// wake starts a goroutine that writes if there is something to be written. The lock is held.
+func (c *conn) wake() {
+	if c.toWrite() {
+		go c.write(c.takeBatch())
+	}
+}
+
+// writeNow writes what can be written without waiting. If there is more, a goroutine writes the rest.
+func (c *conn) writeNow() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for !c.closed && c.fill != nil && len(*c.fill) > 0 {
-		batch, sent := c.fill, c.trans.next
-		if c.open != nil && c.open.tracked() {
-			sent--
-		}
-		c.fill = nil
-		c.begun = 0
-		nc := c.nc
-		c.space.Broadcast()
-		c.mu.Unlock()
-		err := c.writeAll(nc, *batch)
-		putBuffer(batch)
-		if err != nil {
-			c.close(err)
-			c.mu.Lock()
-			break
-		}
-		now := time.Now()
-		c.mu.Lock()
-		c.stalled = false
-		c.trans.stamp(sent, now)
+	if !c.toWrite() {
+		return
 	}
+	b := c.takeBatch()
+	if c.plain == nil {
+		go c.write(b)
+		return
+	}
+	c.mu.Unlock()
+	var err error
+	if b.done, err = c.plain.TryWrite(*b.bytes); err == nil && b.done < len(*b.bytes) {
+		c.mu.Lock()
+		go c.write(b)
+		return
+	}
+	c.written(b, err)
+	c.writing = false
+	if c.wake(); !c.writing {
+		c.endWriting()
+	}
+}
+
+// write writes a batch, and then until there is nothing left.
+func (c *conn) write(b batch) {
+	for more := true; more; {
+		c.written(b, c.writeAll(c.nc, (*b.bytes)[b.done:]))
+		if more = !c.closed && c.waiting() > 0; more {
+			b = c.takeBatch()
+		} else {
+			c.endWriting()
+		}
+		c.mu.Unlock()
+	}
+}
+
+// takeBatch takes what waits. The lock is held.
+func (c *conn) takeBatch() batch {
+	b := batch{bytes: c.fill, sent: c.trans.next}
+	if c.open != nil && c.open.tracked() {
+		b.sent--
+	}
+	c.fill, c.begun = nil, 0
+	c.space.Broadcast()
+	return b
+}
+
+// written notes what became of a batch. It takes the lock and keeps it.
+func (c *conn) written(b batch, err error) {
+	putBuffer(b.bytes)
+	if err != nil {
+		c.close(err)
+		c.mu.Lock()
+		return
+	}
+	now := time.Now()
+	c.mu.Lock()
+	c.stalled = false
+	c.trans.stamp(b.sent, now)
+}
+
+// endWriting is called when there is nothing to be written any more. The lock is held.
+func (c *conn) endWriting() {
 	c.writing = false
 	c.freeBuffers()
 	c.space.Broadcast()
