@@ -246,7 +246,8 @@ type passage struct {
 	source, sink net.Conn
 	frames       *wire.Reader
 	frame        []byte
-	batch        int // bytes written at once
+	batch        int    // bytes written at once
+	answers      []byte // of the sink, that wait until it has read all that there is
 }
 
 const (
@@ -366,9 +367,8 @@ func (p *passage) run(ctx context.Context, count int) error {
 	return nil
 }
 
-// take reads a message, in one chunk or several, and answers it.
+// take reads a message, in one chunk or several, and answers it, once all that there was has been read.
 func (p *passage) take() error {
-	var answers []byte
 	for {
 		h, err := p.frames.Next()
 		if err != nil {
@@ -383,10 +383,15 @@ func (p *passage) take() error {
 				return err
 			}
 		}
-		answers = wire.AppendAnswer(answers, h, wire.OK)
+		p.answers = wire.AppendAnswer(p.answers, h, wire.OK)
+		if p.frames.Buffered() == 0 {
+			if _, err := p.sink.Write(p.answers); err != nil {
+				return err
+			}
+			p.answers = p.answers[:0]
+		}
 		if end == wire.Last {
-			_, err = p.sink.Write(answers)
-			return err
+			return nil
 		}
 	}
 }
