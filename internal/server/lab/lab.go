@@ -131,7 +131,7 @@ func Start(ctx context.Context, cfg Config) (*Lab, error) {
 		return nil, err
 	}
 	l.presence, err = presence.Serve(ctx, presence.ServerConfig{Stack: cfg.Stack, Listen: cfg.Listen, Store: l.store,
-		Domains: []string{Domain}, Known: cfg.Known, Auth: cfg.Auth, Policy: cfg.Policy, MinInterval: cfg.MinInterval, Packages: []event.Package{l.changes.Load()},
+		Domains: []string{Domain}, Known: cfg.Known, Auth: cfg.Auth, XCAPRoot: l.xcap.Root(), Policy: cfg.Policy, MinInterval: cfg.MinInterval, Packages: []event.Package{l.changes.Load()},
 		Mount: func(s *stack.Stack, guard *identity.Guard) {
 			l.registrar = registrar.New(registrar.Config{Store: l.store, Domains: []string{Domain}, Known: cfg.Known, Guard: guard, Log: cfg.Log})
 			l.registrar.Mount(s)

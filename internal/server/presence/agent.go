@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"imp/internal/doc/filter"
@@ -21,11 +23,12 @@ import (
 	"imp/internal/store"
 )
 
-// Policy is what happens to a watcher whom no rule of the presentity names.
+// Policy is what happens to the watchers of a presentity without presence rules.
+// He himself is active whatever it is.
 type Policy string
 
-// The policies: the subscription becomes active, stays pending, or is refused
-// with 403.
+// The policies: the subscription becomes active if the watcher is a user of the
+// domain and pending if not, stays pending, or is refused with 403.
 const (
 	Allow   Policy = "allow"
 	Confirm Policy = "confirm"
@@ -46,7 +49,11 @@ type Config struct {
 	Stack     *stack.Stack
 	Store     store.KV
 	Directory *Directory
-	Policy    Policy // "" is Allow
+	// XCAPRoot names the XCAP root in the keys of the store: its path. The presence
+	// rules below it count, and documents of RFC 4827; "": there are none.
+	XCAPRoot string
+	// Policy is for presentities without presence rules; "" is Allow.
+	Policy Policy
 	// Identify gives who sent a request, or the response that refuses it; nil
 	// believes From.
 	Identify func(r *stack.Request) (aor string, refusal *stack.Response)
@@ -87,7 +94,7 @@ func New(cfg Config) *Agent {
 	}
 	a := &Agent{cfg: cfg}
 	a.presentities.byKey = map[string]*presentity{}
-	a.presentities.lapsed = func(name string) { a.notifier.Changed(a.Name(), name) }
+	a.presentities.lapsed = a.tellOf
 	notifier := event.NotifierConfig{Wire: cfg.Stack, Resources: cfg.Directory, Contact: cfg.Stack.NotifierContact,
 		Identify: cfg.Identify, Lists: cfg.Lists, Log: cfg.Log}
 	if cfg.MinInterval >= 0 { // zero is an interval too: no pacing
@@ -118,7 +125,27 @@ func New(cfg Config) *Agent {
 
 // Run carries changes from the store to the watchers until ctx is done. ready
 // is called once the state there was at the start has been read.
-func (a *Agent) Run(ctx context.Context, ready func()) error { return a.compositor.Run(ctx, ready) }
+func (a *Agent) Run(ctx context.Context, ready func()) error {
+	var left atomic.Int32
+	left.Store(2)
+	done := func() {
+		if left.Add(-1) == 0 && ready != nil {
+			ready()
+		}
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var documents sync.WaitGroup
+	defer documents.Wait()
+	documents.Go(func() {
+		if err := a.followDocuments(ctx, done); err != nil {
+			cancel(err)
+		}
+	})
+	err := a.compositor.Run(ctx, done)
+	cancel(err)
+	return context.Cause(ctx)
+}
 
 // Notifier is the notifier of the agent and of the further packages.
 func (a *Agent) Notifier() *event.Notifier { return a.notifier }
@@ -171,42 +198,62 @@ func utf8Charset(ct header.ContentType) bool {
 
 // Open judges a watcher by the policy and gives him a view of the presentity.
 func (a *Agent) Open(ctx context.Context, r event.Request) (event.View, event.Decision, error) {
-	if a.cfg.Policy == Block {
-		return nil, event.Decision{State: event.Terminated, Reason: "rejected"}, nil
-	}
 	was := askedOf(r.Current)
 	asked, err := a.ask(r, was)
 	if err != nil {
 		return nil, event.Decision{}, err
 	}
-	if r.Current != nil && asked == was {
-		return r.Current, event.Decision{State: a.state()}, nil
+	if r.Current != nil {
+		view, decision := a.reopen(r, asked)
+		return view, decision, nil
 	}
-	p, err := a.presentities.open(ctx, r.Resource, func(ctx context.Context) ([]event.Publication, error) {
-		return a.compositor.Publications(ctx, a.Name(), r.Resource)
-	})
+	p, err := a.presentities.open(ctx, r.Resource, a.load)
 	if err != nil {
 		return nil, event.Decision{}, err
 	}
-	return newView(p, a.cfg.Directory.Entity(r.URI, r.Resource), layers{asked: asked}), event.Decision{State: a.state()}, nil
+	decision, permitted := a.judge(p, r.Watcher)
+	if decision.State == event.Terminated {
+		a.presentities.release(p)
+		return nil, decision, nil
+	}
+	return newView(p, a.cfg.Directory.Entity(r.URI, r.Resource), layers{permitted: permitted, asked: asked}), decision, nil
 }
 
-func (a *Agent) state() event.State {
-	if a.cfg.Policy == Confirm {
-		return event.Pending
+// reopen judges a watcher who refreshes, and gives him another view where he gets
+// something else than before.
+func (a *Agent) reopen(r event.Request, asked *asked) (event.View, event.Decision) {
+	current, l := layersOf(r.Current)
+	decision, permitted := a.judge(current.presentity, r.Watcher)
+	switch {
+	case decision.State == event.Terminated:
+		return nil, decision
+	case decision.State == event.Pending:
+		permitted = l.permitted // he is shown nothing
 	}
-	return event.Active
+	if asked == l.asked && permitted.key() == l.permitted.key() {
+		return r.Current, decision
+	}
+	current.presentity.retain()
+	return newView(current.presentity, current.entity, layers{permitted: permitted, asked: asked}), decision
+}
+
+// load reads what there is of a presentity whom nobody has watched so far.
+func (a *Agent) load(ctx context.Context, name string) (loaded, error) {
+	pubs, err := a.compositor.Publications(ctx, a.Name(), name)
+	if err != nil {
+		return loaded{}, err
+	}
+	documents, err := a.readDocuments(ctx, name)
+	return loaded{pubs, documents}, err
 }
 
 // watched tells whether anybody watches a presentity.
-func (a *Agent) watched(_, name string) bool { return a.presentities.has(store.Key(name)) }
+func (a *Agent) watched(_, name string) bool { return a.presentities.find(store.Key(name)) != nil }
 
 // changed hands a change of published state to the watchers.
 func (a *Agent) changed(c event.Change) {
 	if c.ID != "" {
-		if name := a.presentities.apply(c); name != "" {
-			a.notifier.Changed(a.Name(), name)
-		}
+		a.tellOf(a.presentities.apply(c))
 		return
 	}
 	for _, p := range a.presentities.watched() {
@@ -215,8 +262,6 @@ func (a *Agent) changed(c event.Change) {
 			a.cfg.Log.Error("reading presence state anew", "presentity", p.name, "error", err)
 			continue
 		}
-		if p.replace(pubs) {
-			a.notifier.Changed(a.Name(), p.name)
-		}
+		a.tellOf(p, p.replace(pubs))
 	}
 }

@@ -28,6 +28,8 @@ type presentity struct {
 	version   event.Mark  // counts changes of state, from 1
 	documents []document  // one for each entity that was asked for, where it is kept
 	timer     *time.Timer // for what ends or begins by itself
+	changes   int         // of documents of XCAP, while loading
+	ruled     *ruled      // nil: there are no such documents
 }
 
 // source is of a publication what the composition takes. There are many.
@@ -49,14 +51,20 @@ type document struct {
 
 // presentities holds the watched presentities, by their form in store keys.
 type presentities struct {
-	lapsed func(name string) // told when documents change by time alone
+	lapsed func(*presentity, consequence) // told what changes by time alone
 	mu     sync.Mutex
 	byKey  map[string]*presentity
 }
 
-// open gives the presentity with a reference held; load reads its
-// publications when nobody has watched it so far.
-func (ps *presentities) open(ctx context.Context, name string, load func(context.Context) ([]event.Publication, error)) (*presentity, error) {
+// loaded is what was read of a presentity.
+type loaded struct {
+	pubs      []event.Publication
+	documents userDocuments
+}
+
+// open gives the presentity with a reference held; load reads what there is of
+// it when nobody has watched it so far.
+func (ps *presentities) open(ctx context.Context, name string, load func(context.Context, string) (loaded, error)) (*presentity, error) {
 	key := store.Key(name)
 	ps.mu.Lock()
 	p := ps.byKey[key]
@@ -67,29 +75,45 @@ func (ps *presentities) open(ctx context.Context, name string, load func(context
 	p.mu.Lock()
 	ps.mu.Unlock()
 	p.refs++
-	loaded := p.loaded
+	known, changes := p.loaded, p.changes
 	p.mu.Unlock()
-	if loaded {
-		return p, nil
+	for !known {
+		// Changes of publications that the watch delivers meanwhile win over what
+		// is read here; documents are read again then.
+		read, err := load(ctx, name)
+		if err != nil {
+			ps.release(p)
+			return nil, err
+		}
+		known, changes = p.take(read, changes)
 	}
-	// Changes that the watch delivers meanwhile win over what is read here.
-	pubs, err := load(ctx)
-	if err != nil {
-		ps.release(p)
-		return nil, err
-	}
+	return p, nil
+}
+
+// take takes over what was read when so many changes of documents had been
+// delivered. It is not done when there are more by now; another watcher may have
+// been faster, and the watch has gone on since.
+func (p *presentity) take(read loaded, changes int) (done bool, now int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.loaded {
-		return p, nil // another watcher was faster, and the watch has gone on since
+	if p.loaded || p.changes != changes {
+		return p.loaded, p.changes
 	}
-	for _, pub := range pubs {
+	for _, pub := range read.pubs {
 		if p.source(pub.ID) == nil && !p.gone[pub.ID] {
 			p.set(pub)
 		}
 	}
 	p.loaded, p.gone = true, nil
-	return p, nil
+	p.hold(read.documents)
+	return true, changes
+}
+
+// retain holds one more reference for somebody who has one.
+func (p *presentity) retain() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.refs++
 }
 
 // release gives a reference back.
@@ -99,18 +123,23 @@ func (ps *presentities) release(p *presentity) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.refs--; p.refs == 0 {
-		delete(ps.byKey, store.Key(p.name))
+		if key := store.Key(p.name); ps.byKey[key] == p {
+			delete(ps.byKey, key)
+		}
 		if p.timer != nil {
 			p.timer.Stop()
+		}
+		if p.ruled != nil && p.ruled.timer != nil {
+			p.ruled.timer.Stop()
 		}
 	}
 }
 
-// has tells whether a presentity is in memory.
-func (ps *presentities) has(key string) bool {
+// find gives a presentity that is in memory, nil for another.
+func (ps *presentities) find(key string) *presentity {
 	ps.mu.Lock()
 	defer ps.mu.Unlock()
-	return ps.byKey[key] != nil
+	return ps.byKey[key]
 }
 
 // watched lists the presentities in memory.
@@ -124,14 +153,18 @@ func (ps *presentities) watched() []*presentity {
 	return list
 }
 
-// apply takes over a change; name is "" when nobody watches or nothing that a
-// watcher could see changed, as with a refresh.
-func (ps *presentities) apply(c event.Change) (name string) {
-	ps.mu.Lock()
-	p := ps.byKey[c.Resource]
-	ps.mu.Unlock()
+// consequence is what a change means for the watchers.
+type consequence struct {
+	rules bool // they are to be judged again
+	state bool // there is something to tell
+}
+
+// apply takes over a change. It has no consequence when nobody watches, or
+// nothing that a watcher could see changed, as with a refresh.
+func (ps *presentities) apply(c event.Change) (*presentity, consequence) {
+	p := ps.find(c.Resource)
 	if p == nil {
-		return ""
+		return nil, consequence{}
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -141,19 +174,15 @@ func (ps *presentities) apply(c event.Change) (name string) {
 	} else {
 		changed = p.unset(c.ID)
 	}
-	if !changed {
-		return ""
-	}
-	return p.name
+	return p, consequence{rules: changed && p.moved(), state: changed}
 }
 
-// replace puts the publications pubs in place of all there were and reports
-// whether that changed anything.
-func (p *presentity) replace(pubs []event.Publication) bool {
+// replace puts the publications pubs in place of all there were.
+func (p *presentity) replace(pubs []event.Publication) consequence {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	changed := false
-	live := map[string]bool{}
+	live := map[string]bool{hardState: true} // which is no publication
 	for _, pub := range pubs {
 		live[pub.ID] = true
 		changed = p.set(pub) || changed
@@ -163,8 +192,8 @@ func (p *presentity) replace(pubs []event.Publication) bool {
 			changed = p.unset(id) || changed
 		}
 	}
-	p.loaded, p.gone = true, nil
-	return changed
+	p.gone = nil
+	return consequence{rules: changed && p.moved(), state: changed}
 }
 
 // source finds a publication, nil when it is not there; p.mu is held.
@@ -222,10 +251,8 @@ func (p *presentity) document(entity string, now time.Time) ([]byte, event.Mark)
 			return last, p.version
 		}
 	}
-	fresh, next := p.compose(entity, now)
-	doc := pidf.Advance(last, fresh, now)
+	doc := pidf.Advance(last, p.fresh(entity, now), now)
 	p.keep(at, document{entity, doc, p.version})
-	p.wakeAt(next, now)
 	return doc, p.version
 }
 
@@ -243,6 +270,20 @@ func (p *presentity) keep(at int, d document) {
 	case at >= 0:
 		p.documents = slices.Delete(p.documents, at, at+1)
 	}
+}
+
+// fresh is what all publications together say now. It is kept where several
+// documents are made of it.
+func (p *presentity) fresh(entity string, now time.Time) []byte {
+	if p.ruled != nil && p.ruled.plain.version == p.version && p.ruled.plain.entity == entity {
+		return p.ruled.plain.bytes
+	}
+	doc, next := p.compose(entity, now)
+	p.wakeAt(next, now)
+	if p.ruled != nil {
+		p.ruled.plain = document{entity, doc, p.version}
+	}
+	return doc
 }
 
 // compose merges the publications, the oldest first. Without any it is what a
@@ -281,7 +322,7 @@ func (p *presentity) wakeAt(next, now time.Time) {
 		watched := p.refs > 0
 		p.mu.Unlock()
 		if watched {
-			p.owner.lapsed(p.name)
+			p.owner.lapsed(p, consequence{state: true})
 		}
 	})
 }

@@ -27,6 +27,7 @@ type ServerConfig struct {
 	Auth    *Auth    // nil: everybody is who he says
 	// Known tells whether a user of a domain exists; nil: every user does.
 	Known                  func(user, domain string) bool
+	XCAPRoot               string // as in Config
 	Policy                 Policy
 	MinInterval            time.Duration   // as in Config
 	MinExpires, MaxExpires time.Duration   // as in Config
@@ -66,7 +67,7 @@ func Serve(ctx context.Context, cfg ServerConfig) (*Server, error) {
 	for i, d := range cfg.Domains {
 		domains[i] = strings.ToLower(d)
 	}
-	agent := Config{Stack: s.stack, Store: cfg.Store, Policy: cfg.Policy, MinInterval: cfg.MinInterval,
+	agent := Config{Stack: s.stack, Store: cfg.Store, XCAPRoot: cfg.XCAPRoot, Policy: cfg.Policy, MinInterval: cfg.MinInterval,
 		MinExpires: cfg.MinExpires, MaxExpires: cfg.MaxExpires, Packages: cfg.Packages, Waiting: cfg.Waiting, Lists: cfg.Lists, Log: cfg.Log,
 		Directory: &Directory{Domains: domains, Known: cfg.Known, Own: s.own}}
 	guard, err := cfg.Auth.apply(&agent)

@@ -3,6 +3,7 @@ package presence
 import (
 	"time"
 
+	"imp/internal/doc/pidf"
 	"imp/internal/sip/event"
 )
 
@@ -19,16 +20,8 @@ import (
 
 // layers are those of one view. The zero layers leave a document as it is.
 type layers struct {
-	permitted layer  // nil: everything
-	asked     *asked // filtered and told; nil: all of that, whole
-}
-
-// layer makes a document smaller.
-type layer interface {
-	// key tells layers apart: with equal keys they make the same of a document.
-	key() string
-	// apply gives what the layer leaves of doc, which it does not write to.
-	apply(doc []byte) []byte
+	permitted *permitted // nil: everything
+	asked     *asked     // filtered and told; nil: all of that, whole
 }
 
 // newView makes the view of a presentity, to which the caller holds a reference
@@ -43,11 +36,7 @@ func newView(p *presentity, entity string, l layers) event.View {
 
 // name is the key of a view with these layers.
 func (l layers) name(entity string) string {
-	entity += "\x00"
-	if l.permitted != nil {
-		entity += l.permitted.key()
-	}
-	entity += "\x00"
+	entity += "\x00" + l.permitted.key() + "\x00"
 	if l.asked != nil {
 		entity += l.asked.name
 	}
@@ -102,9 +91,22 @@ func (v *layered) State(m event.Mark) string {
 
 // document is what the watcher may see, and its version.
 func (v *layered) document(now time.Time) ([]byte, event.Mark) {
-	doc, version := v.presentity.document(v.entity, now)
-	if v.permitted != nil {
-		doc = v.permitted.apply(doc)
+	switch {
+	case v.permitted == nil:
+		return v.presentity.document(v.entity, now)
+	case v.permitted.rules == nil:
+		return pidf.Neutral(v.entity), 1
 	}
-	return doc, version
+	return v.presentity.permitted(v.entity, v.permitted, now)
+}
+
+// layersOf takes a view of this package apart.
+func layersOf(v event.View) (*view, layers) {
+	switch v := v.(type) {
+	case *layered:
+		return &v.view, v.layers
+	case *view:
+		return v, layers{}
+	}
+	return nil, layers{}
 }

@@ -19,7 +19,7 @@ func (a *Agent) watcherInfo() []*winfo.Package {
 }
 
 // answer tells how a watcher of a presentity would be judged now.
-func (a *Agent) answer(_ context.Context, presentity, _ string) (event.Decision, error) {
+func (a *Agent) answer(ctx context.Context, presentity, watcher string) (event.Decision, error) {
 	uri, err := header.ParseURI(presentity)
 	if err != nil {
 		return event.Decision{}, err
@@ -27,8 +27,11 @@ func (a *Agent) answer(_ context.Context, presentity, _ string) (event.Decision,
 	if _, ok := a.cfg.Directory.Resource(uri); !ok {
 		return event.Decision{State: event.Terminated, Reason: "noresource"}, nil
 	}
-	if a.cfg.Policy == Block {
-		return event.Decision{State: event.Terminated, Reason: "rejected"}, nil
+	p, err := a.presentities.open(ctx, presentity, a.load)
+	if err != nil {
+		return event.Decision{}, err
 	}
-	return event.Decision{State: a.state()}, nil
+	defer a.presentities.release(p)
+	decision, _ := a.judge(p, watcher)
+	return decision, nil
 }
