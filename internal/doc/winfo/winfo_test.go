@@ -249,6 +249,49 @@ func TestTable(t *testing.T) {
 	})
 }
 
+func TestChanges(t *testing.T) {
+	var table Table
+	doc := func(version uint32, full bool, watchers ...Watcher) *Document {
+		return &Document{Version: version, Full: full, Lists: []List{{"sip:a@b", "presence", watchers}}}
+	}
+	row := func(id string, s Status, e Event) Watcher {
+		return Watcher{ID: id, URI: "sip:" + id + "@b", Status: s, Event: e}
+	}
+	left := row("x", Active, Approved)
+	left.Expires = seconds(7)
+	for _, c := range []struct {
+		name string
+		d    *Document
+		want string
+	}{
+		{"new ones", doc(0, true, row("x", Pending, Subscribe), row("y", Active, Subscribe), row("z", Terminated, Timeout)), "x pending/subscribe, y active/subscribe"},
+		{"others stay", doc(1, false, row("x", Active, Approved)), "x active/approved"},
+		{"the time left is no change", doc(2, true, left, row("y", Active, Subscribe)), ""},
+		{"an old document changes nothing", doc(2, true), ""},
+		{"one that goes", doc(3, false, row("y", Terminated, Timeout), row("v", Terminated, Giveup)), "y terminated/timeout"},
+		{"one that is gone", doc(4, true, row("w", Waiting, Timeout)), "w waiting/timeout, x terminated/approved missed"},
+		{"a list that is gone", &Document{Version: 5, Full: true}, "w terminated/timeout missed"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var got []string
+			for _, ch := range table.Changes(c.d) {
+				s := fmt.Sprint(ch.ID, " ", ch.Status, "/", ch.Event)
+				if ch.Missed {
+					s += " missed"
+				}
+				if ch.Resource != "sip:a@b" || ch.Package != "presence" {
+					t.Errorf("%+v", ch)
+				}
+				got = append(got, s)
+			}
+			if s := strings.Join(got, ", "); s != c.want {
+				t.Errorf("%q, want %q", s, c.want)
+			}
+			table.Apply(c.d)
+		})
+	}
+}
+
 func TestShown(t *testing.T) {
 	var b bytes.Buffer
 	d := sample()
