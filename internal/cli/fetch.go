@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -92,7 +93,7 @@ func (o *fetchOptions) run(ctx context.Context, args []string) error {
 		}
 		holds = holds && !e.Unchanged
 		for _, c := range conditions {
-			holds = holds && c.Match(e)
+			holds = holds && slices.ContainsFunc(e.facts(), c.Match)
 		}
 	}
 	if !holds {

@@ -11,6 +11,7 @@ import (
 
 	"imp/internal/cli/kit"
 	"imp/internal/doc/pidf"
+	"imp/internal/doc/rlmi"
 	"imp/internal/sip/event"
 	"imp/internal/sip/header"
 )
@@ -18,9 +19,12 @@ import (
 // notifyEvent is one NOTIFY as commands print it.
 type notifyEvent struct {
 	kit.Head
-	Resource string `json:"resource" doc:"the URI subscribed to"`
+	Resource string `json:"resource" doc:"the URI subscribed to, or one in the list that was"`
+	List     string `json:"list,omitempty" doc:"of a list's resource: the list; its own line comes before"`
+	Name     string `json:"name,omitempty" doc:"of a list's resource: its name for people"`
+	Instance string `json:"instance,omitempty" doc:"of a list's resource of which there are several: which one"`
 	Package  string `json:"package" doc:"the event package"`
-	State    string `json:"state" doc:"the subscription's state: active, pending or terminated"`
+	State    string `json:"state" doc:"the subscription's state: active, pending or terminated; of a list's resource also unknown"`
 	Reason   string `json:"reason,omitempty" doc:"why it is terminated"`
 	Expires  *int   `json:"expires,omitempty" doc:"seconds the subscription has left, when told"`
 	ETag     string `json:"etag,omitempty" doc:"the entity-tag of the state, when told"`
@@ -29,12 +33,17 @@ type notifyEvent struct {
 	MinInterval float64  `json:"min_interval,omitempty" doc:"seconds between two notifications at least, as the server grants"`
 	MaxInterval float64  `json:"max_interval,omitempty" doc:"seconds until the next notification at most, as the server grants"`
 	BodyType    string   `json:"body_type,omitempty" doc:"the media type of the body; absent without one"`
-	Document    any      `json:"document,omitempty" doc:"the body: the object of the event document for a presence document, else its text"`
+	Document    any      `json:"document,omitempty" doc:"the body: the object of the event document for a presence document, of a list its uri, version, full, names and resources, else its text"`
 	Selected    []string `json:"selected,omitempty" doc:"what --select found in the body"`
 	Seq         int      `json:"seq" doc:"counts the notifications of a subscription from 1"`
 
 	body     []byte
 	presence *pidf.Document
+	list     *rlmi.List     // of a list: what this notification tells
+	members  []*notifyEvent // and its resources
+	known    int            // resources in the list, as far as it is known
+	missed   bool           // something of the list has not come
+	inList   bool           // a list's body has its own in it
 	wall     time.Time
 	only     bool // with --select only what it found is shown
 	once     bool // it answers a fetch, which always ends terminated
@@ -57,16 +66,23 @@ func newNotifyEvent(k *kit.Kit, resource, pkg string, n *event.Notification) (*n
 		e.BodyType = ""
 		return e, nil
 	}
-	ct, err := header.ParseContentType(n.ContentType)
-	if err != nil || ct.MediaType != "application/pidf+xml" {
-		e.Document = string(n.Body)
-		return e, nil
-	}
-	if e.presence, err = pidf.Read(n.Body); err != nil {
+	if err := e.readBody(); err != nil {
 		return nil, kit.Fail(kit.ExitDocument, "reading the presence document of "+resource, err, "print it as it came with -o raw")
 	}
-	e.Document = e.presence
 	return e, nil
+}
+
+// readBody reads the body as far as its type is known.
+func (e *notifyEvent) readBody() (err error) {
+	ct, err := header.ParseContentType(e.BodyType)
+	if err != nil || ct.MediaType != pidf.MediaType {
+		e.Document = string(e.body)
+		return nil
+	}
+	if e.presence, err = pidf.Read(e.body); err == nil {
+		e.Document = e.presence
+	}
+	return err
 }
 
 // interval is the time between two of what comes at a rate, to the
@@ -102,7 +118,7 @@ func checkUntil(exprs []string) error {
 
 // notifyKeys are the keys of --until for notifications.
 func notifyKeys() []string {
-	return append([]string{"resource", "package", "state", "reason", "body_type"}, pidf.FactKeys()...)
+	return append([]string{"resource", "list", "package", "state", "reason", "body_type"}, pidf.FactKeys()...)
 }
 
 // Fact implements kit.Facts.
@@ -116,6 +132,8 @@ func (e *notifyEvent) Fact(key string) []string {
 	switch key {
 	case "resource":
 		return one(e.Resource)
+	case "list":
+		return one(e.List)
 	case "package":
 		return one(e.Package)
 	case "state":
@@ -140,7 +158,12 @@ func (e *notifyEvent) XML() []byte {
 }
 
 // Raw implements kit.Rawer.
-func (e *notifyEvent) Raw() []byte { return e.body }
+func (e *notifyEvent) Raw() []byte {
+	if e.inList {
+		return nil
+	}
+	return e.body
+}
 
 // Text implements kit.Texter.
 func (e *notifyEvent) Text(w io.Writer, s *kit.Style) error {
@@ -155,6 +178,9 @@ func (e *notifyEvent) Text(w io.Writer, s *kit.Style) error {
 	switch {
 	case e.once && e.presence != nil:
 		return e.presence.WriteText(w, e.wall, s.Zone)
+	case e.once && e.list != nil:
+		_, err := fmt.Fprintf(w, "%s  %s\n", s.Name(kit.CleanLine(e.Resource)), s.Dim(e.listTold()))
+		return err
 	case e.once && e.Unchanged:
 		_, err := fmt.Fprintf(w, "%s  %s\n", s.Name(kit.CleanLine(e.Resource)), s.Dim("unchanged"))
 		return err
@@ -172,8 +198,17 @@ func (e *notifyEvent) Text(w io.Writer, s *kit.Style) error {
 	if e.Unchanged {
 		state += s.Dim(" (unchanged)")
 	}
-	fmt.Fprintf(w, "%s %s %s\n", s.Dim(s.Time(e.wall, e.wall)), s.Name(kit.CleanLine(e.Resource)), state)
+	name := s.Name(kit.CleanLine(e.Resource))
+	if e.Name != "" {
+		name += " " + kit.CleanLine(e.Name)
+	}
+	if e.list != nil {
+		state += "  " + s.Dim(e.listTold())
+	}
+	fmt.Fprintf(w, "%s %s %s\n", s.Dim(s.Time(e.wall, e.wall)), name, state)
 	switch {
+	case e.list != nil:
+		return nil
 	case e.presence != nil:
 		return e.presence.WriteText(w, e.wall, s.Zone)
 	case e.body != nil:

@@ -15,10 +15,11 @@ import (
 type shower struct {
 	kit   *kit.Kit
 	pkg   string
-	once  bool              // a fetch
-	query *xpath.Expr       // of --select
-	etag  string            // of the state that is known from before
-	known map[string]string // and of the one told last, by resource
+	once  bool                   // a fetch
+	query *xpath.Expr            // of --select
+	etag  string                 // of the state that is known from before
+	known map[string]string      // and of the one told last, by resource
+	lists map[string]*listTables // by resource
 }
 
 func newShower(o *watchOptions) (*shower, error) {
@@ -38,17 +39,40 @@ func (s *shower) show(target string, n *event.Notification) (*notifyEvent, error
 	if err != nil {
 		return nil, err
 	}
-	e.once = s.once
+	e.once, e.only = s.once, s.query != nil
 	s.compare(e)
-	if s.query != nil {
-		e.only = true
-		if body := e.XML(); body != nil {
-			if e.Selected, err = selectXPath(body, s.query); err != nil {
-				return nil, kit.Fail(kit.ExitDocument, "selecting in the body for "+target, err, "the body is not well-formed; -o raw shows it as it came")
-			}
+	if e.body != nil && isList(e.BodyType) {
+		if err := s.expand(e, n.Dialog); err != nil {
+			return nil, err
 		}
 	}
-	return e, s.kit.Emit(e)
+	for _, part := range e.all() {
+		if err := s.print(part); err != nil {
+			return nil, err
+		}
+	}
+	return e, nil
+}
+
+// expand takes the resources out of a list.
+func (s *shower) expand(e *notifyEvent, dialog string) error {
+	if s.lists == nil {
+		s.lists = map[string]*listTables{}
+	}
+	if s.lists[e.Resource] == nil {
+		s.lists[e.Resource] = &listTables{}
+	}
+	return s.lists[e.Resource].expand(s.kit, e, dialog)
+}
+
+// print prints one event.
+func (s *shower) print(e *notifyEvent) (err error) {
+	if body := e.XML(); body != nil && s.query != nil {
+		if e.Selected, err = selectXPath(body, s.query); err != nil {
+			return kit.Fail(kit.ExitDocument, "selecting in the body for "+e.Resource, err, "the body is not well-formed; -o raw shows it as it came")
+		}
+	}
+	return s.kit.Emit(e)
 }
 
 // compare tells by its entity-tag a state that is what it was.

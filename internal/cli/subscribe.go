@@ -36,6 +36,7 @@ type subscribeOptions struct {
 	fetch   bool
 	once    bool
 	unpaced map[string]bool // targets whose server was said not to keep to them
+	lists   listFlag
 }
 
 func newSubscribe(k *kit.Kit) *cobra.Command {
@@ -59,6 +60,11 @@ when the server asks for it, and ended when the command ends. --count 0 and
 (RFC 6446); min_interval and max_interval of the notify event tell what it
 grants. Other rates go into --event, as in 'presence;adaptive-min-rate=0.1'.
 
+A TARGET may be a list of resources (RFC 4662): the list has a line, and each of its
+resources that there is something to tell of one more, with the list in the field list.
+--until holds when it does for one of them. With --list all TARGETs are watched in one
+subscription, at the list server of your domain or that of --list-server (RFC 5367).
+
 --etag goes on from the state that an earlier notification told: when that is
 still the state, the first notification has no document (RFC 5839). With '*'
 there are no documents at all, only the state of the subscription.`,
@@ -74,6 +80,11 @@ there are no documents at all, only the state of the subscription.`,
   {"event":"notify",…
   {"event":"notify",…
 
+  $ imp subscribe alice carol --list --count 1
+  … sip:rls@lab.test active  2 resources
+  … sip:alice@lab.test active
+  …
+
   $ imp subscribe alice --select '//p:basic/text()' --count 1
   open`,
 		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), args) },
@@ -83,6 +94,7 @@ there are no documents at all, only the state of the subscription.`,
 	fs.Var(&o.expires, "expires", "ask for subscriptions of `DURATION`; the server chooses without it")
 	fs.Var(&o.least, "min-interval", "ask for at least `DURATION` between notifications")
 	fs.Var(&o.most, "max-interval", "ask for a notification at least every `DURATION`, changes or not")
+	o.lists.flags(fs)
 	fs.BoolVar(&o.fetch, "fetch", false, "ask once and end, like imp fetch")
 	fs.BoolVar(&o.once, "no-resubscribe", false, "end when the server ends the subscription, whatever the reason")
 	k.WaitFlags(cmd, &o.wait, notifyKeys()...)
@@ -144,7 +156,9 @@ func (o *watchOptions) form() (event.SubscribeOptions, error) {
 			return event.SubscribeOptions{}, kit.Fail(kit.ExitUsage, "reading --etag", err, "it is the etag of a notify event, as imp fetch -o json prints it")
 		}
 	}
-	return event.SubscribeOptions{Event: ev, Accept: o.accept, ETag: o.etag, Conditional: true, MultipleDialogs: strings.HasSuffix(ev.Package, ".winfo")}, nil
+	form := event.SubscribeOptions{Event: ev, Accept: slices.Clone(o.accept), ETag: o.etag, Conditional: true, MultipleDialogs: strings.HasSuffix(ev.Package, ".winfo")}
+	understandLists(&form)
+	return form, nil
 }
 
 func (o *subscribeOptions) run(ctx context.Context, args []string) error {
@@ -172,6 +186,9 @@ func (o *subscribeOptions) run(ctx context.Context, args []string) error {
 		return err
 	}
 	form.Expires, form.Resubscribe = o.expires.Std(), !o.once
+	if targets, err = o.lists.apply(acct, &form, targets); err != nil {
+		return err
+	}
 	show, err := newShower(&o.watchOptions)
 	if err != nil {
 		return err
@@ -221,6 +238,7 @@ func (o *subscribeOptions) pace(form *event.SubscribeOptions) error {
 // heard is one thing that happened to the subscription to a target.
 type heard struct {
 	target string
+	of     *event.Subscription
 	event  event.SubscriptionEvent
 	err    error // the subscription could not be made
 }
@@ -274,7 +292,7 @@ func followOne(watching, ctx context.Context, agent *presence.Agent, target stri
 		if err != nil {
 			break
 		}
-		news <- heard{target: target, event: e}
+		news <- heard{target: target, of: s, event: e}
 	}
 	ctx, cancel := kit.Cleanup(ctx)
 	defer cancel()
@@ -293,7 +311,10 @@ func (o *subscribeOptions) tell(h heard, watch *kit.Watch, show *shower) error {
 			return err
 		}
 		o.notePace(h.target, e)
-		watch.Seen(e)
+		if e.missed {
+			h.of.Refetch(h.event.Dialog)
+		}
+		watch.Seen(e.facts()...)
 	case h.event.Kind == event.OnSubscribed && o.expires > 0 && h.event.Expires > o.expires.Std():
 		o.kit.Note("the server grants no less than %v for %s", h.event.Expires, h.target)
 	case h.event.Kind == event.OnResubscribe:

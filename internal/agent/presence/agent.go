@@ -38,6 +38,7 @@ func Start(ctx context.Context, cfg Config) (*Agent, error) {
 	}
 	a := &Agent{UserAgent: ua, subscriber: event.NewSubscriber(event.SubscriberConfig{Wire: ua.Wire, Authenticate: ua.Authenticate, Log: cfg.Log})}
 	ua.Stack.Handle("NOTIFY", a.subscriber.Notify)
+	ua.Stack.Extensions("eventlist") // that NOTIFYs of lists require (RFC 4662 section 4.1)
 	if err := ua.Listen(ctx); err != nil {
 		return nil, err
 	}
