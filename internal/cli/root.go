@@ -22,7 +22,7 @@ type group struct {
 var groups = []group{
 	{"servers", "Servers", []func(*kit.Kit) *cobra.Command{newLab, newPresenceServer, newRegistrar, newMSRPRelay, newXCAPServer}},
 	{"presence", "Presence", []func(*kit.Kit) *cobra.Command{newRegister, newPublish, newFetch, newSubscribe}},
-	{"xcap", "XCAP", []func(*kit.Kit) *cobra.Command{newXCAP, newList}},
+	{"xcap", "XCAP", []func(*kit.Kit) *cobra.Command{newXCAP, newList, newRules}},
 	{"messages", "Messages", []func(*kit.Kit) *cobra.Command{newMessage, newListen, newMSRPSend, newMSRPRecv}},
 	{"documents", "Documents", []func(*kit.Kit) *cobra.Command{newXML, newPIDF, newFilter, newCPIM, newIMDN}},
 	{"debugging", "Debugging and the tool itself", []func(*kit.Kit) *cobra.Command{newDecode, newCtl, newBench, newSpecs, newAccount, newCompletion, newVersion}},

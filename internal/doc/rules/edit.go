@@ -131,9 +131,7 @@ func (g *Grant) Give(src []byte, sets []*Ruleset) (*Edit, error) {
 		return nil, err
 	}
 	who := d.exceptions(g)
-	at := slices.IndexFunc(d.set.Rules, func(r Rule) bool {
-		return g.ID != "" && r.ID == g.ID || g.ID == "" && strings.HasPrefix(r.ID, Own) && g.is(&r)
-	})
+	at := g.find(d.set)
 	if at < 0 {
 		return d.fresh(g, who, append(sets[:len(sets):len(sets)], d.set)), nil
 	}
@@ -188,6 +186,20 @@ func Take(src []byte, who []Identity, id string) (*Edit, error) {
 		}
 	}
 	return nil, nil
+}
+
+// Rule returns the rule of a document that is the grant's, nil when there is none.
+func (g *Grant) Rule(set *Ruleset) *Rule {
+	if at := g.find(set); at >= 0 {
+		return &set.Rules[at]
+	}
+	return nil
+}
+
+func (g *Grant) find(set *Ruleset) int {
+	return slices.IndexFunc(set.Rules, func(r Rule) bool {
+		return g.ID != "" && r.ID == g.ID || g.ID == "" && strings.HasPrefix(r.ID, Own) && g.is(&r)
+	})
 }
 
 // document is a ruleset with the elements of its rules, in the same order.

@@ -5,6 +5,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"time"
 )
 
 // Union returns what permissions grant together, in a form in which those that grant the same are equal.
@@ -61,4 +62,20 @@ func (p *Permissions) Shown() Permissions {
 		return Permissions{Handling: Allow}
 	}
 	return u
+}
+
+// Over reports whether the times of a rule are over, so that it never applies again.
+func (r *Rule) Over(now time.Time) bool {
+	for _, c := range r.Conditions {
+		if len(c.Identity) > 0 || c.Sphere != "" || c.Unknown != nil {
+			continue
+		}
+		if !slices.ContainsFunc(c.Validity, func(p Period) bool {
+			span, ok := p.times()
+			return ok && now.Before(span[1])
+		}) {
+			return true
+		}
+	}
+	return false
 }
