@@ -29,7 +29,7 @@ func (p *Problem) Error() string {
 
 // Check returns the first problems of a resource-lists or rls-services document in document order (RFC 4826 sections 3.4.5 and 4.4.5): names of lists,
 // URIs of entries, refs and anchors that stand twice below one parent, services that stand twice, refs that are no relative paths, anchors and
-// resource-list URIs that are no absolute HTTP URIs, and refs and anchors that are not percent-encoded. Comparison is of strings. It takes linear time. Of documents of other types it returns none.
+// resource-list URIs that are no absolute HTTP URIs, services that cannot be subscribed to, and refs and anchors that are not percent-encoded. Comparison is of strings. It takes linear time. Of documents of other types it returns none.
 func Check(t *tree.Tree) []Problem {
 	c := checker{tree: t}
 	root := t.Root()
@@ -42,12 +42,15 @@ func Check(t *tree.Tree) []Problem {
 			if !n.Is(ServicesSpace, "service") {
 				continue
 			}
+			if own := uri(n, "uri"); !subscribable(own) {
+				c.report(n, "uri", own, false, "is nothing to subscribe to, expected an absolute URI such as sip:friends@example.com")
+			}
 			c.unique(n, "uri", seen)
 			for k := range n.Elements() {
 				if k.Is(ServicesSpace, "list") {
 					c.siblings(k)
-				} else if uri := lexical.Trim(k.Text()); k.Is(ServicesSpace, "resource-list") && !absoluteHTTP(strings.Join(strings.Fields(uri), "")) {
-					c.report(k, "", uri, false, "is no absolute HTTP URI")
+				} else if ref := lexical.Trim(k.Text()); k.Is(ServicesSpace, "resource-list") && !absoluteHTTP(strings.Join(strings.Fields(ref), "")) {
+					c.report(k, "", ref, false, "is no absolute HTTP URI")
 				}
 			}
 		}
@@ -125,6 +128,24 @@ func (c *checker) report(n tree.Node, attr, value string, unique bool, why strin
 	}
 	line, col := c.tree.Position(at)
 	c.problems = append(c.problems, Problem{line, col, unique, n, attr, value, what + " " + strconv.Quote(lexical.Clip(value)) + " " + why})
+}
+
+// subscribable reports whether a client can subscribe to a URI (RFC 4826 section 4.1): it is an absolute one with nothing in it that is to be
+// escaped, and one of SIP or presence names a host.
+func subscribable(s string) bool {
+	scheme, rest, ok := strings.Cut(s, ":")
+	if !ok || rest == "" || !lexical.IsScheme(scheme) || strings.Contains(rest, "  ") || !encoded(strings.NewReplacer("[", "", "]", "").Replace(rest)) {
+		return false
+	}
+	switch strings.ToLower(scheme) {
+	case "sip", "sips", "pres":
+		user, host, named := strings.Cut(rest, "@")
+		if !named {
+			user, host = "-", rest
+		}
+		return user != "" && host != "" && strings.IndexByte(":;?/", host[0]) < 0 && strings.IndexByte(host, '@') < 0
+	}
+	return true
 }
 
 // absoluteHTTP reports whether a URI has an HTTP scheme and a host.

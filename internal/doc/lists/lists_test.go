@@ -213,6 +213,14 @@ func TestCheck(t *testing.T) {
 	t.Run("XUSE-019 services", func(t *testing.T) {
 		check(t, services+`<service uri="a:b"><list/></service><service uri="a:b"><list/></service></rls-services>`, "2:46 unique uri")
 	})
+	t.Run("XUSE-016 the URI of a service is one that can be subscribed to", func(t *testing.T) {
+		for _, uri := range []string{"", ":a", "friends", "friends@example.com", "/a/b", "sip:", "sip:@x", "sip:a@", "sip:a b@x", "sip:a@b@x", "sips:;lr", "pres:a@;x", "1:a", "a b:c", "sip:%zz@x", "sip:\u00e9@x", "sip:a@x#y", "sip:a  b@x"} {
+			check(t, services+`<service uri="`+uri+`"><list/></service></rls-services>`, "2:10 constraint uri")
+		}
+		for _, uri := range []string{"sip:friends@example.com", " SIP:a%20b@EXAMPLE.com;x=y?Subject=z ", "sips:x", "sip:a:b@[::1]:5060", "pres:a@b", "im:a@b", "tel:+1-2", "urn:x:y"} {
+			check(t, services+`<service uri="`+uri+`"><list/></service></rls-services>`)
+		}
+	})
 	t.Run("XUSE-021 resource-list", func(t *testing.T) {
 		check(t, services+`<service uri="a:b"><resource-list>a/b</resource-list></service></rls-services>`, "2:20 constraint ")
 	})

@@ -73,7 +73,7 @@ func FixURI(s string) string {
 	if first < 0 {
 		first = len(s)
 	}
-	if scheme, _, ok := strings.Cut(s[:first], ":"); ok && isScheme(scheme) {
+	if scheme, _, ok := strings.Cut(s[:first], ":"); ok && IsScheme(scheme) {
 		first = 0
 	}
 	var b strings.Builder
@@ -107,7 +107,8 @@ func literal(s string) int {
 	return 0
 }
 
-func isScheme(s string) bool {
+// IsScheme reports whether a text is the scheme of a URI (RFC 3986 section 3.1).
+func IsScheme(s string) bool {
 	for i, c := range []byte(s) {
 		letter := 'a' <= c|0x20 && c|0x20 <= 'z'
 		if !letter && (i == 0 || (c < '0' || c > '9') && c != '+' && c != '-' && c != '.') {
