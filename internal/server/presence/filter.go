@@ -169,11 +169,11 @@ func (a *asked) render(h *history, doc []byte, version, since event.Mark) (event
 		content, err := a.content(doc)
 		return whole(content), version, err
 	}
+	before, known := h.get(since)
 	now := h.keep(doc, version)
 	if now == since {
 		return event.Body{}, since, nil
 	}
-	before, known := h.get(since, version)
 	if known && a.filter != nil && len(a.filter.Triggers) > 0 {
 		if fires, err := a.filter.Fires(before, doc); err != nil || !fires {
 			return event.Body{}, since, err

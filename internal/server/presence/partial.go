@@ -32,6 +32,7 @@ func changes(had, now []byte) (event.Body, error) {
 type history struct {
 	mu   sync.Mutex
 	last event.Mark // given to the latest document
+	now  event.Mark // version of the presentity
 	past []past     // in the order of their marks
 	size int        // bytes of all
 }
@@ -50,20 +51,21 @@ const (
 	rememberedBytes    = 1 << 20
 )
 
-// keep gives the mark of a document that is the current one of some watchers, at
-// a version of the presentity.
+// keep gives the mark of a document that is the current one of some watchers, and
+// has been since a version of the presentity.
 func (h *history) keep(doc []byte, version event.Mark) event.Mark {
 	sum := sha256.Sum256(doc)
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	h.now = max(h.now, version)
 	for i := range h.past {
 		if p := &h.past[i]; p.sum == sum {
-			p.used = max(p.used, version)
+			p.used = h.now
 			return p.mark
 		}
 	}
 	h.past = slices.DeleteFunc(h.past, func(p past) bool {
-		old := p.used+rememberedVersions < version
+		old := p.used+rememberedVersions < h.now
 		if old {
 			h.size -= len(p.doc)
 		}
@@ -74,7 +76,7 @@ func (h *history) keep(doc []byte, version event.Mark) event.Mark {
 	}
 	h.last++
 	h.size += len(doc)
-	h.past = append(h.past, past{h.last, sum, bytes.Clone(doc), version})
+	h.past = append(h.past, past{h.last, sum, bytes.Clone(doc), h.now})
 	return h.last
 }
 
@@ -90,16 +92,15 @@ func (h *history) forget() {
 	h.past = slices.Delete(h.past, oldest, oldest+1)
 }
 
-// get gives the document with a mark, which is needed at a version of the
-// presentity, if it is still known.
-func (h *history) get(mark, version event.Mark) ([]byte, bool) {
+// get gives the document with a mark, if it is still known.
+func (h *history) get(mark event.Mark) ([]byte, bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	p := h.find(mark)
 	if p == nil {
 		return nil, false
 	}
-	p.used = max(p.used, version)
+	p.used = h.now
 	return p.doc, true
 }
 
