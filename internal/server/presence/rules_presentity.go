@@ -119,6 +119,9 @@ func (p *presentity) moved() bool {
 func (p *presentity) permitted(entity string, by *permitted, now time.Time) ([]byte, event.Mark) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.ruled == nil {
+		p.ruled = &ruled{}
+	}
 	r := p.ruled
 	at := slices.IndexFunc(r.shown, func(s shown) bool { return s.entity == entity && s.permitted == by.name })
 	if at >= 0 && r.shown[at].of == p.version {
