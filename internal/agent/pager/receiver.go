@@ -59,8 +59,9 @@ type Receiver struct {
 	accept string
 	queue  chan *Message
 
-	mu     sync.Mutex
-	closed bool
+	mu        sync.Mutex
+	answering int // messages with a place in queue whose answer is being sent
+	closed    bool
 }
 
 // NewReceiver makes a receiver. The error is that of types that are none.
@@ -105,12 +106,20 @@ func (r *Receiver) Close() {
 	defer r.mu.Unlock()
 	if !r.closed {
 		r.closed = true
+		r.end()
+	}
+}
+
+// end closes the queue when nothing more can come; r.mu is held.
+func (r *Receiver) end() {
+	if r.closed && r.answering == 0 {
 		close(r.queue)
 	}
 }
 
 // Handle answers MESSAGE, at once and whatever becomes of it (RFC 3428 section
-// 7). A 200 has neither body nor Contact.
+// 7). A 200 has neither body nor Contact. Next gives a message when its answer is
+// on its way: a program that ends with the message it waited for has answered it.
 func (r *Receiver) Handle(_ context.Context, req *stack.Request) *stack.Response {
 	to, err := address(req, "To")
 	if err != nil {
@@ -128,14 +137,22 @@ func (r *Receiver) Handle(_ context.Context, req *stack.Request) *stack.Response
 	if r.closed {
 		return stack.Answer(sip.StatusTemporarilyUnavailable)
 	}
-	if len(r.queue) == cap(r.queue) {
+	if len(r.queue)+r.answering >= cap(r.queue) {
 		return stack.Answer(sip.StatusServiceUnavailable, stack.Field{Name: "Retry-After", Value: "5"})
 	}
 	if r.cfg.Admit != nil && !r.cfg.Admit(m) {
 		return stack.Answer(sip.StatusTemporarilyUnavailable)
 	}
-	r.queue <- m
-	return stack.Answer(sip.StatusOK)
+	r.answering++
+	res := stack.Answer(sip.StatusOK)
+	res.Sent = func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.answering--
+		r.queue <- m
+		r.end()
+	}
+	return res
 }
 
 func badRequest(err error) *stack.Response {

@@ -42,11 +42,20 @@ func receiver(t testing.TB, cfg pager.ReceiverConfig) *pager.Receiver {
 	return r
 }
 
+// handle hands a request to a receiver, and sends its answer.
+func handle(r *pager.Receiver, req *stack.Request) *stack.Response {
+	res := r.Handle(context.Background(), req)
+	if res.Sent != nil {
+		res.Sent()
+	}
+	return res
+}
+
 // received is what a receiver makes of a message that it must take.
 func received(t testing.TB, cfg pager.ReceiverConfig, body string, lines ...string) *pager.Message {
 	t.Helper()
 	r := receiver(t, cfg)
-	if res := r.Handle(t.Context(), message(t, body, lines...)); res.Status != 200 {
+	if res := handle(r, message(t, body, lines...)); res.Status != 200 {
 		t.Fatalf("answered %d %s", res.Status, res.Reason)
 	}
 	m, err := r.Next(t.Context())
@@ -61,7 +70,7 @@ const plainType = "Content-Type: text/plain"
 func TestReceive(t *testing.T) {
 	t.Run("MSG-019 MSG-020 200 at once, without body and Contact", func(t *testing.T) {
 		r := receiver(t, pager.ReceiverConfig{})
-		res := r.Handle(t.Context(), message(t, "hi", plainType, "Contact: <sip:bob@192.0.2.5>")) // nobody reads yet
+		res := handle(r, message(t, "hi", plainType, "Contact: <sip:bob@192.0.2.5>")) // nobody reads yet
 		if res.Status != 200 || len(res.Fields) != 0 || len(res.Body) != 0 || res.RecordRoute {
 			t.Errorf("%+v", res)
 		}
@@ -89,19 +98,19 @@ func TestReceive(t *testing.T) {
 	})
 	t.Run("MSG-021 415 lists what is taken", func(t *testing.T) {
 		r := receiver(t, pager.ReceiverConfig{})
-		res := r.Handle(t.Context(), message(t, "x", "Content-Type: application/x-foo"))
+		res := handle(r, message(t, "x", "Content-Type: application/x-foo"))
 		if res.Status != 415 || len(res.Fields) != 1 || res.Fields[0].Name != "Accept" || !strings.HasPrefix(res.Fields[0].Value, "text/plain, ") {
 			t.Errorf("%+v", res)
 		}
 		r = receiver(t, pager.ReceiverConfig{Types: []string{"application/*"}})
-		if res := r.Handle(t.Context(), message(t, "x", "Content-Type: application/x-foo")); res.Status != 200 {
+		if res := handle(r, message(t, "x", "Content-Type: application/x-foo")); res.Status != 200 {
 			t.Errorf("%+v", res)
 		}
 	})
 	t.Run("a disposition that is not understood is refused unless it is optional", func(t *testing.T) {
 		r := receiver(t, pager.ReceiverConfig{})
 		for value, want := range map[string]int{"render": 200, "notification": 200, "by-moon": 415, "by-moon; handling=optional": 200, "by-moon;handling=required": 415} {
-			if res := r.Handle(t.Context(), message(t, "x", plainType, "Content-Disposition: "+value)); res.Status != want {
+			if res := handle(r, message(t, "x", plainType, "Content-Disposition: "+value)); res.Status != want {
 				t.Errorf("%s: %d", value, res.Status)
 			}
 		}
@@ -140,7 +149,7 @@ func TestReceive(t *testing.T) {
 		}
 	})
 	t.Run("there are no dialogs", func(t *testing.T) {
-		if res := receiver(t, pager.ReceiverConfig{}).Handle(t.Context(), message(t, "hi", plainType, "To: <sip:alice@example.com>;tag=a")); res.Status != 481 {
+		if res := handle(receiver(t, pager.ReceiverConfig{}), message(t, "hi", plainType, "To: <sip:alice@example.com>;tag=a")); res.Status != 481 {
 			t.Errorf("%+v", res)
 		}
 	})
@@ -151,19 +160,41 @@ func TestReceive(t *testing.T) {
 	})
 }
 
+// TestAnsweredFirst: who ends after the message he waited for has answered it.
+func TestAnsweredFirst(t *testing.T) {
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	r := receiver(t, pager.ReceiverConfig{Queue: 1})
+	res := r.Handle(t.Context(), message(t, "one", plainType))
+	if m, err := r.Next(gone); err == nil {
+		t.Errorf("%q before it is answered", m.Body)
+	}
+	if full := handle(r, message(t, "two", plainType)); full.Status != 503 {
+		t.Errorf("a second one while the first is answered: %d", full.Status)
+	}
+	r.Close()
+	res.Sent()
+	if m, err := r.Next(t.Context()); err != nil || string(m.Body) != "one" {
+		t.Errorf("%v, %v", m, err)
+	}
+	if _, err := r.Next(t.Context()); !errors.Is(err, io.EOF) {
+		t.Error(err)
+	}
+}
+
 func TestQueue(t *testing.T) {
 	r := receiver(t, pager.ReceiverConfig{Queue: 2, Admit: func(m *pager.Message) bool { return string(m.Body) != "spam" }})
 	for _, c := range []struct {
 		body string
 		want int
 	}{{"spam", 480}, {"one", 200}, {"two", 200}, {"three", 503}} {
-		if res := r.Handle(t.Context(), message(t, c.body, plainType)); res.Status != c.want {
+		if res := handle(r, message(t, c.body, plainType)); res.Status != c.want {
 			t.Errorf("%s: %d, want %d", c.body, res.Status, c.want)
 		}
 	}
 	r.Close()
 	r.Close()
-	if res := r.Handle(t.Context(), message(t, "late", plainType)); res.Status != 480 {
+	if res := handle(r, message(t, "late", plainType)); res.Status != 480 {
 		t.Errorf("after Close: %d", res.Status)
 	}
 	for _, want := range []string{"one", "two"} {
@@ -241,7 +272,7 @@ func FuzzContent(f *testing.F) {
 		if !ok {
 			return
 		}
-		if res := r.Handle(context.Background(), &stack.Request{Request: req}); res.Status != 200 {
+		if res := handle(r, &stack.Request{Request: req}); res.Status != 200 {
 			return
 		}
 		got, _ := r.Next(context.Background())
