@@ -19,7 +19,7 @@ import (
 // elsewhere goes no further: none leads back here (section 7.4).
 type foreigners struct {
 	cfg        *Config
-	stack      *stack.Stack
+	host       func(transport, peer string) string // for Contact
 	subscriber *event.Subscriber
 	running    sync.WaitGroup
 	ctx        context.Context
@@ -40,9 +40,13 @@ func (fs *foreigners) mount(s *stack.Stack) {
 	if fs.cfg.Identity == "" || fs.cfg.MaxForeign < 0 {
 		return
 	}
-	fs.stack = s
-	fs.subscriber = event.NewSubscriber(event.SubscriberConfig{Wire: s, Log: fs.cfg.Log})
+	fs.use(s, s.ContactHost)
 	s.Handle("NOTIFY", fs.subscriber.Notify)
+}
+
+func (fs *foreigners) use(w event.Wire, host func(transport, peer string) string) {
+	fs.host = host
+	fs.subscriber = event.NewSubscriber(event.SubscriberConfig{Wire: w, Log: fs.cfg.Log})
 }
 
 // budget is how many members of other domains the list may still have.
@@ -185,7 +189,7 @@ func (fs *foreigners) contact(to stack.Target) string {
 	if transport == "" {
 		transport = "udp"
 	}
-	uri := "sip:rls@" + fs.stack.ContactHost(transport, to.Addr)
+	uri := "sip:rls@" + fs.host(transport, to.Addr)
 	if transport != "udp" {
 		uri += ";transport=" + stack.URITransport(transport)
 	}

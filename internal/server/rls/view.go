@@ -55,6 +55,7 @@ func (v *view) update(ctx context.Context, uri string, title []rlmi.Name, entrie
 	}
 	members := make([]*member, len(entries))
 	var fresh []*member
+	same := len(v.members) == len(entries) && equal(v.title, title) && v.mark > 0
 	for i, e := range entries {
 		m := old[e.uri]
 		if m == nil {
@@ -66,8 +67,14 @@ func (v *view) update(ctx context.Context, uri string, title []rlmi.Name, entrie
 			v.remove(m)
 			m.names = e.names
 			v.add(m)
+			same = false
 		}
 		members[i] = m
+		same = same && v.members[i] == m
+	}
+	if same { // another document, the same list
+		v.mu.Unlock()
+		return
 	}
 	v.members, v.title = members, title
 	v.mark++
