@@ -346,11 +346,19 @@ func TestFailures(t *testing.T) {
 		s, p := bound(t, Config{}, Peer{})
 		m := text("hello")
 		m.SuccessReport = true
-		done := sendAside(t.Context(), s, m)
+		handed := make(chan *Sent)
+		go func() {
+			sent, err := s.Send(context.Background(), m)
+			if err != nil {
+				t.Error(err)
+			}
+			handed <- sent
+		}()
 		p.answer(p.next(), 200)
 		p.quiet()
+		sent := <-handed
 		s.Close()
-		if err := <-done; !errors.Is(err, ErrUnreported) {
+		if err := sent.Wait(t.Context()); !errors.Is(err, ErrUnreported) {
 			t.Errorf("%v", err)
 		}
 	})
