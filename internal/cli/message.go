@@ -313,7 +313,7 @@ func (o *messageOptions) sendLines(ctx context.Context, sender *pager.Sender, ta
 	var failed error
 	go func() {
 		defer close(lines)
-		failed = readLinesInto(ctx, in, lines)
+		failed = readLinesInto(ctx, in, maxLine, lines)
 	}()
 	var last error
 	for {
@@ -343,10 +343,10 @@ func (o *messageOptions) sendLines(ctx context.Context, sender *pager.Sender, ta
 // maxLine bounds a line that is a message, in bytes.
 const maxLine = 64 << 10
 
-// readLinesInto hands over the lines of in, without their ends.
-func readLinesInto(ctx context.Context, in io.Reader, lines chan<- []byte) error {
+// readLinesInto hands over the lines of in, without their ends; a line has so many bytes at most.
+func readLinesInto(ctx context.Context, in io.Reader, most int, lines chan<- []byte) error {
 	s := bufio.NewScanner(in)
-	s.Buffer(nil, maxLine)
+	s.Buffer(nil, most)
 	for s.Scan() {
 		select {
 		case lines <- bytes.Clone(bytes.TrimSuffix(s.Bytes(), []byte("\r"))):
@@ -355,7 +355,7 @@ func readLinesInto(ctx context.Context, in io.Reader, lines chan<- []byte) error
 		}
 	}
 	if err := s.Err(); err != nil {
-		return kit.Fail(kit.ExitUsage, "reading stdin", err, fmt.Sprintf("a line may have %d bytes", maxLine))
+		return kit.Fail(kit.ExitUsage, "reading lines", err, fmt.Sprintf("a line may have %d bytes", most))
 	}
 	return nil
 }

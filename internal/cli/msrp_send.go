@@ -365,7 +365,7 @@ func (o *msrpSendOptions) sendLines(ctx context.Context, s *session.Session, rem
 	var failed error
 	go func() {
 		defer close(lines)
-		failed = readLinesInto(reading, in, lines)
+		failed = readLinesInto(reading, in, maxLine, lines)
 	}()
 	for {
 		select {

@@ -106,6 +106,28 @@ type traceLine struct {
 	Data      []byte `json:"data"`
 }
 
+// ParseTrace reads a line of a trace file; not ok is what is none.
+func ParseTrace(line []byte) (proto string, r Record, ok bool) {
+	if !bytes.HasPrefix(line, []byte("{")) {
+		return "", r, false
+	}
+	var l traceLine
+	if json.Unmarshal(line, &l) != nil || l.Dir != "in" && l.Dir != "out" || l.Proto == "" || l.Data == nil {
+		return "", r, false
+	}
+	return l.Proto, Record{time.Time(l.Time), l.Dir == "out", l.Transport, l.Local, l.Remote, l.Data}, true
+}
+
+// Heading is the line that says when a message was on the wire, which way and between whom.
+func (r *Record) Heading(s *Style) string {
+	arrow, paint := "<-", s.Good
+	if r.Out {
+		arrow, paint = "->", s.Busy
+	}
+	when := r.Time.In(s.Zone).Format("15:04:05.000")
+	return paint(CleanLine(fmt.Sprintf("%s %s %s %s (local %s, %d bytes)", when, arrow, r.Transport, r.Remote, r.Local, len(r.Data))))
+}
+
 func (k *Kit) traceToFile(proto string, r Record) {
 	dir := "in"
 	if r.Out {
@@ -128,13 +150,8 @@ func (k *Kit) traceToFile(proto string, r Record) {
 // traceToPeople prints the message, taken apart as imp decode does, under a line that says when, which way and between whom.
 func (k *Kit) traceToPeople(r Record) {
 	s := k.ErrStyle()
-	arrow, paint := "<-", s.Good
-	if r.Out {
-		arrow, paint = "->", s.Busy
-	}
-	when := r.Time.In(s.Zone).Format("15:04:05.000")
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s\n", paint(fmt.Sprintf("%s %s %s %s (local %s, %d bytes)", when, arrow, r.Transport, r.Remote, r.Local, len(r.Data))))
+	b.WriteString(r.Heading(s) + "\n")
 	decode.Decode(r.Data, "").WriteText(&b, decode.Paint{Title: s.Bold, Note: s.Dim, Problem: s.Bad}, CleanLine)
 	b.WriteByte('\n')
 	k.writeErr([]byte(b.String()))
