@@ -3,21 +3,29 @@ package cli
 import (
 	"context"
 	"fmt"
+	"log/slog"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"imp/internal/cli/kit"
+	"imp/internal/doc/lists"
 	"imp/internal/server/presence"
 	"imp/internal/server/presence/winfo"
 	"imp/internal/server/registrar"
+	"imp/internal/server/rls"
+	"imp/internal/server/xcap"
 	"imp/internal/sip/identity"
 	"imp/internal/sip/stack"
+	"imp/internal/store"
 )
 
 type presenceServerOptions struct {
 	serverOptions
 	domains     []string
 	policy      string
+	maxMembers  int
+	maxForeign  int
 	minInterval kit.Duration
 	minExpires  kit.Duration
 	maxExpires  kit.Duration
@@ -60,6 +68,12 @@ package presence.winfo (RFC 3857, imp watchers); who watches that, from presence
 Who asked is told for --waiting-time, --max-waiting at most of one user and by one watcher,
 100000 in all; beyond that the oldest are given up. One document tells 4000 watchers.
 
+Lists of resources that a SUBSCRIBE brings along are watched in one subscription (RFC
+4662, RFC 5367), in the name of who subscribes, so that each resource decides for
+itself; resources of other domains are subscribed to as rls of the first domain, and
+lists there are not followed. Lists that are kept as documents are served where an XCAP
+server shares the store, as in imp lab.
+
 Limits of what is kept, beyond which requests are answered 503: 1 GiB of publications
 and registrations in memory, 16 GiB in a file; 20 contacts, 100 publications and 384 KiB a user; 1000000
 subscriptions, 100000 of one user.
@@ -82,6 +96,8 @@ subscriptions, 100000 of one user.
 	fs := cmd.Flags()
 	fs.StringArrayVar(&o.domains, "domain", nil, "serve the users of `DOMAIN`, repeatable; none: of every domain")
 	fs.Var(kit.Choice(&o.policy, string(presence.Allow), string(presence.Confirm), string(presence.Block)), "policy", "what watchers get; presence rules are not applied yet")
+	fs.IntVar(&o.maxMembers, "max-list-members", 1000, "serve lists of at most `N` resources")
+	fs.IntVar(&o.maxForeign, "max-foreign-members", 1000, "watch at most `N` resources of other domains for lists, a tenth of them for one; 0: none")
 	fs.Var(&o.minInterval, "min-notify-interval", "least time between two NOTIFYs of one subscription, `DURATION`; the first, refreshes and the last are never held")
 	fs.Var(&o.minExpires, "min-expires", "refuse publications, subscriptions and registrations shorter than `DURATION`")
 	fs.Var(&o.maxExpires, "max-expires", "shorten publications, subscriptions and registrations to `DURATION`")
@@ -129,14 +145,19 @@ func (o *presenceServerOptions) run(ctx context.Context) error {
 	defer store.Close()
 	collectSeldom(ctx)
 	var bindings *registrar.Registrar
+	members, err := o.lists(store, exists, log)
+	if err != nil {
+		return err
+	}
 	mount := func(s *stack.Stack, guard *identity.Guard) {
 		bindings = registrar.New(registrar.Config{Store: store, Domains: o.domains, Known: exists, Guard: guard,
 			MinExpires: o.minExpires.Std(), MaxExpires: o.maxExpires.Std(), Log: log})
 		bindings.Mount(s)
+		members.Mount(s)
 	}
 	server, err := presence.Serve(ctx, presence.ServerConfig{Stack: stackConfig, Listen: endpoints, Store: store,
 		Domains: o.domains, Auth: auth, Known: exists, Policy: presence.Policy(o.policy), MinInterval: o.minInterval.Std(),
-		MinExpires: o.minExpires.Std(), MaxExpires: o.maxExpires.Std(), Mount: mount,
+		MinExpires: o.minExpires.Std(), MaxExpires: o.maxExpires.Std(), Mount: mount, Lists: members,
 		Waiting: winfo.Limits{Wait: o.waiting.Std(), PerWatcher: o.maxWaiting, PerResource: o.maxWaiting}, Log: log})
 	if bindings != nil {
 		defer bindings.Close()
@@ -145,6 +166,10 @@ func (o *presenceServerOptions) run(ctx context.Context) error {
 		return startFailure(o.name, err)
 	}
 	defer server.Close()
+	following, stop := context.WithCancel(context.WithoutCancel(ctx))
+	followed := make(chan error, 1)
+	go func() { followed <- members.Run(following) }()
+	defer func() { stop(); <-followed }()
 	door, err := o.openAdmin(o.presenceAdmin(server, bindings, log))
 	if err != nil {
 		return err
@@ -162,4 +187,22 @@ func (o *presenceServerOptions) run(ctx context.Context) error {
 	defer cancel()
 	server.Drain(ctx)
 	return nil
+}
+
+// lists makes the resource list server.
+func (o *presenceServerOptions) lists(kv store.KV, exists func(user, domain string) bool, log *slog.Logger) (*rls.Server, error) {
+	if o.maxMembers < 1 || o.maxMembers > lists.MaxEntries {
+		return nil, kit.Fail(kit.ExitUsage, "reading --max-list-members", fmt.Sprintf("%d is not from 1 to %d", o.maxMembers, lists.MaxEntries), "without the flag it is 1000")
+	}
+	if o.maxForeign < 0 {
+		return nil, kit.Fail(kit.ExitUsage, "reading --max-foreign-members", fmt.Sprintf("%d is negative", o.maxForeign), "0 watches none")
+	}
+	cfg := rls.Config{Store: kv, Root: xcap.DefaultRoot, Known: exists, MaxMembers: o.maxMembers, MaxForeign: o.maxForeign, Log: log}
+	if len(o.domains) > 0 {
+		cfg.Naming.Domain = o.domains[0]
+		if o.maxForeign > 0 {
+			cfg.Identity = "sip:rls@" + strings.ToLower(o.domains[0])
+		}
+	}
+	return rls.New(cfg)
 }
