@@ -95,7 +95,7 @@ The server is asked for its directory (OMA xcap-directory). Where it has none, i
 for the documents of the usual names in each application usage of imp xcap caps. Without
 any document there is no output.`,
 		Example: `  $ imp xcap ls
-  DOCUMENT                                          SIZE  ETAG
+  DOCUMENT                                          SIZE  CHANGED…ETAG
   resource-lists/users/sip:alice@example.com/index  …
 
   $ imp xcap ls resource-lists -o json

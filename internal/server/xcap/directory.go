@@ -24,7 +24,7 @@ func (s *Server) directory(ctx context.Context, u *uri.URI) (generated, error) {
 			if err != nil {
 				return generated{}, err
 			}
-			entries = append(entries, usage.Entry{AUID: app.AUID, URI: s.root.Join(d), ETag: v.ETag, Size: len(v.Body)})
+			entries = append(entries, usage.Entry{AUID: app.AUID, URI: s.root.Join(d), ETag: v.ETag, Size: len(v.Body), Modified: v.Modified})
 		}
 	}
 	return newGenerated(usage.Directory(entries)), nil

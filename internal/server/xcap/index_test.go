@@ -419,6 +419,10 @@ func TestDirectory(t *testing.T) {
 		for e := range folder.Elements() {
 			uri, _ := e.Attr("", "uri")
 			got = append(got, auid+" "+uri)
+			changed, _ := e.Attr("", "last-modified")
+			if at, err := time.Parse(time.RFC3339, changed); err != nil || time.Since(at) > time.Hour || at.After(time.Now()) {
+				t.Errorf("changed %q: %v", changed, err)
+			}
 			if tag, _ := e.Attr("", "etag"); auid == auidServices && `"`+tag+`"` != one.Header().Get("Etag") {
 				t.Errorf("ETag %s, want %s", tag, one.Header().Get("Etag"))
 			}

@@ -343,7 +343,7 @@ func (s *Server) swap(ctx context.Context, q *request, old document, next edited
 		return "", 0, err
 	}
 	etag = s.newTag()
-	v := key.Value{ETag: etag, Path: q.uri.Path(), Previous: old.ETag, Body: next.body}
+	v := key.Value{ETag: etag, Path: q.uri.Path(), Previous: old.ETag, Body: next.body, Modified: s.cfg.Now()}
 	if s.cfg.Storing != nil {
 		s.cfg.Storing(q.key, v)
 	}

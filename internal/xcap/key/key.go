@@ -4,7 +4,9 @@ package key
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
+	"time"
 
 	"imp/internal/doc/lists"
 	"imp/internal/store"
@@ -59,32 +61,49 @@ type Value struct {
 	// leave versions out; who needs every one sees by it that some are missing.
 	Previous string
 	Body     []byte
+	Modified time.Time // of the change, in whole seconds; zero: not known
 }
 
-// version begins a value.
-const version = 1
+// What a value begins with. The first one has no time.
+const (
+	version      = 1
+	versionTimed = 2
+)
 
 // Bytes writes the value for the store.
 func (v Value) Bytes() []byte {
-	dst := make([]byte, 0, 1+3*binary.MaxVarintLen32+len(v.ETag)+len(v.Path)+len(v.Previous)+len(v.Body))
-	dst = append(dst, version)
+	dst := make([]byte, 0, 1+4*binary.MaxVarintLen32+len(v.ETag)+len(v.Path)+len(v.Previous)+len(v.Body))
+	if v.Modified.IsZero() {
+		dst = append(dst, version)
+	} else {
+		dst = binary.AppendVarint(append(dst, versionTimed), v.Modified.Unix())
+	}
 	for _, s := range []string{v.ETag, v.Path, v.Previous} {
 		dst = append(binary.AppendUvarint(dst, uint64(len(s))), s...)
 	}
 	return append(dst, v.Body...)
 }
 
+var errShort = errors.New("read an XCAP document of the store: it ends too early")
+
 // Parse reads a value of the store. The body is a part of src.
 func Parse(src []byte) (Value, error) {
 	var v Value
-	if len(src) == 0 || src[0] != version {
-		return v, fmt.Errorf("read an XCAP document of the store: it does not begin with %d", version)
+	if len(src) == 0 || src[0] != version && src[0] != versionTimed {
+		return v, fmt.Errorf("read an XCAP document of the store: it begins neither with %d nor with %d", version, versionTimed)
 	}
 	rest := src[1:]
+	if src[0] == versionTimed {
+		seconds, n := binary.Varint(rest)
+		if n <= 0 {
+			return Value{}, errShort
+		}
+		v.Modified, rest = time.Unix(seconds, 0).UTC(), rest[n:]
+	}
 	for _, field := range []*string{&v.ETag, &v.Path, &v.Previous} {
 		size, n := binary.Uvarint(rest)
 		if n <= 0 || size > uint64(len(rest)-n) {
-			return Value{}, fmt.Errorf("read an XCAP document of the store: it ends too early")
+			return Value{}, errShort
 		}
 		*field = string(rest[n : n+int(size)])
 		rest = rest[n+int(size):]

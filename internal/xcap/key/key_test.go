@@ -4,6 +4,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"imp/internal/store"
 	"imp/internal/xcap/uri"
@@ -59,9 +60,9 @@ func TestKeys(t *testing.T) {
 }
 
 func TestValues(t *testing.T) {
-	for _, v := range []Value{{}, {"e1", "a/users/b/c", "e0", []byte("<a/>")}, {strings.Repeat("e", 300), "p", "", []byte{0, 1}}} {
+	for _, v := range []Value{{}, {"e1", "a/users/b/c", "e0", []byte("<a/>"), time.Unix(1_800_000_000, 0)}, {strings.Repeat("e", 300), "p", "", []byte{0, 1}, time.Time{}}} {
 		got, err := Parse(v.Bytes())
-		if err != nil || got.ETag != v.ETag || got.Path != v.Path || got.Previous != v.Previous || string(got.Body) != string(v.Body) {
+		if err != nil || got.ETag != v.ETag || got.Path != v.Path || got.Previous != v.Previous || string(got.Body) != string(v.Body) || !got.Modified.Equal(v.Modified) {
 			t.Errorf("got %+v, %v, want %+v", got, err, v)
 		}
 	}
@@ -69,7 +70,7 @@ func TestValues(t *testing.T) {
 	if u, err := v.URI(); err != nil || !reflect.DeepEqual(u, parse(t, v.Path)) {
 		t.Errorf("got %v, %v", u, err)
 	}
-	for _, s := range []string{"", "\x02", "\x01", "\x01\x05abc", "\x01\x00\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"} {
+	for _, s := range []string{"", "\x02", "\x02\x80", "\x02\x00", "\x03", "\x01", "\x01\x05abc", "\x01\x00\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"} {
 		if _, err := Parse([]byte(s)); err == nil {
 			t.Errorf("%q is read", s)
 		}
@@ -77,7 +78,8 @@ func TestValues(t *testing.T) {
 }
 
 func FuzzParse(f *testing.F) {
-	f.Add(Value{"e", "p", "d", []byte("b")}.Bytes())
+	f.Add(Value{"e", "p", "d", []byte("b"), time.Time{}}.Bytes())
+	f.Add(Value{"e", "p", "d", []byte("b"), time.Unix(1, 0)}.Bytes())
 	f.Fuzz(func(t *testing.T, src []byte) {
 		if v, err := Parse(src); err == nil {
 			if again, err := Parse(v.Bytes()); err != nil || !reflect.DeepEqual(again, v) {
