@@ -73,6 +73,15 @@ func TestTLS(t *testing.T) {
 			t.Fatalf("%s", n.Request)
 		}
 	})
+	t.Run("WIN-017 watcher information over TLS, of sips URIs", func(t *testing.T) {
+		s := secure(false)
+		s.next(s.watch(user(s, "bob", nil), "sips:alice@example.com", nil))
+		n := s.next(s.watch(user(s, "alice", nil), "sips:alice@example.com", func(o *event.SubscribeOptions) { o.Event.Package = "presence.winfo" }))
+		contact := header.List(n.Request, "Contact")[0]
+		if !strings.Contains(string(n.Body), ">sip:bob@example.com<") || !strings.HasPrefix(contact, "<sips:") || n.Request.Recipient.Scheme != "sips" {
+			t.Fatalf("%s", n.Request)
+		}
+	})
 	t.Run("PUB-054 mutual TLS", func(t *testing.T) {
 		s := secure(true)
 		if err := publish(s, nil); err == nil {
