@@ -49,7 +49,7 @@ func small(t *testing.T, measure func(context.Context, *bench) (report, error)) 
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), runLimit)
 	defer cancel()
 	b := &bench{kamailio: k, imp: self, dir: t.TempDir(), scale: 0.02, pace: 0.2, rest: time.Millisecond, tell: func(what string) { t.Log(what) }}
 	r, err := measure(ctx, b)

@@ -304,8 +304,15 @@ func TestNextHops(t *testing.T) {
 	alice, _ := pair(t, r)
 	_, far := listener(t)
 	alice.request("SEND", alice.path+" "+far, alice.uri, "x", "Message-ID: 12345")
-	alice.next()
-	if g := alice.next(); g.method != "REPORT" {
-		t.Errorf("%+v", g)
+	answer := alice.next()
+	if answer.code == 408 { // it was known to fail before the request was taken
+		return
+	}
+	report := alice.next()
+	if answer.method != "" { // the two are in no order
+		answer, report = report, answer
+	}
+	if answer.code != 200 || report.method != "REPORT" {
+		t.Errorf("%+v and %+v", answer, report)
 	}
 }
