@@ -322,7 +322,7 @@ func (c *conn) close(why error) {
 	}
 	c.closed = true
 	c.gone.Store(true)
-	lost := c.trans.end()
+	lost := c.trans.takeAll()
 	c.open = nil
 	nc := c.nc
 	c.space.Broadcast()

@@ -119,6 +119,10 @@ func (c *conn) put(s *stream, piece []byte, end wire.Flag) error {
 	if err := c.room(s.source); err != nil {
 		return err
 	}
+	paced, err := c.pace(s.source, s.flow)
+	if err != nil {
+		return err
+	}
 	for {
 		part, flag := piece, end
 		if c.framed && len(part) > maxWSBody {
@@ -142,8 +146,7 @@ func (c *conn) put(s *stream, piece []byte, end wire.Flag) error {
 	switch {
 	case end != 0:
 		c.finish(s, end)
-	case c.framed:
-		s.split = true
+	case c.framed || paced && s.sent-s.from >= pacePiece:
 		c.finish(s, wire.More)
 	}
 	return nil
@@ -203,7 +206,7 @@ func (c *conn) finish(s *stream, flag wire.Flag) {
 	}
 	if s.tracked() {
 		if p := c.trans.find(s.id[:]); p != nil {
-			p.size = s.sent - s.from
+			c.trans.wait(p, s.sent-s.from)
 		}
 	}
 	c.open = nil
@@ -266,6 +269,7 @@ func (c *conn) pass(source *conn, h *wire.Head, f *flow, body []byte, end wire.F
 	if err := c.room(source); err != nil {
 		return err
 	}
+	c.mix(f)
 	before := c.begin()
 	var id [idLength]byte
 	for {
@@ -304,10 +308,10 @@ func (c *conn) response(h *wire.Head) {
 	if s := c.open; s != nil && s.id == p.id {
 		p.size = s.sent - s.from // it is answered before its end
 	}
-	found.open = false
+	c.trans.end(found)
 	crowd := c.trans.crowded()
 	c.trans.trim()
-	if crowd {
+	if crowd || c.pacing > 0 {
 		c.space.Broadcast()
 	}
 	c.mu.Unlock()

@@ -27,6 +27,9 @@ type outbox struct {
 	open    *stream // the chunk that is not ended
 	guard   wire.Guard
 	trans   transactions
+	recent  *flow     // that put something in last
+	mixed   time.Time // when one put something in behind another one
+	pacing  int       // flows that wait in pace
 	grants  map[*grant]struct{}
 
 	progress atomic.Uint64 // parts that the peer has taken

@@ -61,6 +61,7 @@ type transactions struct {
 	next  uint32    // number of the next one
 	sent  uint32    // those before it have been sent
 	held  int       // bytes of their paths, which senders may make long; maxHeld bounds them
+	bytes int64     // of bodies that have been written to their end and are not answered
 }
 
 func (t *transactions) at(n uint32) *pending { return &t.ring[n&uint32(len(t.ring)-1)] }
@@ -69,7 +70,7 @@ func (t *transactions) at(n uint32) *pending { return &t.ring[n&uint32(len(t.rin
 func (t *transactions) full() bool {
 	t.trim()
 	for t.crowded() && t.at(t.first).kind == sendPartial {
-		t.at(t.first).open = false
+		t.end(t.at(t.first))
 		t.trim()
 	}
 	return t.crowded()
@@ -150,7 +151,7 @@ func (t *transactions) expired(now time.Time) (list []pending) {
 		}
 		if p.open {
 			list = append(list, *p)
-			p.open = false
+			t.end(p)
 		}
 	}
 	t.trim()
@@ -160,8 +161,24 @@ func (t *transactions) expired(now time.Time) (list []pending) {
 	return list
 }
 
-// end takes all out.
-func (t *transactions) end() (list []pending) {
+// wait notes that the end of a SEND has been put out, whose answer is waited for.
+func (t *transactions) wait(p *pending, size int64) {
+	if p.size = size; p.kind == sendAcked {
+		t.bytes += size
+		p.flow.bytes += size
+	}
+}
+
+// end ends a transaction.
+func (t *transactions) end(p *pending) {
+	if p.open = false; p.kind == sendAcked {
+		t.bytes -= p.size
+		p.flow.bytes -= p.size
+	}
+}
+
+// takeAll takes all out.
+func (t *transactions) takeAll() (list []pending) {
 	for ; t.first != t.next; t.first++ {
 		if p := t.at(t.first); p.open {
 			list = append(list, *p)

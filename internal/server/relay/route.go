@@ -17,7 +17,9 @@ type flow struct {
 	target         *conn
 	grants         []*grant // in the order of To-Path; the second one is that of the receiver, when it is a client here, too
 	outward        bool     // the first grant is the sender's
-	pending        int      // transactions of the target that speak of it; guarded by the lock of the target
+	// Guarded by the lock of the target:
+	pending int   // its transactions
+	bytes   int64 // of their bodies, as in transactions
 }
 
 // size is how many bytes the paths take.

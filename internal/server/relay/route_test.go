@@ -1,8 +1,6 @@
 package relay
 
 import (
-	"context"
-	"errors"
 	"net"
 	"net/netip"
 	"strings"
@@ -231,17 +229,16 @@ func TestReports(t *testing.T) {
 		bob = renewed(bob)
 	})
 	t.Run("MSRPR-049 a next hop that cannot be reached", func(t *testing.T) {
-		answered := make(chan struct{})
-		r := running(t, Config{Dial: func(context.Context, string, string) (net.Conn, error) {
-			<-answered
-			return nil, errors.New("there is nobody")
-		}})
-		alice, _ := pair(t, r)
-		alice.request("SEND", alice.path+" msrp://192.0.2.1:2855/far;tcp", alice.uri, "x", "Message-ID: 12345")
-		if g := alice.next(); g.code != 200 {
-			t.Errorf("MSRPR-046 it is answered at once: %+v", g)
+		l, far := listener(t)
+		l.Close()
+		alice.request("SEND", alice.path+" "+far, alice.uri, "x", "Message-ID: 12345")
+		codes := map[int]bool{}
+		if g := alice.next(); g.method == "" {
+			codes[g.code] = true
 		}
-		close(answered)
+		if !codes[200] {
+			t.Fatal("MSRPR-046 it is answered at once")
+		}
 		if g := alice.next(); g.method != "REPORT" || !strings.HasPrefix(g.fields["status"], "000 408") || g.fields["byte-range"] != "1-1/*" {
 			t.Errorf("%+v", g)
 		}
@@ -307,15 +304,8 @@ func TestNextHops(t *testing.T) {
 	alice, _ := pair(t, r)
 	_, far := listener(t)
 	alice.request("SEND", alice.path+" "+far, alice.uri, "x", "Message-ID: 12345")
-	answer := alice.next()
-	if answer.code == 408 { // it was known to fail before the request was taken
-		return
-	}
-	report := alice.next()
-	if answer.method != "" { // the two are in no order
-		answer, report = report, answer
-	}
-	if answer.code != 200 || report.method != "REPORT" {
-		t.Errorf("%+v and %+v", answer, report)
+	alice.next()
+	if g := alice.next(); g.method != "REPORT" {
+		t.Errorf("%+v", g)
 	}
 }
