@@ -45,8 +45,8 @@ const commands = {
     publisher.publish(document);
     untilTagged(publisher);
   },
-  subscribe: ({ target }) => {
-    subscriber = new Subscriber(agent, UserAgent.makeURI(target), "presence", { expires: 300 });
+  subscribe: ({ target, event = "presence" }) => {
+    subscriber = new Subscriber(agent, UserAgent.makeURI(target), event, { expires: 300 });
     subscriber.delegate = { onNotify: async (n) => { await n.accept(); say("notify", { body: n.request.body }); } };
     subscriber.subscribe({ requestDelegate: answered("subscribe") });
   },
