@@ -10,6 +10,7 @@ import (
 	"imp/internal/cli/kit"
 	"imp/internal/doc/pidf"
 	"imp/internal/doc/pidfdiff"
+	"imp/internal/xml/charset"
 )
 
 func newPIDF(k *kit.Kit) *cobra.Command {
@@ -132,6 +133,10 @@ func (o *pidfShowOptions) run(_ context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
+	source := src
+	if src, err = charset.ToUTF8(src); err != nil {
+		return kit.Fail(kit.ExitDocument, "reading "+inputName(name), err, documentHint(err))
+	}
 	if partial, err := pidfdiff.Parse(src); err == nil && !partial.Full {
 		return o.kit.Emit(changesEvent{Head: o.kit.Head("changes"), Changes: partial.View(), read: partial})
 	}
@@ -139,5 +144,5 @@ func (o *pidfShowOptions) run(_ context.Context, args []string) error {
 	if err != nil {
 		return kit.Fail(kit.ExitDocument, "reading "+inputName(name), err, documentHint(err))
 	}
-	return o.kit.Emit(documentEvent{Head: o.kit.Head("document"), Document: d.View(), read: d, source: src})
+	return o.kit.Emit(documentEvent{Head: o.kit.Head("document"), Document: d.View(), read: d, source: source})
 }
