@@ -93,7 +93,7 @@ func (o *ctlOptions) ask(ctx context.Context, doing, method, path string, body, 
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, o.kit.Timeout.Std())
+	ctx, cancel := limited(ctx, o.kit)
 	defer cancel()
 	var content io.Reader
 	if body != nil {

@@ -52,7 +52,7 @@ func (o *ctlOptions) export(ctx context.Context, dir string) error {
 		return err
 	}
 	defer door.close()
-	ctx, cancel := context.WithTimeout(ctx, o.kit.Timeout.Std())
+	ctx, cancel := limited(ctx, o.kit)
 	defer cancel()
 	res, err := door.do(ctx, doing, http.MethodGet, "/documents", nil, nil)
 	if err != nil {
@@ -183,7 +183,7 @@ func (d *ctlDoor) refusal(doing string, res *http.Response) error {
 
 // document sends a request for a document and reads the answer.
 func (d *ctlDoor) document(ctx context.Context, o *ctlOptions, doing, method string, u *uri.URI, body []byte, fields http.Header) (*http.Response, []byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, o.kit.Timeout.Std())
+	ctx, cancel := limited(ctx, o.kit)
 	defer cancel()
 	res, err := d.do(ctx, doing, method, "/document?path="+url.QueryEscape(u.Path()), body, fields)
 	if err != nil {

@@ -199,7 +199,7 @@ func (o *labFindOptions) stop(ctx context.Context) error {
 	}
 	gone := make(chan error, 1)
 	go func() { gone <- syscall.Flock(int(f.Fd()), syscall.LOCK_SH) }()
-	ctx, cancel := context.WithTimeout(ctx, o.kit.Timeout.Std())
+	ctx, cancel := limited(ctx, o.kit)
 	defer cancel()
 	select {
 	case <-gone:

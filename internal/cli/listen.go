@@ -181,7 +181,7 @@ func (o *listenOptions) registered(ctx context.Context, watch *kit.Watch, ua *us
 	if err != nil {
 		return kit.Fail(kit.ExitUsage, "registering "+aor, err, "see imp listen --help for what the flags take")
 	}
-	within, cancel := context.WithTimeout(watch.Context(), o.kit.Timeout.Std())
+	within, cancel := limited(watch.Context(), o.kit)
 	_, err = r.Register(within)
 	cancel()
 	if watch.Context().Err() != nil {

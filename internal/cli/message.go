@@ -239,7 +239,7 @@ func (o *messageOptions) typeOf(body []byte) (string, error) {
 // send sends one message to all targets, and gives the error of one of those
 // it did not reach; the others' are told.
 func (o *messageOptions) send(ctx context.Context, sender *pager.Sender, targets []string, m pager.Outgoing) error {
-	ctx, cancel := context.WithTimeout(ctx, o.kit.Timeout.Std())
+	ctx, cancel := limited(ctx, o.kit)
 	defer cancel()
 	errs := make([]error, len(targets))
 	var all sync.WaitGroup

@@ -196,8 +196,9 @@ func (p *publication) stay(ctx context.Context, d document) error {
 	if err := p.publish(ctx, d); err != nil {
 		return err
 	}
-	err := p.renew(ctx)
-	return errors.Join(err, p.leave(ctx))
+	staying, cancel := lasting(ctx, p.period)
+	defer cancel()
+	return errors.Join(p.renew(staying), p.leave(ctx))
 }
 
 // renew keeps the publication alive until ctx is done.

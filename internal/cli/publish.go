@@ -31,6 +31,7 @@ type publishOptions struct {
 	refresh    bool
 	edit       bool
 	keep       bool
+	period     kit.Duration
 	strict     bool
 }
 
@@ -45,14 +46,14 @@ $XDG_STATE_HOME/imp for the account, the event package and --name, so that
 publishing again changes the same publication. When the server has forgotten
 it, it is made anew.
 
-A publication lasts as long as the server grants. --refresh stays and renews it
-until Ctrl-C, then takes it back; so does -- COMMAND while the command runs,
+A publication lasts as long as the server grants. --refresh stays and renews it until
+Ctrl-C, or until the time of --for is over, then takes it back; so does -- COMMAND while the command runs,
 with whose status it ends. Without --name, --modify and --keep, -- COMMAND makes
 a publication of its own, so that what was published before shows again when the
 command has ended. --keep leaves the publication to expire.
 
 --modify changes the publication with that entity-tag, whoever made it, and
-fails when there is none. --timeout 0 waits without limit.`,
+fails when there is none. --timeout is for one answer and ends no --refresh.`,
 		Example: `  $ imp publish --basic open --note "at my desk"
   …
 
@@ -92,6 +93,7 @@ fails when there is none. --timeout 0 waits without limit.`,
 	fs.BoolVar(&o.remove, "remove", false, "take the publication back")
 	fs.StringVar(&o.modify, "modify", "", "change the publication with this entity-`TAG`")
 	fs.BoolVar(&o.refresh, "refresh", false, "stay and renew the publication until interrupted")
+	fs.Var(&o.period, "for", "with --refresh: end with status 0 after `DURATION`")
 	fs.BoolVar(&o.edit, "edit", false, "edit the document in $EDITOR before it is sent")
 	fs.BoolVar(&o.keep, "keep", false, "do not take the publication back at the end")
 	fs.BoolVar(&o.strict, "strict", false, "refuse to send what the schemas do not allow")
@@ -188,6 +190,8 @@ func (o *publishOptions) consistent(args, command []string) error {
 		return usage("--new and --modify contradict each other", "")
 	case len(args) > 0 && given:
 		return usage("a FILE and flags that make a document contradict each other", "make a document with imp pidf new, edit it, and publish the file")
+	case o.period > 0 && !o.refresh:
+		return usage("--for is for --refresh", "add --refresh, or say with --expires how long the publication is to last")
 	case o.refresh && len(command) > 0:
 		return usage("--refresh and -- COMMAND contradict each other", "a command is refreshed for anyway")
 	case !o.remove && len(args) == 0 && !given && !o.edit:

@@ -21,6 +21,7 @@ type registerOptions struct {
 	remove    bool
 	removeAll bool
 	keep      bool
+	period    kit.Duration
 }
 
 func newRegister(k *kit.Kit) *cobra.Command {
@@ -34,8 +35,8 @@ registrar has for it. Other devices of yours stay registered.
 Without --keep the registration is left to run out: it is for an address that
 something else answers at, such as that of --contact. --keep stays, renews the
 registration, keeps its connection alive and makes it anew when that fails, and
-takes it back when the command ends. --timeout is for one answer and ends no
---keep. imp listen registers by itself.
+takes it back when the command ends, by Ctrl-C or when the time of --for is over.
+--timeout is for one answer and ends no --keep. imp listen registers by itself.
 
 --query changes nothing; its status is 1 when nobody is registered. --remove
 takes back what this machine registered, or the address of --contact;
@@ -64,6 +65,7 @@ takes back what this machine registered, or the address of --contact;
 	fs.BoolVar(&o.remove, "remove", false, "take the registration back")
 	fs.BoolVar(&o.removeAll, "remove-all", false, "take the registrations of all devices back")
 	fs.BoolVar(&o.keep, "keep", false, "stay registered until interrupted")
+	fs.Var(&o.period, "for", "with --keep: end with status 0 after `DURATION`")
 	cmd.MarkFlagsMutuallyExclusive("query", "remove", "remove-all", "keep")
 	cmd.MarkFlagsMutuallyExclusive("query", "contact")
 	cmd.MarkFlagsMutuallyExclusive("remove-all", "contact")
@@ -105,6 +107,9 @@ func (e registerEvent) Text(w io.Writer, s *kit.Style) error {
 }
 
 func (o *registerOptions) run(ctx context.Context) error {
+	if o.period > 0 && !o.keep {
+		return usage("--for is for --keep", "add --keep, or say with --expires how long the registration is to last")
+	}
 	acct, err := o.kit.Account()
 	if err != nil {
 		return err
@@ -120,7 +125,7 @@ func (o *registerOptions) run(ctx context.Context) error {
 	}
 	defer release()
 	aor := ua.AOR.URI
-	within, cancel := context.WithTimeout(ctx, o.kit.Timeout.Std())
+	within, cancel := limited(ctx, o.kit)
 	defer cancel()
 	switch {
 	case o.query:
@@ -134,7 +139,9 @@ func (o *registerOptions) run(ctx context.Context) error {
 		return err
 	}
 	defer unregister(ctx, o.kit, r, aor)
-	return stayRegistered(ctx, o.kit, r, aor, func(got registration.Registered) { o.kit.Emit(o.event(r, aor, got)) })
+	staying, cancel := lasting(ctx, o.period)
+	defer cancel()
+	return stayRegistered(staying, o.kit, r, aor, func(got registration.Registered) { o.kit.Emit(o.event(r, aor, got)) })
 }
 
 // registration makes the registration; release gives its instance back.

@@ -126,6 +126,14 @@ func stayRegistered(ctx context.Context, k *kit.Kit, r *registration.Registratio
 	return nil
 }
 
+// lasting is ctx for what is to last for a period; 0 is no limit.
+func lasting(ctx context.Context, period kit.Duration) (context.Context, context.CancelFunc) {
+	if period <= 0 {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeout(ctx, period.Std())
+}
+
 // unregister takes back what a command registered, when it ends.
 func unregister(ctx context.Context, k *kit.Kit, r *registration.Registration, aor string) {
 	ctx, cancel := kit.Cleanup(ctx)

@@ -85,7 +85,7 @@ func (k *Kit) Globals(root *cobra.Command) {
 	fs.Var(&protocols{&k.trace}, "trace", "print messages of `PROTOCOL` on stderr: sip, msrp, http or all")
 	fs.Lookup("trace").NoOptDefVal = traceAll
 	fs.StringVar(&k.traceFile, "trace-file", "", "append all messages to `FILE` as JSON lines")
-	fs.Var(timeoutFlag{&k.Timeout, &k.TimeoutSet}, "timeout", "give up after `DURATION`: seconds or a form like 1m30s; watches have no limit unless it is given")
+	fs.Var(timeoutFlag{&k.Timeout, &k.TimeoutSet}, "timeout", "give up after `DURATION`: seconds or a form like 1m30s; 0: never; watches have no limit unless it is given")
 	fs.StringVarP(&k.AccountName, "account", "a", "", "use account `NAME` (see imp-accounts(5))")
 }
 
