@@ -252,6 +252,9 @@ func (m *matcher) in(domain string) bool {
 // canonical brings a URI into the form in which URIs are compared: scheme and host in small letters, escapes of unreserved characters undone, no
 // parameters and headers. The user stays as it is.
 func canonical(uri string) string {
+	if isCanonical(uri) {
+		return uri
+	}
 	scheme, rest, ok := strings.Cut(lexical.Trim(uri), ":")
 	if !ok {
 		return ""
@@ -269,6 +272,18 @@ func canonical(uri string) string {
 		host = host[:end]
 	}
 	return scheme + ":" + user + strings.ToLower(unescape(host))
+}
+
+// isCanonical finds most of the URIs that are in the form already.
+func isCanonical(uri string) bool {
+	for i := range len(uri) {
+		switch c := uri[i]; {
+		case 'a' <= c && c <= 'z', '0' <= c && c <= '9', c == '.', c == '@', c == ':' && i > 0, c == '-', c == '+', c == '_':
+		default:
+			return false
+		}
+	}
+	return strings.IndexByte(uri, ':') > 0
 }
 
 // domainOf returns the domain of a URI with a user and host, "" when it has none.

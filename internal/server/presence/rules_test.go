@@ -1,0 +1,589 @@
+package presence
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/emiago/sipgo/sip"
+
+	"imp/internal/doc/pidf"
+	"imp/internal/doc/rules"
+	"imp/internal/sip/event"
+	"imp/internal/sip/stack"
+	"imp/internal/store"
+	"imp/internal/store/memory"
+	"imp/internal/xcap/key"
+	"imp/internal/xcap/uri"
+)
+
+// ruledSite is an agent of example.com in a bubble of synthetic time, with the
+// documents of alice in its store.
+type ruledSite struct {
+	t     *testing.T
+	store *memory.Store
+	agent *Agent
+	seq   int
+	tags  map[string]string // entity-tags of publications
+}
+
+func ruled1(t *testing.T, policy Policy, f func(*ruledSite)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		s := &ruledSite{t: t, store: memory.New(), tags: map[string]string{}}
+		st := stack.New(stack.Config{})
+		s.agent = New(Config{Stack: st, Store: s.store, Directory: &Directory{Domains: []string{"example.com"}}, XCAPRoot: "/root", Policy: policy})
+		ctx, cancel := context.WithCancel(t.Context())
+		var ran sync.WaitGroup
+		ran.Go(func() { s.agent.Run(ctx, nil) })
+		defer func() {
+			cancel()
+			ran.Wait()
+			s.agent.Close()
+			st.Close()
+			s.store.Close()
+		}()
+		synctest.Wait()
+		f(s)
+	})
+}
+
+// put stores a document of alice; "" removes it.
+func (s *ruledSite) put(auid, name, doc string) {
+	s.t.Helper()
+	u := &uri.URI{AUID: auid, XUI: "sip:alice@example.com", Document: []string{name}}
+	k := key.Document("/root", u)
+	var err error
+	if doc == "" {
+		err = s.store.Delete(s.t.Context(), k, store.AnyRev)
+	} else {
+		_, err = s.store.Put(s.t.Context(), k, key.Value{ETag: "1", Path: u.Path(), Body: []byte(doc)}.Bytes(), store.AnyRev, 0)
+	}
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	synctest.Wait()
+}
+
+// rules stores the rules of alice, without any it removes them.
+func (s *ruledSite) rules(list ...string) {
+	s.t.Helper()
+	doc := ""
+	if len(list) > 0 {
+		doc = ruleset(list...)
+	}
+	s.put(rules.AUID, "index", doc)
+}
+
+func ruleset(list ...string) string {
+	return `<ruleset xmlns="urn:ietf:params:xml:ns:common-policy" xmlns:pr="urn:ietf:params:xml:ns:pres-rules">` + strings.Join(list, "") + `</ruleset>`
+}
+
+// rule makes one for the conditions given.
+func rule(id, conditions, handling, transformations string) string {
+	if conditions != "" {
+		conditions = "<conditions>" + conditions + "</conditions>"
+	}
+	return `<rule id="` + id + `">` + conditions + `<actions><pr:sub-handling>` + handling + `</pr:sub-handling></actions><transformations>` + transformations + `</transformations></rule>`
+}
+
+const (
+	isBob    = `<identity><one id="sip:bob@example.com"/></identity>`
+	services = `<pr:provide-services><pr:all-services/></pr:provide-services>`
+	persons  = services + `<pr:provide-persons><pr:all-persons/></pr:provide-persons><pr:provide-activities>true</pr:provide-activities>`
+)
+
+// publish publishes for alice, or removes with an empty document; name tells
+// publications apart.
+func (s *ruledSite) publish(name, inside string) {
+	s.t.Helper()
+	s.seq++
+	time.Sleep(time.Second) // what is younger counts
+	lines := []string{"PUBLISH sip:alice@example.com SIP/2.0", "Via: SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bK" + stack.NewTag(), "Max-Forwards: 70",
+		"From: <sip:alice@example.com>;tag=a", "To: <sip:alice@example.com>", "Call-ID: " + name, fmt.Sprintf("CSeq: %d PUBLISH", s.seq), "Event: presence"}
+	if tag := s.tags[name]; tag != "" {
+		lines = append(lines, "SIP-If-Match: "+tag)
+	}
+	body := ""
+	if inside == "" {
+		lines = append(lines, "Expires: 0")
+	} else {
+		body = `<presence xmlns="urn:ietf:params:xml:ns:pidf" xmlns:dm="urn:ietf:params:xml:ns:pidf:data-model" xmlns:r="urn:ietf:params:xml:ns:pidf:rpid" entity="sip:alice@example.com">` + inside + `</presence>`
+		lines = append(lines, "Expires: 3600", "Content-Type: application/pidf+xml")
+	}
+	lines = append(lines, fmt.Sprintf("Content-Length: %d", len(body)), "", body)
+	m, err := sip.ParseMessage([]byte(strings.Join(lines, "\r\n")))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	res := s.agent.compositor.Publish(s.t.Context(), &stack.Request{Request: m.(*sip.Request)})
+	if res.Status != 200 {
+		s.t.Fatalf("PUBLISH is answered %d %s", res.Status, res.Reason)
+	}
+	for _, f := range res.Fields {
+		if f.Name == "SIP-ETag" {
+			s.tags[name] = f.Value
+		}
+	}
+	if inside == "" {
+		delete(s.tags, name)
+	}
+	synctest.Wait()
+}
+
+// at is a document that says where alice is and how she feels.
+func at(activity, mood, sphere string) string {
+	text := `<tuple id="t"><status><basic>open</basic></status></tuple><dm:person id="p"><r:activities><r:` + activity + `/></r:activities><r:mood><r:` + mood + `/></r:mood>`
+	if sphere != "" {
+		text += `<r:sphere><r:` + sphere + `/></r:sphere>`
+	}
+	return text + `</dm:person>`
+}
+
+// watching is a watcher in the same process, and what he was told.
+type watching struct {
+	s   *ruledSite
+	sub *event.Local
+	mu  sync.Mutex
+	all []event.Notice
+}
+
+// watch subscribes; nil when that is refused with 403.
+func (s *ruledSite) watch(who string) *watching {
+	s.t.Helper()
+	w := &watching{s: s}
+	var err error
+	w.sub, err = s.agent.notifier.Local(s.t.Context(), event.LocalRequest{Package: "presence", URI: "sip:alice@example.com", Watcher: who, Duration: 9 * time.Hour},
+		func(n event.Notice) {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			w.all = append(w.all, n)
+		})
+	if err != nil {
+		if event.Status(err) != 403 {
+			s.t.Fatal(err)
+		}
+		return nil
+	}
+	s.t.Cleanup(w.sub.Close)
+	return w
+}
+
+// told fails unless the watcher was told exactly these since the last call: each
+// is a state, then words of the document, with ! words that are not in it.
+func (w *watching) told(want ...string) (last []byte) {
+	w.s.t.Helper()
+	synctest.Wait()
+	w.mu.Lock()
+	got := w.all
+	w.all = nil
+	w.mu.Unlock()
+	if len(got) != len(want) {
+		for _, n := range got {
+			w.s.t.Logf("%s %s %s", n.State, n.Reason, n.Body.Bytes)
+		}
+		w.s.t.Fatalf("told %d times, want %q", len(got), want)
+	}
+	for i, n := range got {
+		words := strings.Fields(want[i])
+		if s := strings.TrimSuffix(n.State.String()+":"+n.Reason, ":"); s != words[0] {
+			w.s.t.Fatalf("told %s, want %s", s, words[0])
+		}
+		if (n.State == event.Active) != (n.Body.Type != "") {
+			w.s.t.Fatalf("%s with a body of type %q", n.State, n.Body.Type)
+		}
+		has(w.s.t, string(n.Body.Bytes), words[1:]...)
+		last = n.Body.Bytes
+	}
+	return last
+}
+
+const bob, carol, eve = "sip:bob@example.com", "sip:carol@example.com", "sip:eve@example.net"
+
+var neutral = pidf.Neutral("sip:alice@example.com")
+
+func TestPolicyWithoutRules(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		policy  Policy
+		watcher string
+		want    string // "" is 403
+	}{
+		{"users of the domain", Allow, bob, "active meeting happy"},
+		{"others are confirmed", Allow, eve, "pending"},
+		{"who is anonymous is confirmed", Allow, "sip:anonymous@anonymous.invalid", "pending"},
+		{"AUT-013 the user anonymous of the domain is nobody", Allow, "sip:anonymous@example.com", "pending"},
+		{"everybody is confirmed", Confirm, bob, "pending"},
+		{"everybody is blocked", Block, bob, ""},
+		{"AUT-044 who watches himself sees all", Block, "sip:alice@example.com", "active meeting happy"},
+		{"AUT-044 and waits for nobody", Confirm, "sip:alice@example.com", "active meeting happy"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			ruled1(t, c.policy, func(s *ruledSite) {
+				s.publish("one", at("meeting", "happy", ""))
+				w := s.watch(c.watcher)
+				if (w == nil) != (c.want == "") {
+					t.Fatalf("403: %v", w == nil)
+				}
+				if w != nil {
+					w.told(c.want)
+				}
+			})
+		})
+	}
+}
+
+func TestRules(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		do   func(t *testing.T, s *ruledSite)
+	}{
+		{"AUT-026 PRS-052 whom no rule names is blocked, whatever the policy", func(t *testing.T, s *ruledSite) {
+			s.rules(rule("r", isBob, "allow", services))
+			if s.watch(carol) != nil {
+				t.Error("carol watches")
+			}
+			s.watch(bob).told("active <tuple !person")
+			s.watch("sip:alice@example.com").told("active meeting")
+		}},
+		{"AUT-032 PRS-072 PRS-077 block is 403", func(t *testing.T, s *ruledSite) {
+			s.rules(rule("r", isBob, "block", persons))
+			if s.watch(bob) != nil {
+				t.Error("bob watches")
+			}
+		}},
+		{"AUT-009 an alias is another user", func(t *testing.T, s *ruledSite) {
+			s.rules(rule("r", `<identity><one id="sip:bob@example.com"/></identity>`, "allow", services))
+			for _, alias := range []string{"sips:bob@example.com", "sip:bob@phone.example.com", "sip:bob.b@example.com"} {
+				if s.watch(alias) != nil {
+					t.Errorf("%s watches", alias)
+				}
+			}
+		}},
+		{"AUT-013 PRS-070 who is anonymous falls under rules without identity only", func(t *testing.T, s *ruledSite) {
+			const nobody = "sip:anonymous@anonymous.invalid"
+			s.rules(rule("r", `<identity><many/></identity>`, "allow", services), rule("s", `<identity><one id="sip:anonymous@anonymous.invalid"/></identity>`, "allow", services))
+			if s.watch(nobody) != nil {
+				t.Error("nobody is one of many")
+			}
+			s.rules(rule("r", "", "allow", services))
+			s.watch(nobody).told("active <tuple !person")
+		}},
+		{"AUT-033 confirm is pending without a document", func(t *testing.T, s *ruledSite) {
+			s.rules(rule("r", isBob, "confirm", persons))
+			w := s.watch(bob)
+			w.told("pending")
+			s.publish("one", at("away", "sad", ""))
+			w.told()
+		}},
+		{"AUT-034 AUT-036 PRS-078 polite-block is a document that nothing changes", func(t *testing.T, s *ruledSite) {
+			s.rules(rule("r", isBob, "polite-block", persons))
+			w := s.watch(bob)
+			if got := w.told("active closed !open"); !bytes.Equal(got, neutral) {
+				t.Errorf("%s", got)
+			}
+			s.publish("one", at("away", "sad", ""))
+			s.publish("two", `<tuple id="u"><status><basic>open</basic></status><timestamp>2030-01-01T00:00:00Z</timestamp></tuple>`)
+			s.publish("one", "")
+			s.publish("two", "")
+			time.Sleep(2 * time.Hour)
+			w.told()
+			if got := s.watch(bob).told("active"); !bytes.Equal(got, neutral) {
+				t.Errorf("offline it is\n%s", got)
+			}
+		}},
+		{"AUT-035 PRS-056 PRS-061 allow shows what is granted, with the owner away too", func(t *testing.T, s *ruledSite) {
+			s.rules(rule("r", isBob, "allow", persons))
+			s.watch(bob).told("active <basic>open meeting !happy")
+			s.publish("one", "")
+			s.watch(bob).told("active closed")
+		}},
+		{"AUT-029 AUT-031 what is unknown grants nothing and hinders nothing", func(t *testing.T, s *ruledSite) {
+			s.rules(`<rule id="r"><conditions>` + isBob + `</conditions><actions><x:ring xmlns:x="urn:example:x">loud</x:ring><pr:sub-handling>allow</pr:sub-handling></actions>` +
+				`<transformations><x:blur xmlns:x="urn:example:x">true</x:blur>` + services + `</transformations></rule>`)
+			s.watch(bob).told("active <tuple !person")
+		}},
+		{"AUT-038 PRS-079 a change to block ends active and pending ones", func(t *testing.T, s *ruledSite) {
+			s.rules(rule("r", isBob, "allow", services), rule("s", `<identity><one id="`+carol+`"/></identity>`, "confirm", ""))
+			b, c := s.watch(bob), s.watch(carol)
+			b.told("active")
+			c.told("pending")
+			s.rules(rule("r", isBob, "block", ""))
+			b.told("terminated:rejected")
+			c.told("terminated:rejected")
+		}},
+		{"AUT-039 a change to confirm hides all, and the way back shows it", func(t *testing.T, s *ruledSite) {
+			s.rules(rule("r", isBob, "allow", persons))
+			w := s.watch(bob)
+			w.told("active meeting")
+			s.rules(rule("r", isBob, "confirm", persons))
+			w.told("pending")
+			s.publish("one", at("away", "sad", ""))
+			w.told()
+			s.rules(rule("r", isBob, "allow", persons))
+			w.told("active away")
+		}},
+		{"AUT-040 pending ones become active, politely or not", func(t *testing.T, s *ruledSite) {
+			s.rules(rule("r", isBob, "confirm", persons))
+			w := s.watch(bob)
+			w.told("pending")
+			s.rules(rule("r", isBob, "polite-block", persons))
+			if got := w.told("active"); !bytes.Equal(got, neutral) {
+				t.Errorf("%s", got)
+			}
+			s.rules(rule("r", isBob, "confirm", persons))
+			w.told("pending")
+			s.rules(rule("r", isBob, "allow", persons))
+			w.told("active meeting")
+		}},
+		{"AUT-041 between allow and polite-block", func(t *testing.T, s *ruledSite) {
+			s.rules(rule("r", isBob, "allow", persons))
+			w := s.watch(bob)
+			w.told("active meeting")
+			s.rules(rule("r", isBob, "polite-block", persons))
+			if got := w.told("active"); !bytes.Equal(got, neutral) {
+				t.Errorf("%s", got)
+			}
+			s.rules(rule("r", isBob, "allow", persons))
+			w.told("active meeting")
+		}},
+		{"AUT-042 transformations alone, and only for whom they change something", func(t *testing.T, s *ruledSite) {
+			s.rules(rule("r", isBob, "allow", persons), rule("s", `<identity><one id="`+carol+`"/></identity>`, "allow", services))
+			b, c := s.watch(bob), s.watch(carol)
+			b.told("active !happy")
+			c.told("active !person")
+			s.rules(rule("r", isBob, "allow", persons+`<pr:provide-mood>true</pr:provide-mood>`), rule("s", `<identity><one id="`+carol+`"/></identity>`, "allow", services+`<pr:provide-sphere>true</pr:provide-sphere>`))
+			b.told("active happy")
+			c.told()
+		}},
+		{"AUT-066 AUT-067 a change of what is hidden is nothing, also with a timestamp that stands still", func(t *testing.T, s *ruledSite) {
+			s.rules(rule("r", isBob, "allow", persons))
+			stamped := func(doc string) string {
+				return strings.Replace(doc, "</dm:person>", "<dm:timestamp>2026-11-22T10:00:00Z</dm:timestamp></dm:person>", 1)
+			}
+			s.publish("one", stamped(at("meeting", "happy", "")))
+			w := s.watch(bob)
+			w.told("active meeting 10:00:00Z")
+			s.publish("one", stamped(at("meeting", "sad", "")))
+			w.told()
+			s.publish("one", stamped(at("away", "sad", "")))
+			w.told("active away !10:00:00Z")
+		}},
+		{"AUT-067 PRS-064 each sees by his own rules", func(t *testing.T, s *ruledSite) {
+			s.rules(rule("r", isBob, "allow", persons), rule("s", `<identity><one id="`+carol+`"/></identity>`, "allow", services))
+			b, c := s.watch(bob), s.watch(carol)
+			b.told("active meeting")
+			c.told("active !meeting")
+			s.publish("one", at("away", "happy", ""))
+			b.told("active away")
+			c.told()
+		}},
+		{"AUT-068 AUT-028 all documents of the user count, in folders too", func(t *testing.T, s *ruledSite) {
+			s.rules(rule("r", isBob, "allow", ""))
+			w := s.watch(bob)
+			w.told("active !<tuple")
+			s.put(rules.AUID, "more", ruleset(rule("s", isBob, "block", services)))
+			w.told("active <tuple")
+			s.put(omaRules, "pres-rules", ruleset(rule("t", "", "confirm", persons)))
+			w.told("active meeting")
+			s.put(rules.AUID, "more", "")
+			s.rules()
+			w.told("pending")
+			s.put(omaRules, "pres-rules", "")
+			w.told("active meeting happy")
+		}},
+		{"AUT-030 AUT-022 a document that breaks grants nothing, and is not the policy", func(t *testing.T, s *ruledSite) {
+			s.rules(rule("r", isBob, "allow", persons))
+			w := s.watch(bob)
+			w.told("active meeting")
+			s.put(rules.AUID, "other", ruleset(rule("s", isBob, "allow", services)))
+			s.put(rules.AUID, "index", "<ruleset")
+			w.told("active <tuple !meeting")
+			s.put(rules.AUID, "other", "<broken")
+			w.told("terminated:rejected")
+			if s.watch(bob) != nil || s.watch(carol) != nil {
+				t.Error("somebody watches")
+			}
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			ruled1(t, Allow, func(s *ruledSite) {
+				s.publish("one", at("meeting", "happy", ""))
+				c.do(t, s)
+			})
+		})
+	}
+}
+
+func TestRulesInTime(t *testing.T) {
+	t.Run("AUT-021 AUT-022 AUT-023 validity begins and ends by itself", func(t *testing.T) {
+		ruled1(t, Allow, func(s *ruledSite) {
+			s.publish("one", at("meeting", "happy", ""))
+			begin := time.Now().Add(10 * time.Minute)
+			form := func(d time.Duration) string { return begin.Add(d).UTC().Format(time.RFC3339) }
+			s.rules(rule("r", isBob+"<validity><from>"+form(0)+"</from><until>"+form(time.Minute)+"</until><from>"+form(time.Hour/2)+"</from><until>"+form(time.Hour)+"</until></validity>", "allow", services),
+				rule("s", isBob, "polite-block", ""))
+			w := s.watch(bob)
+			w.told("active closed")
+			time.Sleep(time.Until(begin) - 1)
+			w.told()
+			time.Sleep(1)
+			w.told("active open")
+			time.Sleep(time.Minute - 1)
+			w.told()
+			time.Sleep(1)
+			w.told("active closed")
+			time.Sleep(29 * time.Minute)
+			w.told("active open")
+			time.Sleep(time.Hour)
+			w.told("active closed")
+		})
+	})
+	t.Run("AUT-018 AUT-023 the sphere is that of all publications", func(t *testing.T) {
+		ruled1(t, Allow, func(s *ruledSite) {
+			s.rules(rule("r", isBob+`<sphere value="work other"/>`, "allow", persons), rule("s", isBob, "confirm", ""))
+			s.publish("one", at("meeting", "happy", "work"))
+			w := s.watch(bob)
+			w.told("active meeting")
+			s.publish("two", at("away", "sad", "home"))
+			w.told("pending")
+			s.publish("two", at("away", "sad", "work"))
+			w.told("active away")
+			s.publish("two", at("away", "sad", ""))
+			w.told()
+			s.publish("one", at("meeting", "happy", "home"))
+			w.told("pending")
+			s.publish("one", "")
+			w.told()
+			s.publish("one", at("meeting", "happy", "work"))
+			w.told("active meeting")
+		})
+	})
+	t.Run("AUT-019 AUT-020 a sphere in text that ends", func(t *testing.T) {
+		ruled1(t, Allow, func(s *ruledSite) {
+			s.rules(rule("r", isBob+`<sphere value="BOWLING"/>`, "allow", services), rule("s", isBob, "polite-block", ""))
+			form := func(d time.Duration) string { return time.Now().Add(d).UTC().Format(time.RFC3339) }
+			s.publish("one", `<tuple id="t"><status><basic>open</basic></status></tuple><dm:person id="p"><r:sphere from="`+form(time.Minute)+`" until="`+form(time.Hour/2)+`">bowling</r:sphere></dm:person>`)
+			w := s.watch(bob)
+			w.told("active closed")
+			time.Sleep(time.Minute)
+			w.told("active open")
+			time.Sleep(time.Hour / 2)
+			w.told("active closed")
+		})
+	})
+}
+
+func TestHardState(t *testing.T) {
+	const hard = `<presence xmlns="urn:ietf:params:xml:ns:pidf" entity="sip:alice@example.com"><tuple id="mail"><status><basic>open</basic></status><contact>mailto:alice@example.com</contact></tuple></presence>`
+	t.Run("XUSE-033 a document of XCAP is composed with what is published, and neither changes the other", func(t *testing.T) {
+		ruled1(t, Allow, func(s *ruledSite) {
+			s.put(hardState, "index", hard)
+			s.publish("one", at("meeting", "happy", ""))
+			w := s.watch(bob)
+			w.told("active mailto:alice@example.com meeting")
+			s.put(hardState, "index", strings.Replace(hard, "mailto:alice", "mailto:ally", 1))
+			w.told("active mailto:ally@example.com meeting")
+			time.Sleep(61 * time.Minute) // the publication expires
+			w.told("active mailto:ally@example.com !meeting")
+			s.publish("two", at("away", "sad", ""))
+			w.told("active mailto:ally@example.com away")
+			s.put(hardState, "other", hard)
+			w.told()
+			s.put(hardState, "index", "")
+			w.told("active !mailto away")
+		})
+	})
+}
+
+func TestRulesAreLoaded(t *testing.T) {
+	t.Run("rules are in memory as long as somebody watches", func(t *testing.T) {
+		ruled1(t, Allow, func(s *ruledSite) {
+			s.rules(rule("r", isBob, "allow", services))
+			if n := len(s.agent.presentities.watched()); n != 0 {
+				t.Fatalf("%d presentities are in memory", n)
+			}
+			w := s.watch(bob)
+			if s.agent.presentities.watched()[0].book() == nil {
+				t.Fatal("there are no rules")
+			}
+			w.sub.Close()
+			synctest.Wait()
+			if s.watch(carol) != nil {
+				t.Fatal("carol watches")
+			}
+			if n := len(s.agent.presentities.watched()); n != 0 {
+				t.Fatalf("%d presentities are in memory", n)
+			}
+		})
+	})
+	t.Run("equal permissions are one", func(t *testing.T) {
+		ruled1(t, Allow, func(s *ruledSite) {
+			s.publish("one", at("meeting", "happy", ""))
+			s.rules(rule("r", `<identity><many/></identity>`, "allow", persons))
+			for i := range 20 {
+				s.watch(fmt.Sprintf("sip:watcher%d@example.com", i)).told("active meeting")
+			}
+			p := s.agent.presentities.watched()[0]
+			if len(p.ruled.book.permitted) != 1 || len(p.ruled.shown) != 1 {
+				t.Fatalf("%d permissions, %d documents", len(p.ruled.book.permitted), len(p.ruled.shown))
+			}
+		})
+	})
+	t.Run("a change while a presentity is read is read again", func(t *testing.T) {
+		p := &presentity{name: "sip:alice@example.com", version: 1}
+		ps := &presentities{byKey: map[string]*presentity{store.Key(p.name): p}}
+		reads := 0
+		got, err := ps.open(t.Context(), p.name, func(context.Context, string) (loaded, error) {
+			if reads++; reads == 1 {
+				p.change(func(*userDocuments) bool { return true })
+			}
+			return loaded{}, nil
+		})
+		if err != nil || got != p || reads != 2 || !p.loaded {
+			t.Errorf("%d reads, %v", reads, err)
+		}
+	})
+	t.Run("events that were lost are made good", func(t *testing.T) {
+		ruled1(t, Allow, func(s *ruledSite) {
+			s.publish("one", at("meeting", "happy", ""))
+			s.rules(rule("r", isBob, "allow", services))
+			w := s.watch(bob)
+			w.told("active <tuple")
+			p := s.agent.presentities.watched()[0]
+			p.change(func(d *userDocuments) bool { *d = userDocuments{}; return true })
+			s.agent.rereadDocuments(t.Context())
+			w.told()
+			p.change(func(d *userDocuments) bool { *d = userDocuments{}; return true })
+			s.agent.tellOf(p, consequence{rules: true})
+			w.told("active happy")
+			s.agent.rereadDocuments(t.Context())
+			w.told("active !happy")
+		})
+	})
+}
+
+// BenchmarkReview: 500 watchers, each named by a rule, when the document changes.
+func BenchmarkReview(b *testing.B) {
+	var list strings.Builder
+	for i := range 500 {
+		list.WriteString(rule(fmt.Sprintf("r%d", i), fmt.Sprintf(`<identity><one id="sip:user%d@example.com"/></identity>`, i), "allow", persons))
+	}
+	set, err := rules.Parse([]byte(ruleset(list.String())))
+	if err != nil {
+		b.Fatal(err)
+	}
+	book, _ := newRulebook(map[string]ruleDocument{"a": {1, set}}, nil, time.Now())
+	now := time.Now()
+	b.ReportAllocs()
+	for b.Loop() {
+		if h, _ := book.judge([]string{"sip:user250@example.com"}, now); h != rules.Allow {
+			b.Fatal(h)
+		}
+	}
+}
