@@ -34,7 +34,7 @@ and sip:b%6Fb@DOMAIN are one contact.`,
   list  friends
     entry  sip:bob@example.com  "Bob"`,
 	}
-	return k.Group(cmd, newListShow(k), newListAdd(k), newListRemove(k), newListFlatten(k))
+	return k.Group(cmd, newListShow(k), newListAdd(k), newListRemove(k), newListRename(k), newListFlatten(k))
 }
 
 // listFlags are what the commands on lists have in common.

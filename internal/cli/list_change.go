@@ -11,8 +11,6 @@ import (
 	"imp/internal/cli/kit"
 	"imp/internal/doc/lists"
 	"imp/internal/xcap/client"
-	"imp/internal/xcap/resource"
-	"imp/internal/xcap/uri"
 	"imp/internal/xml/lexical"
 	xmltree "imp/internal/xml/tree"
 )
@@ -25,21 +23,22 @@ type listAddOptions struct {
 func newListAdd(k *kit.Kit) *cobra.Command {
 	o := &listAddOptions{listFlags: listFlags{xcapFlags: xcapFlags{kit: k}}}
 	cmd := &cobra.Command{
-		Use:   "add [flags] LIST URI",
-		Short: "Add a contact to a list",
-		Long: `Add URI to LIST, with the name that people see. Lists that do not exist are made, and
-the document with the first of them. A contact that is there already is no error; with
---name it gets that name.`,
+		Use:   "add [flags] LIST URI...",
+		Short: "Add contacts to a list",
+		Long: `Add each URI to LIST, one with the --name that people see. Lists that do not exist are
+made, and the document with the first of them. A contact that is there already is no
+error; with --name it gets that name. Several are added by one request or not at all.`,
 		Example: `  $ imp list add friends bob --name Bob
   imp: sip:bob@example.com is in friends
 
-  $ imp list add work/team sip:carol@example.org
+  $ imp list add work/team sip:carol@example.org dave
   imp: sip:carol@example.org is in work/team
+  imp: sip:dave@example.com is in work/team
 
   $ imp list add friends bob
   imp: sip:bob@example.com was in friends already`,
-		Args: cobra.ExactArgs(2),
-		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), args[0], args[1]) },
+		Args: cobra.MinimumNArgs(2),
+		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), args[0], args[1:]) },
 	}
 	cmd.Flags().StringVar(&o.name, "name", "", "the `NAME` that people see")
 	o.add(cmd)
@@ -47,35 +46,49 @@ the document with the first of them. A contact that is there already is no error
 	return cmd
 }
 
-func (o *listAddOptions) run(ctx context.Context, path, who string) error {
-	if strings.Trim(path, "/") != path || path == "" || strings.Contains(path, "//") {
+func (o *listAddOptions) run(ctx context.Context, path string, who []string) error {
+	switch {
+	case strings.Trim(path, "/") != path || path == "" || strings.Contains(path, "//"):
 		return usage("LIST has a name that is empty", "write it like friends, or work/team for a list in a list")
-	}
-	if who == "" {
+	case slices.Contains(who, ""):
 		return usage("URI is empty", "it is the address of the contact, such as bob or sip:bob@example.com")
+	case o.name != "" && len(who) > 1:
+		return usage("--name is for one contact, there are several", "add each with its name")
 	}
 	t, err := o.openLists(ctx)
 	if err != nil {
 		return err
 	}
 	defer t.Close()
-	target, err := contactURI(t.acct, who)
-	if err != nil {
-		return err
+	var targets []string
+	for _, w := range who {
+		target, err := contactURI(t.acct, w)
+		if err != nil {
+			return err
+		}
+		if !slices.Contains(targets, target) {
+			targets = append(targets, target)
+		}
 	}
-	there := false
-	a, err := t.Update(ctx, t.document(), func(now *client.Answer) (*client.Change, error) {
-		change, err := o.plan(t, now, path, target)
-		there = change == nil
+	var there []string
+	method := "PUT"
+	a, err := t.Update(ctx, t.document(), func(now *client.Answer) (change *client.Change, err error) {
+		if change, there, err = o.plan(t, now, path, targets); change == nil {
+			method = "GET"
+		}
 		return change, err
 	})
-	switch {
-	case err != nil:
-		return t.failure("adding "+kit.CleanLine(target)+" to "+kit.CleanLine(path), err)
-	case there:
-		return t.changed("GET", a, target+" was in "+path+" already")
+	if err != nil {
+		return t.failure("adding "+kit.CleanLine(strings.Join(targets, ", "))+" to "+kit.CleanLine(path), err)
 	}
-	return t.changed("PUT", a, target+" is in "+path)
+	for _, target := range targets {
+		if slices.Contains(there, target) {
+			t.kit.Note("%s", kit.CleanLine(target+" was in "+path+" already"))
+			continue
+		}
+		t.kit.Note("%s", kit.CleanLine(target+" is in "+path))
+	}
+	return t.changed(method, a)
 }
 
 // contactURI completes and canonicalises the address of a contact (RFC 4826 sections 3.4.7 and 5).
@@ -96,55 +109,109 @@ func contactURI(acct *kit.Account, who string) (string, error) {
 
 // changed tells what became of a change of the lists; the method is that of the last request, GET when nothing had to be
 // done.
-func (t *xcapTarget) changed(method string, a *client.Answer, text string) error {
-	t.kit.Note("%s", kit.CleanLine(text))
+func (t *xcapTarget) changed(method string, a *client.Answer) error {
 	if !t.kit.JSON() {
 		return nil
 	}
 	return t.kit.Emit(xcapEvent{Head: t.kit.Head("xcap"), Method: method, URL: a.URL, Status: a.Status, Reason: a.Phrase, ETag: a.ETag})
 }
 
-// plan finds the one element that has to be put.
-func (o *listAddOptions) plan(t *xcapTarget, now *client.Answer, path, target string) (*client.Change, error) {
+// plan finds the one element that has to be put, and tells which contacts are there already.
+func (o *listAddOptions) plan(t *xcapTarget, now *client.Answer, path string, targets []string) (change *client.Change, there []string, err error) {
 	if now == nil {
-		return o.first(t, path, target), nil
+		return o.first(t, path, targets), nil, nil
 	}
 	doc, err := parsedLists(t, now.Body)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	at, rest := descend(doc, path)
 	prefix := prefixOf(at.node)
 	if rest != "" {
 		names := strings.Split(rest, "/")
-		body := entryElement(nil, prefix, target, o.name)
+		var body []byte
+		for _, target := range targets {
+			body = entryElement(body, prefix, target, o.name)
+		}
 		for i := len(names) - 1; i >= 0; i-- {
 			body = listElement(prefix, names[i], body)
 		}
-		return &client.Change{URI: t.at(append(at.steps, insertion(at.node, "list", attrTest("name", names[0])))...), Body: body}, nil
+		return &client.Change{URI: t.at(append(at.steps, insertion(at.node, "list", attrTest("name", names[0])))...), Body: body}, nil, nil
 	}
+	var missing []string
+	for _, target := range targets {
+		if contact(at.node, target).Valid() {
+			there = append(there, target)
+		} else {
+			missing = append(missing, target)
+		}
+	}
+	switch len(missing) {
+	case 0:
+		if change, err = o.named(t, at, targets[0]); change != nil {
+			there = nil
+		}
+		return change, there, err
+	case 1:
+		return &client.Change{URI: t.at(append(at.steps, insertion(at.node, "entry", attrTest("uri", missing[0])))...), Body: entryElement(nil, prefix, missing[0], o.name)}, there, nil
+	}
+	var body []byte
+	for _, target := range missing {
+		body = entryElement(body, prefix, target, "")
+	}
+	err = insertEntries(at.node, body)
+	return &client.Change{URI: t.at(at.steps...), Body: at.node.Bytes()}, there, err
+}
+
+// named gives a contact that is in a list its name; nil when there is nothing to do.
+func (o *listAddOptions) named(t *xcapTarget, at place, target string) (*client.Change, error) {
 	entry := contact(at.node, target)
-	if !entry.Valid() {
-		return &client.Change{URI: t.at(append(at.steps, insertion(at.node, "entry", attrTest("uri", target)))...), Body: entryElement(nil, prefix, target, o.name)}, nil
-	}
 	if o.name == "" || entry.Element(lists.Space, "display-name").Text() == o.name {
 		return nil, nil
 	}
+	return t.renamed(at, entry, o.name)
+}
+
+// renamed is the change that gives an entry a display name.
+func (t *xcapTarget) renamed(at place, entry xmltree.Node, name string) (*client.Change, error) {
 	stored, _ := entry.Attr("", "uri")
-	if err := rename(entry, prefixOf(entry), o.name); err != nil {
+	if err := rename(entry, prefixOf(entry), name); err != nil {
 		return nil, err
 	}
 	return &client.Change{URI: t.at(append(at.steps, "entry"+attrTest("uri", stored))...), Body: entry.Bytes()}, nil
 }
 
-// first is the document with the first list.
-func (o *listAddOptions) first(t *xcapTarget, path, target string) *client.Change {
-	it := lists.Item{Kind: lists.Entry, URI: target}
-	if o.name != "" {
-		it.Display = &lists.Name{Text: o.name}
+// insertEntries puts entries behind the last one of a list, and before elements of other namespaces.
+func insertEntries(list xmltree.Node, content []byte) error {
+	var last, foreign xmltree.Node
+	for n := range list.Elements() {
+		switch {
+		case n.Is(lists.Space, "entry"):
+			last = n
+		case n.Space() != lists.Space && !foreign.Valid():
+			foreign = n
+		}
 	}
+	switch {
+	case last.Valid():
+		return last.InsertAfter(string(content))
+	case foreign.Valid():
+		return foreign.InsertBefore(string(content))
+	}
+	return list.Append(string(content))
+}
+
+// first is the document with the first list.
+func (o *listAddOptions) first(t *xcapTarget, path string, targets []string) *client.Change {
 	names := strings.Split(path, "/")
-	l := lists.List{Name: names[len(names)-1], Items: []lists.Item{it}}
+	l := lists.List{Name: names[len(names)-1]}
+	for _, target := range targets {
+		it := lists.Item{Kind: lists.Entry, URI: target}
+		if o.name != "" {
+			it.Display = &lists.Name{Text: o.name}
+		}
+		l.Items = append(l.Items, it)
+	}
 	for i := len(names) - 2; i >= 0; i-- {
 		inner := l
 		l = lists.List{Name: names[i], Items: []lists.Item{{Kind: lists.Nested, List: &inner}}}
@@ -194,204 +261,4 @@ func rename(entry xmltree.Node, prefix, name string) error {
 		return old.Replace(displayName(prefix, name))
 	}
 	return entry.Prepend(displayName(prefix, name))
-}
-
-type listRemoveOptions struct {
-	listFlags
-	force bool
-}
-
-func newListRemove(k *kit.Kit) *cobra.Command {
-	o := &listRemoveOptions{listFlags: listFlags{xcapFlags: xcapFlags{kit: k}}}
-	cmd := &cobra.Command{
-		Use:   "remove [flags] LIST [URI|NAME]",
-		Short: "Remove a contact from a list, or a list",
-		Long: `Remove from LIST the contact with this URI or name, the reference with this URI, or the
-list in it with this name. Without URI or NAME the list itself is removed; one that is
-not empty with --force only. What is not there ends with status 1.
-
-References of your documents (entry-ref, external, and resource-list of rls-services) that
-lead to nothing then are told; the server does not look at them.`,
-		Example: `  $ imp list remove friends bob
-  imp: sip:bob@example.com is removed from friends
-
-  $ imp list remove friends
-  imp: friends is removed
-
-  $ imp list remove friends carol
-  imp: removing carol from friends: there is no such list
-  …`,
-		Args: cobra.RangeArgs(1, 2),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if slices.Contains(args, "") { // of a variable that is not set: without URI the list itself would go
-				return usage("LIST or URI is empty", "leave URI out to remove the list itself")
-			}
-			return o.run(cmd.Context(), args[0], strings.Join(args[1:], ""))
-		},
-	}
-	cmd.Flags().BoolVar(&o.force, "force", false, "remove a list with all that is in it")
-	o.add(cmd)
-	k.Emits(cmd, "xcap", "an XCAP server has answered", xcapEvent{})
-	return cmd
-}
-
-func (o *listRemoveOptions) run(ctx context.Context, path, who string) error {
-	t, err := o.openLists(ctx)
-	if err != nil {
-		return err
-	}
-	defer t.Close()
-	doing, done := "removing "+kit.CleanLine(path), path+" is removed"
-	if who != "" {
-		doing = "removing " + kit.CleanLine(who) + " from " + kit.CleanLine(path)
-	}
-	var before []byte
-	var gone *uri.URI
-	a, err := t.Update(ctx, t.document(), func(now *client.Answer) (*client.Change, error) {
-		if now == nil {
-			return nil, kit.Fail(kit.ExitNo, doing, "there are no lists", "imp list add makes the first")
-		}
-		doc, err := parsedLists(t, now.Body)
-		if err != nil {
-			return nil, err
-		}
-		at, rest := descend(doc, path)
-		if rest != "" {
-			return nil, kit.Fail(kit.ExitNo, doing, "there is no such list", "imp list show shows those there are")
-		}
-		steps := at.steps
-		if who != "" {
-			step, name, err := o.member(t, at.node, who, doing)
-			if err != nil {
-				return nil, err
-			}
-			steps, done = append(steps, step), name+" is removed from "+path
-		} else if err := o.empty(at.node, doing); err != nil {
-			return nil, err
-		}
-		before, gone = now.Body, t.at(steps...)
-		return &client.Change{URI: gone, Remove: true}, nil
-	})
-	if err != nil {
-		return t.failure(doing, err)
-	}
-	if err := t.changed("DELETE", a, done); err != nil {
-		return err
-	}
-	o.dangling(ctx, t, before, gone)
-	return nil
-}
-
-// empty refuses a list that has something in it.
-func (o *listRemoveOptions) empty(list xmltree.Node, doing string) error {
-	for n := range list.Elements() {
-		if !n.Is(lists.Space, "display-name") && !o.force {
-			return kit.Fail(kit.ExitUsage, doing, "the list is not empty", "--force removes it with all that is in it")
-		}
-	}
-	return nil
-}
-
-// member finds what is to be removed from a list: the step that selects it and what to call it.
-func (o *listRemoveOptions) member(t *xcapTarget, list xmltree.Node, who, doing string) (step, name string, err error) {
-	if target, err := contactURI(t.acct, who); err == nil {
-		if n := contact(list, target); n.Valid() {
-			stored, _ := n.Attr("", "uri")
-			return "entry" + attrTest("uri", stored), stored, nil
-		}
-	}
-	var found []xmltree.Node
-	for n := range list.Elements() {
-		if _, _, names := memberName(n); n.Space() == lists.Space && (names == who || n.Element(lists.Space, "display-name").Text() == who) {
-			found = append(found, n)
-		}
-	}
-	switch {
-	case len(found) == 0:
-		return "", "", kit.Fail(kit.ExitNo, doing, "it is not in the list", "imp list show shows what is")
-	case len(found) > 1:
-		return "", "", kit.Fail(kit.ExitUsage, doing, fmt.Sprintf("%d have that name", len(found)), "give the URI; imp list show shows them")
-	}
-	local, attr, value := memberName(found[0])
-	if attr == "" {
-		return "", "", kit.Fail(kit.ExitUsage, doing, "it has no attribute to name it by", "imp xcap delete takes a position too")
-	}
-	if local == "list" && value != who {
-		value, _ = found[0].Attr("", "name")
-	}
-	return local + attrTest(attr, value), value, nil
-}
-
-// memberName is what tells an element of a list from its siblings.
-func memberName(n xmltree.Node) (local, attr, value string) {
-	attr = map[string]string{"entry": "uri", "entry-ref": "ref", "external": "anchor", "list": "name"}[n.Local()]
-	value, ok := n.Attr("", attr)
-	if !ok || n.Space() != lists.Space {
-		return n.Local(), "", ""
-	}
-	return n.Local(), attr, value
-}
-
-// dangling warns of references of the user that lead to nothing any more (RFC 4825 section 5.3).
-func (o *listRemoveOptions) dangling(ctx context.Context, t *xcapTarget, body []byte, gone *uri.URI) {
-	before, err := xmltree.Parse(body, xmltree.Options{})
-	if err != nil {
-		return
-	}
-	sel, err := gone.Selector(lists.Space)
-	after, err2 := xmltree.Parse(body, xmltree.Options{})
-	if err != nil || err2 != nil || resource.Delete(after, sel) != nil {
-		return
-	}
-	t.warnDangling(t.short(), after.Root(), before, after)
-	services := &uri.URI{AUID: lists.ServicesAUID, XUI: t.uri.XUI, Document: []string{"index"}}
-	a, err := t.Get(ctx, services, client.Condition{})
-	if err != nil {
-		return
-	}
-	if doc, err := xmltree.Parse(a.Body, xmltree.Options{}); err == nil {
-		t.warnDangling("rls-services", doc.Root(), before, after)
-	}
-}
-
-// warnDangling looks at the references below a node: those that select something before and nothing after.
-func (t *xcapTarget) warnDangling(document string, n xmltree.Node, before, after *xmltree.Tree) {
-	for e := range n.Elements() {
-		value, relative := "", false
-		switch {
-		case e.Is(lists.Space, "entry-ref"):
-			value, _ = e.Attr("", "ref")
-			relative = true
-		case e.Is(lists.Space, "external"):
-			value, _ = e.Attr("", "anchor")
-		case e.Is(lists.ServicesSpace, "resource-list"):
-			value = lexical.Trim(e.Text())
-		}
-		if value != "" && t.lost(value, relative, before, after) {
-			t.kit.Warn("%s: the %s to %s leads to nothing now", document, e.Local(), kit.CleanLine(value))
-		}
-		t.warnDangling(document, e, before, after)
-	}
-}
-
-// lost reports whether a reference into the document of the target leads to nothing after a change.
-func (t *xcapTarget) lost(value string, relative bool, before, after *xmltree.Tree) bool {
-	if relative {
-		absolute, err := lists.Resolve(t.root.String(), value)
-		if err != nil {
-			return false
-		}
-		value = absolute
-	}
-	u, err := t.root.Parse(value)
-	if err != nil || u.Path() != t.document().Path() {
-		return false
-	}
-	sel, err := u.Selector(lists.Space)
-	if err != nil || sel == nil {
-		return false
-	}
-	_, was := sel.Locate(before)
-	_, is := sel.Locate(after)
-	return was == nil && is != nil
 }
