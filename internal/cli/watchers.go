@@ -138,7 +138,7 @@ func (e *watcherEvent) cells(s *kit.Style) []string {
 	}
 	name, since := "", ""
 	if e.DisplayName != "" {
-		name = fmt.Sprintf("%q", kit.CleanLine(e.DisplayName))
+		name = `"` + kit.CleanLine(e.DisplayName) + `"`
 	}
 	if e.Subscribed != nil {
 		since = s.Time(e.wall.Add(-time.Duration(min(*e.Subscribed, 1<<32))*time.Second), e.wall)

@@ -92,7 +92,7 @@ func TestPackage(t *testing.T) {
 				p.wants(c.status)
 			}
 		}},
-		{"WIN-008 a watcher sees himself only", func(t *testing.T, r *rig) {
+		{"WIN-008 PRS-075 a watcher sees himself only", func(t *testing.T, r *rig) {
 			r.watch("carol", "notes")
 			own := r.watch("bob", "notes.winfo")
 			own.expect("0 full:")
