@@ -17,6 +17,7 @@ import (
 
 	"imp/internal/auth/digest"
 	"imp/internal/auth/users"
+	"imp/internal/sip/event"
 	"imp/internal/sip/header"
 	"imp/internal/sip/stack"
 	"imp/internal/store/memory"
@@ -90,6 +91,7 @@ type request struct {
 	from           string // "" is alice
 	callID, toTag  string // callID "" is a new one
 	auth           []string
+	more           string // further header fields
 }
 
 func (q *request) defaults() {
@@ -121,7 +123,7 @@ func (d *door) head(q request) string {
 	if q.method == "PUBLISH" {
 		h += "Content-Type: application/pidf+xml\r\n"
 	}
-	return h
+	return h + q.more
 }
 
 func (q request) body() []byte {
@@ -292,7 +294,7 @@ func TestCredentials(t *testing.T) {
 }
 
 func TestIdentities(t *testing.T) {
-	t.Run("NAM-057 From must be an address of the user", func(t *testing.T) {
+	t.Run("NAM-057 AUT-014 From must be an address of the user", func(t *testing.T) {
 		d := newDoor(t, nil)
 		for _, c := range []struct {
 			user, password, from string
@@ -311,6 +313,19 @@ func TestIdentities(t *testing.T) {
 		} {
 			d.wants(c.status, d.as(c.user, c.password, request{method: "SUBSCRIBE", from: c.from}))
 		}
+	})
+	t.Run("AUT-016 nobody is believed in whom he asserts", func(t *testing.T) {
+		d := newDoor(t, nil)
+		for _, claim := range []string{"P-Asserted-Identity: <sip:alice@example.com>\r\n", "P-Preferred-Identity: <sip:alice@example.com>\r\n", "Remote-Party-ID: <sip:alice@example.com>\r\n"} {
+			d.wants(401, request{method: "SUBSCRIBE", more: claim})
+			d.wants(200, d.as("bob", "builder", request{method: "SUBSCRIBE", from: "sip:bob@example.com", more: claim}))
+		}
+		d.server.agent.notifier.Each(func(i event.Info) bool {
+			if i.Watcher != "sip:bob@example.com" {
+				t.Errorf("%s watches", i.Watcher)
+			}
+			return true
+		})
 	})
 	t.Run("PUB-052 who may publish for whom", func(t *testing.T) {
 		d := newDoor(t, nil)

@@ -26,7 +26,7 @@ func TestAuthorize(t *testing.T) {
 			}
 		}
 	})
-	t.Run("XCAP-028 who says nothing is asked for credentials by digest", func(t *testing.T) {
+	t.Run("XCAP-028 AUT-070 who says nothing is asked for credentials by digest", func(t *testing.T) {
 		r := newRig(t, withUsers("alice", "bob"))
 		for _, m := range []string{"GET", "PUT", "DELETE", "PATCH", "HEAD"} {
 			a := r.want(401, m, lists, friends, ctype(listsType))
@@ -102,6 +102,18 @@ func TestAuthorize(t *testing.T) {
 		r.wantAs(201, "alice", "PUT", lists, friends, ctype(listsType))
 		r.wantAs(403, "bob", "GET", lists, "")
 		r.wantAs(403, "bob", "PUT", lists, friends, ctype(listsType))
+	})
+	t.Run("AUT-069 presence rules are their owner's, and operators'", func(t *testing.T) {
+		r := newRig(t, withUsers("alice", "bob", "rls"), func(c *Config) { c.Trusted = []string{"rls"} })
+		const rules, rulesType = base + "/pres-rules/users/sip:alice@example.com/index", "application/auth-policy+xml"
+		const document = `<ruleset xmlns="urn:ietf:params:xml:ns:common-policy"/>`
+		r.wantAs(201, "alice", "PUT", rules, document, ctype(rulesType))
+		for _, m := range []string{"GET", "PUT", "DELETE"} {
+			r.want(401, m, rules, document, ctype(rulesType))
+			r.wantAs(403, "bob", m, rules, document, ctype(rulesType))
+		}
+		r.wantAs(200, "rls", "GET", rules, "")
+		r.wantAs(200, "alice", "GET", rules, "")
 	})
 	t.Run("XUSE-026 the index of services is for trusted elements", func(t *testing.T) {
 		r := newRig(t, withUsers("alice", "rls"), func(c *Config) { c.Trusted = []string{"rls@example.com"} })

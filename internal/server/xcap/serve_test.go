@@ -162,7 +162,7 @@ func TestConnections(t *testing.T) {
 }
 
 func TestServe(t *testing.T) {
-	t.Run("XCAP-028 over TLS", func(t *testing.T) {
+	t.Run("XCAP-028 AUT-070 over TLS", func(t *testing.T) {
 		ca, err := certs.NewAuthority("test", time.Now(), time.Hour)
 		if err != nil {
 			t.Fatal(err)
