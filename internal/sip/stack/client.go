@@ -65,8 +65,9 @@ type Outgoing struct {
 
 	// Loop is what a proxy recognises its own request by when it comes back to it: a token behind the branch.
 	Loop    string
-	branch  string // of a request that is passed on without a transaction
-	relayed bool   // the response is for somebody else
+	silence time.Duration // how long the target may be silent; 0 = 64*T1
+	branch  string        // of a request that is passed on without a transaction
+	relayed bool          // the response is for somebody else
 	invite  *Invitation
 }
 

@@ -39,6 +39,10 @@ type Config struct {
 	// Locate finds where a request goes for which nobody has decided that: uri is its first Route, else its
 	// Request-URI. The targets are tried in order (RFC 3263 4.3), once each. nil = Target.Addr has to be enough.
 	Locate func(ctx context.Context, uri string) ([]Target, error)
+	// Patience is how long a target that is not the last may be silent before the next is tried, which may then get a request
+	// that the first one got too; 0 = 64*T1, as RFC 3263 4.3 has it, and so always for MESSAGE and INVITE, which would
+	// show twice.
+	Patience time.Duration
 
 	// TLS 1.2 or later. ServerTLS is asked at each handshake of a tls or wss endpoint, so that certificates can be
 	// renewed; nil = Listen refuses such endpoints. ClientTLS gives the config for a connection to a domain, the one

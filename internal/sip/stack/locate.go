@@ -99,6 +99,9 @@ func (a *attempts) next() {
 	o := *a.o
 	a.at, a.left = a.left[0], a.left[1:]
 	o.Target = a.at
+	if len(a.left) > 0 && o.Method != "MESSAGE" && o.Method != "INVITE" {
+		o.silence = a.s.cfg.Patience
+	}
 	a.s.begin(&o, a.ended)
 }
 

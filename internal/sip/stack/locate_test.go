@@ -112,6 +112,44 @@ func TestFailover(t *testing.T) {
 			})
 		})
 	}
+	for _, tt := range []struct {
+		name, method, answer string
+		wait                 time.Duration // until the second server is asked, or the request ends
+		next                 bool
+	}{
+		{"a silent server is left when patience is over", "SUBSCRIBE", "", 8 * time.Second, true},
+		{"one that was heard is not", "SUBSCRIBE", "100 Trying", 32 * time.Second, false},
+		{"a MESSAGE waits as long as it may", "MESSAGE", "", 32 * time.Second, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := New(Config{Locate: (&guide{targets: udp}).locate, Patience: 8 * time.Second})
+				f := fake(t, s)
+				o := outgoing(tt.method, Target{})
+				got := sendOn(t, s, o)
+				if tt.answer != "" {
+					f.in <- datagram{answerFor(f.sent()[0].data, tt.answer), first}
+				}
+				time.Sleep(tt.wait - time.Millisecond)
+				synctest.Wait()
+				for _, d := range f.sent() {
+					if d.peer != first {
+						t.Fatal("the second server is asked too early")
+					}
+				}
+				if e := got(); e != nil {
+					t.Fatalf("it has ended with %+v", e)
+				}
+				time.Sleep(2 * time.Millisecond)
+				synctest.Wait()
+				asked := slices.ContainsFunc(f.sent(), func(d datagram) bool { return d.peer == second })
+				if e := got(); asked != tt.next || (e == nil) != tt.next {
+					t.Errorf("the second server is asked: %v; ended with %+v", asked, e)
+				}
+				_ = s.Close()
+			})
+		})
+	}
 	t.Run("NAM-026 a server that refuses the connection", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			g := &guide{targets: []Target{{Transport: "tcp", Addr: first.String()}, {Transport: "tcp", Addr: second.String()}}}

@@ -127,6 +127,9 @@ func (c *clients) add(tx *clientTx) error {
 	}
 	c.open++
 	tx.end = c.now() + 64*c.t1
+	if s := tx.o.silence; s > 0 {
+		tx.end = min(tx.end, c.now()+s)
+	}
 	tx.due = tx.end
 	c.table[tx.branch] = tx
 	heap.Push(&c.timers, tx)
@@ -390,6 +393,9 @@ func (c *clients) find(e *envelope) (tx *clientTx, known bool) {
 	case e.status < 200 && tx.invite != nil:
 		c.rang(tx)
 	case e.status < 200:
+		if s := tx.o.silence; tx.state == trying && s > 0 && s < 64*c.t1 { // it is not silent
+			tx.end += 64*c.t1 - s
+		}
 		tx.state = proceeding
 		return nil, true
 	}

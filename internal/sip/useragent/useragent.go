@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net"
 	"strings"
+	"time"
 
 	"imp/internal/sip/header"
 	"imp/internal/sip/identity"
@@ -50,6 +51,10 @@ type UserAgent struct {
 	user string // of the Contact
 }
 
+// patience is how long a server may be silent while there is another one: four retransmissions over UDP. Who waits for an answer
+// waits for no more than 32 seconds in all.
+const patience = 8 * time.Second
+
 // New makes a user agent that cannot be reached yet: handlers are to be set on
 // its Stack first.
 func New(cfg Config) (*UserAgent, error) {
@@ -58,7 +63,7 @@ func New(cfg Config) (*UserAgent, error) {
 		return nil, fmt.Errorf("identity %q: %w", cfg.AOR.URI, err)
 	}
 	u := &UserAgent{AOR: cfg.AOR, Proxy: cfg.Proxy, cfg: cfg, user: uri.User}
-	u.Stack = stack.New(stack.Config{Log: cfg.Log, Product: cfg.Product, Trace: cfg.Trace, ClientTLS: cfg.ClientTLS, WSPath: cfg.WSPath, Locate: cfg.Locate})
+	u.Stack = stack.New(stack.Config{Patience: patience, Log: cfg.Log, Product: cfg.Product, Trace: cfg.Trace, ClientTLS: cfg.ClientTLS, WSPath: cfg.WSPath, Locate: cfg.Locate})
 	u.Wire = u.Stack
 	if cfg.Credentials != nil {
 		c := identity.NewClient(identity.ClientConfig{Wire: u.Stack, Credentials: cfg.Credentials, Unproven: cfg.Unproven})
