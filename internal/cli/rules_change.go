@@ -361,8 +361,9 @@ func (t *xcapTarget) changeRules(ctx context.Context, plan func(book *rules.Rule
 	book := &ruleBook{name: bookName(t.uri)}
 	for n := 0; n < 1000; n++ {
 		var change *client.Change
+		first := false
 		a, err := t.Update(ctx, t.document(), func(now *client.Answer) (*client.Change, error) {
-			change, book.body = nil, empty
+			change, book.body, first = nil, empty, now == nil
 			if now != nil {
 				book.body = now.Body
 			}
@@ -372,7 +373,7 @@ func (t *xcapTarget) changeRules(ctx context.Context, plan func(book *rules.Rule
 			}
 			e, err := plan(book.Ruleset, book.body)
 			if err == nil && e != nil {
-				change, err = t.ruleChange(now == nil, e)
+				change, err = t.ruleChange(first, e)
 			}
 			return change, err
 		})
@@ -388,6 +389,9 @@ func (t *xcapTarget) changeRules(ctx context.Context, plan func(book *rules.Rule
 		}
 		if err := t.changedRules(method, a); err != nil {
 			return book, true, err
+		}
+		if first { // without a document the policy of the server decides, with one the rules alone
+			t.kit.Note("these are the first rules: who is in none of them is refused from now on")
 		}
 	}
 	return nil, true, kit.Fail(kit.ExitRefused, "changing "+t.short(), "somebody else undoes each change", "is there another program that keeps these rules?")

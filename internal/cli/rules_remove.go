@@ -75,6 +75,7 @@ func (o *rulesRemoveOptions) run(ctx context.Context, args []string) error {
 			return kit.Fail(kit.ExitNo, "removing "+name, o.none(), "imp rules show tells who is in which; --name ID takes out of another rule")
 		}
 		o.kit.Note("%s is removed", name)
+		o.last(now.Ruleset)
 		nothing := &rulesGiveOptions{rulesFlags: o.rulesFlags}
 		g := &rules.Grant{Who: list, Permissions: rules.Permissions{Handling: rules.Block}}
 		nothing.warn(o.kit, g, &id, "", append([]ruleBook{*now}, others...))
@@ -92,7 +93,7 @@ func (o *rulesRemoveOptions) none() string {
 // rule removes a rule.
 func (o *rulesRemoveOptions) rule(ctx context.Context, t *xcapTarget) error {
 	doing := "removing rule " + kit.CleanLine(o.name)
-	_, changed, err := t.changeRules(ctx, func(book *rules.Ruleset, _ []byte) (*rules.Edit, error) {
+	now, changed, err := t.changeRules(ctx, func(book *rules.Ruleset, _ []byte) (*rules.Edit, error) {
 		if slices.ContainsFunc(book.Rules, func(r rules.Rule) bool { return r.ID == o.name }) {
 			return &rules.Edit{ID: o.name}, nil
 		}
@@ -105,5 +106,13 @@ func (o *rulesRemoveOptions) rule(ctx context.Context, t *xcapTarget) error {
 		return kit.Fail(kit.ExitNo, doing, "there is no such rule", "imp rules show shows those there are")
 	}
 	o.kit.Note("rule %s is removed", kit.CleanLine(o.name))
+	o.last(now.Ruleset)
 	return nil
+}
+
+// last tells what no rules mean.
+func (o *rulesRemoveOptions) last(now *rules.Ruleset) {
+	if len(now.Rules) == 0 {
+		o.kit.Note("no rule is left, and everybody is refused; imp xcap delete pres-rules leaves it to the server's policy")
+	}
 }
