@@ -31,7 +31,9 @@ func newXCAPEdit(k *kit.Kit) *cobra.Command {
 		Use:   "edit [flags] URL|AUID[/DOCUMENT][//NODE]",
 		Short: "Edit a document or element on the server in your editor",
 		Long: `Edit a document, an element or an attribute in $VISUAL or $EDITOR and write it back on
-the condition that nobody has changed the document meanwhile.
+the condition that nobody has changed the document meanwhile. A document that is not
+there begins with a template of its application usage, and is made, on the condition
+that nobody has made it meanwhile; a template that is left as it is makes none.
 
 When somebody has, both changes are merged element by element, as imp xml merge does it,
 and written. What does not go together is named with its place, and nothing is written.
@@ -41,7 +43,11 @@ name is told. An editor that fails leaves everything as it was.`,
   imp: 200 OK, etag "…"
 
   $ EDITOR=true imp xcap edit 'resource-lists//resource-lists/list[@name="friends"]'
-  imp: nothing is changed`,
+  imp: nothing is changed
+
+  $ EDITOR="sed -i s/friend@/bob@/" imp xcap edit resource-lists/team
+  imp: there is no resource-lists/team yet, it begins with a template
+  imp: 201 Created, etag "…"`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), args[0]) },
 	}
@@ -57,9 +63,9 @@ type editing struct {
 	*xcapTarget
 	options *xcapEditOptions
 	sel     *selector.Selector // nil for the document
-	base    *client.Answer
-	file    string // that was edited
-	merged  bool   // others have changed the document meanwhile
+	base    *client.Answer     // nil: there is no document, and it is made
+	file    string             // that was edited
+	merged  bool               // others have changed the document meanwhile
 }
 
 func (o *xcapEditOptions) run(ctx context.Context, arg string) error {
@@ -75,17 +81,7 @@ func (o *xcapEditOptions) run(ctx context.Context, arg string) error {
 	if e.sel != nil && e.sel.Kind() == selector.Bindings {
 		return t.failure("editing "+t.short(), client.ErrBindings)
 	}
-	if e.base, err = t.Get(ctx, t.document(), client.Condition{}); err != nil {
-		failed := t.missing(ctx, t.failure("getting "+t.short(), err), err)
-		if told := (*kit.Error)(nil); client.Status(err) == 404 && t.usage != nil && errors.As(failed, &told) {
-			told.Hint = "there is no such document to edit: imp xcap put makes one, imp xcap ls lists those there are"
-		}
-		return failed
-	}
-	if e.base.ETag == "" {
-		return t.failure("editing "+t.short(), client.ErrNoETag)
-	}
-	node, err := e.node(e.base.Body)
+	node, err := e.begin(ctx)
 	if err != nil {
 		return err
 	}
@@ -111,13 +107,39 @@ func (o *xcapEditOptions) run(ctx context.Context, arg string) error {
 	return t.answered("PUT", a)
 }
 
+// begin returns what is to be edited: what there is, or a template of what there is not.
+func (e *editing) begin(ctx context.Context) ([]byte, error) {
+	base, err := e.Get(ctx, e.document(), client.Condition{})
+	if err == nil {
+		if e.base = base; base.ETag == "" {
+			return nil, e.failure("editing "+e.short(), client.ErrNoETag)
+		}
+		return e.node(base.Body)
+	}
+	if client.Status(err) == 404 && e.usage != nil && e.sel == nil {
+		if template := e.usage.Template(e.uri); template != nil {
+			e.kit.Note("there is no %s yet, it begins with a template", e.short())
+			return template, nil
+		}
+	}
+	failed := e.missing(ctx, e.failure("getting "+e.short(), err), err)
+	if told := (*kit.Error)(nil); client.Status(err) == 404 && e.usage != nil && errors.As(failed, &told) {
+		told.Hint = "there is no such document to edit: imp xcap put makes one, imp xcap ls lists those there are"
+	}
+	return nil, failed
+}
+
 // kept tells where what was edited is, and how it is put when it is corrected. After a merge that failed it is to be seen what
 // others have written first.
 func (e *editing) kept(err error) {
 	k := e.options.kit
 	k.Warn("what you have edited is in %s", e.file)
 	if told := (*kit.Error)(nil); errors.As(err, &told) && told.Exit == kit.ExitDocument && !e.merged {
-		k.Note("when it is corrected: imp xcap put --if-match %s", shellWords([]string{e.base.ETag, e.text, e.file}))
+		words := []string{e.text, e.file}
+		if e.base != nil {
+			words = append([]string{"--if-match", e.base.ETag}, words...)
+		}
+		k.Note("when it is corrected: imp xcap put %s", shellWords(words))
 	}
 }
 
@@ -186,18 +208,25 @@ const maxRebases = 8
 
 // write puts what was edited, and when the document has changed meanwhile, the merge of both.
 func (e *editing) write(ctx context.Context, edited []byte) (*client.Answer, error) {
-	body, mediaType, err := e.body(edited, e.base.Type)
+	known, given := e.base, ""
+	if known != nil {
+		given = known.Type
+	}
+	body, mediaType, err := e.body(edited, given)
 	if err != nil && !e.options.noCheck {
 		return nil, e.refusedBody(e.file, err)
 	}
 	if err != nil && body == nil {
 		body = edited
 	}
-	mine, err := e.with(e.base.Body, body)
+	if known == nil {
+		a, err := e.Put(ctx, e.uri, mediaType, body, client.Create)
+		return a, e.failure("putting "+e.short(), err)
+	}
+	mine, err := e.with(known.Body, body)
 	if err != nil {
 		return nil, err
 	}
-	known := e.base
 	for range maxRebases {
 		a, err := e.Put(ctx, e.uri, mediaType, body, client.Condition{Match: known.ETag})
 		if client.Status(err) != 412 {
