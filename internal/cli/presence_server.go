@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -54,14 +55,20 @@ somebody else, and each publishes for himself unless --publish-for all. Who fail
 more often than ten times gets short answers for a while. With --no-auth everybody
 on this machine is who he says.
 
-Listeners for tls and wss need --cert and --key; --client-ca asks clients for a
+Whom a user lets watch, and what they see of him, his presence rules say (RFC 5025),
+documents that he writes with "imp rules" or "imp xcap". A --listen with http: or
+https: serves them, lists of resources (RFC 4826) and what else XCAP has (see imp
+xcap-server), at /xcap-root, and tells subscribers of changes. Without rules the
+--policy holds; who watches himself sees all.
+
+Listeners for tls, wss and https need --cert and --key; --client-ca asks clients for a
 certificate too. SIGHUP reads users and certificates again. --admin opens a door for
 "imp ctl", Prometheus (/metrics) and health checks (/healthz).
 
 State is in memory, or with --data DIR in the file presence-server.db there: then
-publications and registrations outlive the server, also one that is killed, and
-expire when they should; watchers subscribe again. SIGTERM and Ctrl-C tell the watchers to come back later and end
-the server.
+publications, registrations and who waits for an answer outlive the server, also one
+that is killed, and expire when they should; watchers subscribe again. SIGTERM and
+Ctrl-C tell the watchers to come back later and end the server.
 
 A user learns who watches him, and who asked to and has no answer yet, from the event
 package presence.winfo (RFC 3857, imp watchers); who watches that, from presence.winfo.winfo.
@@ -94,8 +101,9 @@ subscriptions, 100000 of one user.
 	o.flags(cmd, "127.0.0.1:5060")
 	o.dataFlag(cmd)
 	fs := cmd.Flags()
+	fs.Lookup("listen").Usage = "serve at `[TRANSPORT:]HOST:PORT`, repeatable; udp, tcp, tls, ws or wss, none: udp and tcp; http or https: documents over XCAP; port 0: any"
 	fs.StringArrayVar(&o.domains, "domain", nil, "serve the users of `DOMAIN`, repeatable; none: of every domain")
-	fs.Var(kit.Choice(&o.policy, string(presence.Allow), string(presence.Confirm), string(presence.Block)), "policy", "what watchers get; presence rules are not applied yet")
+	fs.Var(kit.Choice(&o.policy, string(presence.Allow), string(presence.Confirm), string(presence.Block)), "policy", "what watchers get of users without presence rules; those of other domains are confirmed at most")
 	fs.IntVar(&o.maxMembers, "max-list-members", 1000, "serve lists of at most `N` resources")
 	fs.IntVar(&o.maxForeign, "max-foreign-members", 1000, "watch at most `N` resources of other domains for lists, a tenth of them for one; 0: none")
 	fs.Var(&o.minInterval, "min-notify-interval", "least time between two NOTIFYs of one subscription, `DURATION`; the first, refreshes and the last are never held")
@@ -108,6 +116,10 @@ subscriptions, 100000 of one user.
 }
 
 func (o *presenceServerOptions) run(ctx context.Context) error {
+	http, err := o.documentListeners()
+	if err != nil {
+		return err
+	}
 	endpoints, err := o.endpoints()
 	if err != nil {
 		return err
@@ -129,36 +141,52 @@ func (o *presenceServerOptions) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	var exists func(user, domain string) bool
+	cfg := presence.ServerConfig{Listen: endpoints, Domains: o.domains, Auth: auth, XCAPRoot: xcap.DefaultRoot, Policy: presence.Policy(o.policy),
+		MinInterval: o.minInterval.Std(), MinExpires: o.minExpires.Std(), MaxExpires: o.maxExpires.Std(),
+		Waiting: winfo.Limits{Wait: o.waiting.Std(), PerWatcher: o.maxWaiting, PerResource: o.maxWaiting}, Log: log}
 	if auth != nil {
-		exists = known(source, auth.Realm)
+		cfg.Known = known(source, auth.Realm)
 	}
-	stackConfig, secrets, err := o.stackConfig(log, endpoints)
+	stackConfig, secrets, err := o.stackConfig(log, append(withCertificates(http), endpoints...))
 	if err != nil {
 		return err
 	}
+	cfg.Stack = stackConfig
 	o.onHangup(log, o.reloaders(log, source, secrets)...)
 	store, err := o.openStore()
 	if err != nil {
 		return err
 	}
 	defer store.Close()
+	cfg.Store = store
 	collectSeldom(ctx)
-	var bindings *registrar.Registrar
-	members, err := o.lists(store, exists, log)
+	var listener *tls.Config // one for all, or no session could be resumed
+	if secrets != nil {
+		listener = secrets.TLS("http/1.1")
+	}
+	documents, err := o.serveDocuments(ctx, http, listener, &cfg)
 	if err != nil {
 		return err
 	}
-	mount := func(s *stack.Stack, guard *identity.Guard) {
-		bindings = registrar.New(registrar.Config{Store: store, Domains: o.domains, Known: exists, Guard: guard,
-			MinExpires: o.minExpires.Std(), MaxExpires: o.maxExpires.Std(), Log: log})
+	defer documents.close()
+	return o.serve(ctx, cfg, documents)
+}
+
+// serve runs the server until ctx is done.
+func (o *presenceServerOptions) serve(ctx context.Context, cfg presence.ServerConfig, documents *presenceDocuments) error {
+	members, err := o.lists(cfg.Store, documents.roots(), cfg.Known, cfg.Log)
+	if err != nil {
+		return err
+	}
+	var bindings *registrar.Registrar
+	cfg.Lists = members
+	cfg.Mount = func(s *stack.Stack, guard *identity.Guard) {
+		bindings = registrar.New(registrar.Config{Store: cfg.Store, Domains: o.domains, Known: cfg.Known, Guard: guard,
+			MinExpires: o.minExpires.Std(), MaxExpires: o.maxExpires.Std(), Log: cfg.Log})
 		bindings.Mount(s)
 		members.Mount(s)
 	}
-	server, err := presence.Serve(ctx, presence.ServerConfig{Stack: stackConfig, Listen: endpoints, Store: store,
-		Domains: o.domains, Auth: auth, Known: exists, Policy: presence.Policy(o.policy), MinInterval: o.minInterval.Std(),
-		MinExpires: o.minExpires.Std(), MaxExpires: o.maxExpires.Std(), Mount: mount, Lists: members,
-		Waiting: winfo.Limits{Wait: o.waiting.Std(), PerWatcher: o.maxWaiting, PerResource: o.maxWaiting}, Log: log})
+	server, err := presence.Serve(ctx, cfg)
 	if bindings != nil {
 		defer bindings.Close()
 	}
@@ -170,11 +198,15 @@ func (o *presenceServerOptions) run(ctx context.Context) error {
 	followed := make(chan error, 1)
 	go func() { followed <- members.Run(following) }()
 	defer func() { stop(); <-followed }()
-	door, err := o.openAdmin(o.presenceAdmin(server, bindings, log))
+	documents.follow(ctx, server.Notifier())
+	tells := o.presenceAdmin(server, bindings, cfg.Log)
+	tells.Documents = documents.admin()
+	tells.Listen = func() []string { return append(addresses(server.Addrs()), documents.addrs()...) }
+	door, err := o.openAdmin(tells)
 	if err != nil {
 		return err
 	}
-	ready := readyEvent{Head: o.kit.Head("ready"), Server: o.name, Listen: addresses(server.Addrs())}
+	ready := readyEvent{Head: o.kit.Head("ready"), Server: o.name, Listen: tells.Listen()}
 	if door != nil {
 		defer door.Close()
 		ready.Admin = door.Addr()
@@ -186,18 +218,19 @@ func (o *presenceServerOptions) run(ctx context.Context) error {
 	ctx, cancel := drained(ctx)
 	defer cancel()
 	server.Drain(ctx)
+	documents.drain(ctx)
 	return nil
 }
 
 // lists makes the resource list server.
-func (o *presenceServerOptions) lists(kv store.KV, exists func(user, domain string) bool, log *slog.Logger) (*rls.Server, error) {
+func (o *presenceServerOptions) lists(kv store.KV, roots []string, exists func(user, domain string) bool, log *slog.Logger) (*rls.Server, error) {
 	if o.maxMembers < 1 || o.maxMembers > lists.MaxEntries {
 		return nil, kit.Fail(kit.ExitUsage, "reading --max-list-members", fmt.Sprintf("%d is not from 1 to %d", o.maxMembers, lists.MaxEntries), "without the flag it is 1000")
 	}
 	if o.maxForeign < 0 {
 		return nil, kit.Fail(kit.ExitUsage, "reading --max-foreign-members", fmt.Sprintf("%d is negative", o.maxForeign), "0 watches none")
 	}
-	cfg := rls.Config{Store: kv, Root: xcap.DefaultRoot, Known: exists, MaxMembers: o.maxMembers, MaxForeign: o.maxForeign, Log: log}
+	cfg := rls.Config{Store: kv, Root: xcap.DefaultRoot, RootURIs: roots, Known: exists, MaxMembers: o.maxMembers, MaxForeign: o.maxForeign, Log: log}
 	if len(o.domains) > 0 {
 		cfg.Naming.Domain = o.domains[0]
 		if o.maxForeign > 0 {

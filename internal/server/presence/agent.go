@@ -126,6 +126,11 @@ func New(cfg Config) *Agent {
 // Run carries changes from the store to the watchers until ctx is done. ready
 // is called once the state there was at the start has been read.
 func (a *Agent) Run(ctx context.Context, ready func()) error {
+	for _, w := range a.winfo {
+		if err := w.Restore(ctx, a.cfg.Store); err != nil {
+			return err
+		}
+	}
 	var left atomic.Int32
 	left.Store(2)
 	done := func() {

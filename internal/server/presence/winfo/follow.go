@@ -78,9 +78,9 @@ func (p *Package) recover() {
 
 // ask puts a row at the end of those without an answer. Who is beyond a limit is
 // given up.
-func (p *Package) ask(r *row) {
+func (p *Package) ask(r *row, at time.Time) {
 	p.answer(r)
-	r.asked, r.element = time.Now(), p.asking.PushBack(r)
+	r.asked, r.element = at, p.asking.PushBack(r)
 	r.table.asking++
 	p.by[r.watcher] = append(p.by[r.watcher], r)
 	if own := p.by[r.watcher]; len(own) > p.cfg.Limits.PerWatcher {

@@ -123,7 +123,7 @@ func (p *Package) set(t *table, info event.Info) {
 	r.expires, r.status, r.cause = info.Expires, status, cause
 	p.touch(r)
 	if status == winfo.Pending {
-		p.ask(r)
+		p.ask(r, time.Now())
 		return
 	}
 	p.answer(r)
@@ -137,12 +137,16 @@ func (p *Package) set(t *table, info event.Info) {
 func (p *Package) wait(r *row) {
 	r.status, r.cause, r.waited = winfo.Waiting, winfo.Timeout, true
 	p.touch(r)
-	p.ask(r)
+	p.ask(r, time.Now())
+	p.keep.put(r)
 }
 
 // end takes a row out of its table.
 func (p *Package) end(r *row, cause winfo.Event) {
 	t := r.table
+	if r.waited {
+		p.keep.remove(r)
+	}
 	r.status, r.cause = winfo.Terminated, cause
 	p.touch(r)
 	p.answer(r)

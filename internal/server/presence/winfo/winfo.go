@@ -72,6 +72,7 @@ type Package struct {
 	dirty  map[*table]bool   // touched since the lock was taken
 	timer  *time.Timer
 	due    time.Time // when timer fires
+	keep   *keeper   // nil: rows are in memory only
 	closed bool
 }
 
@@ -97,14 +98,17 @@ func (p *Package) Follow(n *event.Notifier) {
 	n.Observe(p.observe)
 }
 
-// Close forgets all.
+// Close ends the package once; its notifier is closed by then.
 func (p *Package) Close() {
 	p.mu.Lock()
-	defer p.mu.Unlock()
 	p.closed = true
 	if p.timer != nil {
 		p.timer.Stop()
 	}
+	keep := p.keep
+	p.keep = nil
+	p.mu.Unlock()
+	keep.close()
 }
 
 // unlock drops tables that have nothing to tell any more, and has those who look
