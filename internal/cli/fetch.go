@@ -29,7 +29,9 @@ when it holds for every TARGET, 1 when it does not.
 
 With --etag the status tells whether there is something new: 0 when the state is
 another than the one with that entity-tag, 1 when it is unchanged; then it is
-not sent again (RFC 5839). --timeout 0 waits without limit.`,
+not sent again (RFC 5839). --timeout 0 waits without limit.
+
+--filter and --partial are those of imp subscribe.`,
 		Example: `  $ imp fetch alice
   sip:alice@lab.test  open
   …

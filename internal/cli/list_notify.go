@@ -53,6 +53,8 @@ func (l *listFlag) apply(acct *kit.Account, form *event.SubscribeOptions, target
 		return nil, kit.Fail(kit.ExitUsage, "reading --list-server", "there is no --list", "give both, or subscribe to the URI of a list")
 	case !l.on:
 		return targets, nil
+	case form.Body != nil:
+		return nil, kit.Fail(kit.ExitUsage, "reading --list", "the list goes where the filter is to go", "leave out --filter")
 	}
 	server := l.server
 	if server == "" {

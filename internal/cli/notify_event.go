@@ -34,10 +34,13 @@ type notifyEvent struct {
 	MaxInterval float64  `json:"max_interval,omitempty" doc:"seconds until the next notification at most, as the server grants"`
 	BodyType    string   `json:"body_type,omitempty" doc:"the media type of the body; absent without one"`
 	Document    any      `json:"document,omitempty" doc:"the body: the object of the event document for a presence document, of a list its uri, version, full, names and resources, else its text"`
+	Update      string   `json:"update,omitempty" doc:"of a partial document: full or partial, and document is what it led to; discarded or lost, when it did not fit what is known"`
+	Version     *uint32  `json:"version,omitempty" doc:"number of a partial document"`
 	Selected    []string `json:"selected,omitempty" doc:"what --select found in the body"`
 	Seq         int      `json:"seq" doc:"counts the notifications of a subscription from 1"`
 
 	body     []byte
+	composed []byte // what a partial document led to
 	presence *pidf.Document
 	list     *rlmi.List     // of a list: what this notification tells
 	members  []*notifyEvent // and its resources
@@ -151,7 +154,10 @@ func (e *notifyEvent) Fact(key string) []string {
 
 // XML implements kit.Facts.
 func (e *notifyEvent) XML() []byte {
-	if e.presence == nil && !looksLikeXML(e.BodyType) {
+	switch {
+	case e.composed != nil:
+		return e.composed
+	case e.Update != "" || e.presence == nil && !looksLikeXML(e.BodyType):
 		return nil
 	}
 	return e.body
@@ -205,9 +211,12 @@ func (e *notifyEvent) Text(w io.Writer, s *kit.Style) error {
 	if e.list != nil {
 		state += "  " + s.Dim(e.listTold())
 	}
+	if e.Update == updatePartial || e.Update == updateDiscarded || e.Update == updateLost {
+		state += s.Dim(" (" + e.Update + ")")
+	}
 	fmt.Fprintf(w, "%s %s %s\n", s.Dim(s.Time(e.wall, e.wall)), name, state)
 	switch {
-	case e.list != nil:
+	case e.list != nil || e.Update != "" && e.presence == nil:
 		return nil
 	case e.presence != nil:
 		return e.presence.WriteText(w, e.wall, s.Zone)

@@ -20,6 +20,8 @@ type shower struct {
 	etag  string                 // of the state that is known from before
 	known map[string]string      // and of the one told last, by resource
 	lists map[string]*listTables // by resource
+
+	copies map[string]*partialCopy // by resource
 }
 
 func newShower(o *watchOptions) (*shower, error) {
@@ -38,6 +40,9 @@ func (s *shower) show(target string, n *event.Notification) (*notifyEvent, error
 	e, err := newNotifyEvent(s.kit, target, s.pkg, n)
 	if err != nil {
 		return nil, err
+	}
+	if err := s.compose(e, n.Dialog); err != nil {
+		return nil, kit.Fail(kit.ExitDocument, "reading the presence document of "+target, err, "print it as it came with -o raw")
 	}
 	e.once, e.only = s.once, s.query != nil
 	s.compare(e)

@@ -199,6 +199,8 @@ func refusalHint(e *event.ResponseError) string {
 		return fmt.Sprintf("the server has these event packages: %s", e.Field("Allow-Events"))
 	case e.Status == 415 && len(e.Accept()) > 0:
 		return fmt.Sprintf("the server takes these types: %s", e.Field("Accept"))
+	case e.Status == 488:
+		return "the server does not take the filter; imp filter apply tries it out"
 	case e.Status == 423 && e.Field("Min-Expires") != "":
 		return fmt.Sprintf("ask for at least --expires %s", e.Field("Min-Expires"))
 	case e.Status == 404:

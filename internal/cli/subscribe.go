@@ -25,6 +25,7 @@ type watchOptions struct {
 	accept []string
 	etag   string
 	choose string // --select
+	wishes wishes
 	wait   kit.Wait
 }
 
@@ -65,6 +66,12 @@ resources that there is something to tell of one more, with the list in the fiel
 --until holds when it does for one of them. With --list all TARGETs are watched in one
 subscription, at the list server of your domain or that of --list-server (RFC 5367).
 
+--filter has the server leave out what the filter in a file does not ask for, and
+what is not worth a notification (RFC 4660); imp filter apply tries it out. With
+--partial the server tells what changed in place of whole documents (RFC 5263):
+the document is what the changes lead to, update tells full or partial, and
+-o raw prints what came.
+
 --etag goes on from the state that an earlier notification told: when that is
 still the state, the first notification has no document (RFC 5839). With '*'
 there are no documents at all, only the state of the subscription.`,
@@ -84,6 +91,13 @@ there are no documents at all, only the state of the subscription.`,
   … sip:rls@lab.test active  2 resources
   … sip:alice@lab.test active
   …
+
+  $ imp subscribe alice --filter only-notes.xml --count 1
+  … sip:alice@lab.test active
+  …
+
+  $ imp subscribe alice --partial -o json --count 1
+  {"event":"notify",…
 
   $ imp subscribe alice --select '//p:basic/text()' --count 1
   open`,
@@ -109,6 +123,8 @@ func (o *watchOptions) flags(cmd *cobra.Command) {
 	fs.StringArrayVar(&o.accept, "accept", nil, "take bodies of `TYPE`, repeatable; none: the package's default")
 	fs.StringVar(&o.etag, "etag", "", "do not tell the state with this entity-`TAG` again, that of an earlier notification")
 	fs.StringVar(&o.choose, "select", "", "print only what this `XPATH` finds in each body")
+	o.wishes.flags(fs)
+	cmd.MarkFlagFilename("filter")
 	o.kit.AccountFlags(cmd)
 	o.kit.Emits(cmd, "notify", "a notification came", notifyEvent{})
 }
@@ -157,6 +173,9 @@ func (o *watchOptions) form() (event.SubscribeOptions, error) {
 		}
 	}
 	form := event.SubscribeOptions{Event: ev, Accept: slices.Clone(o.accept), ETag: o.etag, Conditional: true, MultipleDialogs: strings.HasSuffix(ev.Package, ".winfo")}
+	if err := o.wishes.apply(o.kit, &form); err != nil {
+		return form, err
+	}
 	understandLists(&form)
 	return form, nil
 }
