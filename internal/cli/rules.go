@@ -33,6 +33,9 @@ the other, and whoever gets less than the domain is made an exception there. Rul
 other programs, and those with a --name, are never touched, but told of when they grant
 more than you ask for.
 
+As long as you have no rules the policy of the server decides. With the first one that is
+over: whom no rule allows is blocked.
+
 A change is one request about one rule, on the condition that nobody has changed the
 document meanwhile; all else in it stays as it is, byte for byte.
 
@@ -40,6 +43,7 @@ WHO is a user (bob, bob@example.org, a URI), @example.org for the users of a dom
 authenticated for all users of any domain, or everybody, also as anonymous, for those too
 who do not say who they are: there is no rule for these alone.`,
 		Example: `  $ imp rules allow bob @example.org
+  imp: your rules decide from now on: whom none of them allows is blocked
   imp: these are the first rules: who is in none of them is refused from now on
   imp: sip:bob@example.com is allowed (rule imp-allow)
   imp: @example.org is allowed (rule imp-allow)

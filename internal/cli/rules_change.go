@@ -383,6 +383,9 @@ func (t *xcapTarget) changeRules(ctx context.Context, plan func(book *rules.Rule
 			}
 			return book, n > 0, err
 		}
+		if len(change.URI.Steps) == 0 {
+			t.kit.Note("your rules decide from now on: whom none of them allows is blocked")
+		}
 		method := "PUT"
 		if change.Remove {
 			method = "DELETE"
