@@ -21,7 +21,7 @@ type group struct {
 // groups are the commands in the order of the help. A new command is one entry here.
 var groups = []group{
 	{"servers", "Servers", []func(*kit.Kit) *cobra.Command{newLab, newPresenceServer, newRegistrar, newMSRPRelay, newXCAPServer}},
-	{"presence", "Presence", []func(*kit.Kit) *cobra.Command{newRegister, newPublish, newFetch, newSubscribe, newWatchers}},
+	{"presence", "Presence", []func(*kit.Kit) *cobra.Command{newRegister, newPublish, newFetch, newSubscribe, newWatch, newWatchers}},
 	{"xcap", "XCAP", []func(*kit.Kit) *cobra.Command{newXCAP, newList, newRules}},
 	{"messages", "Messages", []func(*kit.Kit) *cobra.Command{newMessage, newListen, newMSRPSend, newMSRPRecv}},
 	{"documents", "Documents", []func(*kit.Kit) *cobra.Command{newXML, newPIDF, newFilter, newCPIM, newIMDN}},

@@ -15,18 +15,19 @@ import (
 type shower struct {
 	kit   *kit.Kit
 	pkg   string
-	once  bool                   // a fetch
-	query *xpath.Expr            // of --select
-	etag  string                 // of the state that is known from before
-	known map[string]string      // and of the one told last, by resource
-	lists map[string]*listTables // by resource
+	once  bool                     // a fetch
+	query *xpath.Expr              // of --select
+	etag  string                   // of the state that is known from before
+	known map[string]string        // and of the one told last, by resource
+	lists map[string]*listTables   // by resource
+	emit  func(*notifyEvent) error // prints one event
 
 	copies map[string]*partialCopy // by resource
 }
 
 func newShower(o *watchOptions) (*shower, error) {
 	pkg, _, _ := strings.Cut(o.event, ";")
-	s := &shower{kit: o.kit, etag: o.etag, pkg: strings.TrimSpace(pkg)}
+	s := &shower{kit: o.kit, etag: o.etag, pkg: strings.TrimSpace(pkg), emit: func(e *notifyEvent) error { return o.kit.Emit(e) }}
 	if o.choose == "" {
 		return s, nil
 	}
@@ -77,7 +78,7 @@ func (s *shower) print(e *notifyEvent) (err error) {
 			return kit.Fail(kit.ExitDocument, "selecting in the body for "+e.Resource, err, "the body is not well-formed; -o raw shows it as it came")
 		}
 	}
-	return s.kit.Emit(e)
+	return s.emit(e)
 }
 
 // compare tells by its entity-tag a state that is what it was.

@@ -38,6 +38,7 @@ type subscribeOptions struct {
 	once    bool
 	unpaced map[string]bool // targets whose server was said not to keep to them
 	lists   listFlag
+	show    func(*notifyEvent) error // in place of printing; nil: print
 }
 
 func newSubscribe(k *kit.Kit) *cobra.Command {
@@ -211,6 +212,9 @@ func (o *subscribeOptions) run(ctx context.Context, args []string) error {
 	show, err := newShower(&o.watchOptions)
 	if err != nil {
 		return err
+	}
+	if o.show != nil {
+		show.emit = o.show
 	}
 	watch, err := o.kit.Watch(ctx, o.wait)
 	if err != nil {
