@@ -2,6 +2,7 @@ package registrar
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -127,6 +128,27 @@ func TestForking(t *testing.T) {
 			alice.quiet()
 		})
 	}
+	t.Run("Max-Breadth is shared out, and what is too narrow refused", func(t *testing.T) {
+		for _, c := range []struct{ in, one, two string }{{"", "30", "30"}, {"5", "2", "3"}, {"2", "1", "1"}} {
+			var fields []string
+			if c.in != "" {
+				fields = append(fields, "+Max-Breadth: "+c.in)
+			}
+			alice.send(alice.request("MESSAGE", "sip:bob@example.com", "x", fields...))
+			a, b := one.receive(), two.receive()
+			got := []string{strings.Join(all(a, "Max-Breadth"), "+"), strings.Join(all(b, "Max-Breadth"), "+")}
+			if slices.Sort(got); got[0] != c.one || got[1] != c.two {
+				t.Errorf("of %q: %q", c.in, got)
+			}
+			one.send(answer(a, "200 OK"))
+			two.send(answer(b, "200 OK"))
+			wants(t, alice.receive(), 200)
+		}
+		for _, narrow := range []string{"1", "0", "many"} {
+			wants(t, alice.ask("MESSAGE", "sip:bob@example.com", "+Max-Breadth: "+narrow), 440)
+		}
+		one.quiet()
+	})
 	t.Run("NAM-061 all challenges go into one answer", func(t *testing.T) {
 		a, b := ask()
 		one.send(answer(a, "401 Unauthorized", `WWW-Authenticate: Digest realm="1", nonce="a", algorithm=SHA-256`, `WWW-Authenticate: Digest realm="1", nonce="b", algorithm=MD5`))

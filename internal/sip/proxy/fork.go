@@ -25,15 +25,17 @@ type fork struct {
 	failed  bool // a device could not be reached
 }
 
-// fork sends a request to all devices at once. A device that is not reached one way is tried the next way it has
+// fork sends a request to all devices at once, each with its share of the breadth. A device that is not reached one way is tried the next way it has
 // registered (RFC 5626 section 7, RFC 5627 section 6.1).
-func (p *Proxy) fork(r *stack.Passing, w *way, devices [][]Contact) {
+func (p *Proxy) fork(r *stack.Passing, w *way, devices [][]Contact, breadth int) {
 	f := &fork{p: p, answer: r.Defer(), open: len(devices)}
 	body := bytes.Clone(r.Body())
 	branches := make([][]*stack.Outgoing, len(devices))
 	for i, device := range devices {
+		share := breadth / (len(devices) - i)
+		breadth -= share
 		for _, c := range device {
-			o := p.outgoing(r, w, c)
+			o := p.outgoing(r, w, c, share)
 			o.Body = body
 			branches[i] = append(branches[i], o)
 		}

@@ -1,7 +1,8 @@
 // Package proxy is the proxy of RFC 3261 section 16, for the users of one server: what is for them goes to the contacts
 // they have registered, with the flows of RFC 5626 section 5 and the GRUUs of RFC 5627 section 6.
 //
-// Requests with a transaction of their own are forked to all devices and answered once (section 16.7). INVITE, and the ACK
+// Requests with a transaction of their own are forked to all devices, as far as their Max-Breadth allows that (RFC 5393), and
+// answered once (section 16.7). INVITE, and the ACK
 // and CANCEL that belong to it, go to one device without any state (section 16.11). It is no open proxy: senders
 // authenticate, and where a request leads is always a registered contact or a flow that a token of its own names.
 package proxy
@@ -11,6 +12,7 @@ import (
 	"crypto/rand"
 	"log/slog"
 	"slices"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -151,8 +153,28 @@ func (p *Proxy) forward(ctx context.Context, r *stack.Passing) *stack.Response {
 	case "INVITE", "ACK", "CANCEL":
 		return p.pass(r, w, devices[0][0])
 	}
-	p.fork(r, w, devices)
+	breadth := maxBreadth(r)
+	if breadth < len(devices) {
+		return stack.Answer(440)
+	}
+	p.fork(r, w, devices, breadth)
 	return nil
+}
+
+// defaultBreadth is what a request has that does not say it (RFC 5393 section 5.3.3).
+const defaultBreadth = 60
+
+// maxBreadth is how many devices a request may be on its way to at one time, all proxies together (RFC 5393 section 5).
+func maxBreadth(r *stack.Passing) int {
+	v, there, err := header.Single(r.Request, "Max-Breadth")
+	if !there {
+		return defaultBreadth
+	}
+	n, err2 := strconv.ParseUint(strings.TrimSpace(v), 10, 16)
+	if err != nil || err2 != nil {
+		return 0
+	}
+	return int(n)
 }
 
 // validate makes the checks of RFC 3261 section 16.3 that are left after those of the stack.

@@ -7,10 +7,10 @@ import (
 	"imp/internal/sip/stack"
 )
 
-// outgoing is the request as it goes to one contact.
-func (p *Proxy) outgoing(r *stack.Passing, w *way, c Contact) *stack.Outgoing {
+// outgoing is the request as it goes to one contact, with its breadth, which is 0 for what is not forked.
+func (p *Proxy) outgoing(r *stack.Passing, w *way, c Contact, breadth int) *stack.Outgoing {
 	uri, routes, target := w.onward(c)
-	rewrite := stack.Rewrite{MaxForwards: w.hops - 1, Routes: routes, RecordRoutes: p.recordRoutes(r, w, c, target), Drop: p.consumed}
+	rewrite := stack.Rewrite{MaxForwards: w.hops - 1, MaxBreadth: breadth, Routes: routes, RecordRoutes: p.recordRoutes(r, w, c, target), Drop: p.consumed}
 	return &stack.Outgoing{Method: r.Name(), URI: uri, Head: r.Head(&rewrite), Body: r.Body(), Target: target, Loop: w.mark}
 }
 
@@ -104,7 +104,7 @@ func IsInvalid(host string) bool {
 
 // pass sends a request on without a transaction. nil is returned when that was possible.
 func (p *Proxy) pass(r *stack.Passing, w *way, c Contact) *stack.Response {
-	err := p.cfg.Stack.Pass(r, p.outgoing(r, w, c), func(err error) {
+	err := p.cfg.Stack.Pass(r, p.outgoing(r, w, c, 0), func(err error) {
 		p.cfg.Log.Info("a request was not passed on", "error", err)
 	})
 	if err != nil {

@@ -215,6 +215,7 @@ func content(field []byte) []byte { return trimSpace(field[bytes.IndexByte(field
 // Rewrite says what becomes of the header fields of a request on its way; what it does not name stays byte for byte.
 type Rewrite struct {
 	MaxForwards  int
+	MaxBreadth   int      // RFC 5393; 0 leaves the field as it is
 	Routes       []string // all Route values that it has from here on
 	RecordRoutes []string // go before those that it has
 	// Drop tells which other fields go no further; nil: none.
@@ -227,6 +228,9 @@ func (p *Passing) Head(w *Rewrite) []byte {
 	e := p.in.e
 	b := make([]byte, 0, len(e.head)+64*(len(w.Routes)+len(w.RecordRoutes)+1))
 	b = fmt.Appendf(b, "Max-Forwards: %d\r\n", w.MaxForwards)
+	if w.MaxBreadth > 0 {
+		b = fmt.Appendf(b, "Max-Breadth: %d\r\n", w.MaxBreadth)
+	}
 	for _, v := range w.RecordRoutes {
 		b = appendField(b, "Record-Route", v)
 	}
@@ -245,6 +249,9 @@ func (p *Passing) Head(w *Rewrite) []byte {
 				b = append(append(b, content(field)[len(e.top.raw):]...), lineEnd...)
 				continue
 			}
+		}
+		if w.MaxBreadth > 0 && equalFold(name, "max-breadth") {
+			continue
 		}
 		if w.Drop != nil && w.Drop(string(name), string(unfold(content(field)))) {
 			continue
