@@ -115,7 +115,7 @@ func TestAuthorize(t *testing.T) {
 		r.wantAs(200, "rls", "GET", rules, "")
 		r.wantAs(200, "alice", "GET", rules, "")
 	})
-	t.Run("XUSE-026 the index of services is for trusted elements", func(t *testing.T) {
+	t.Run("XUSE-026 RLS-075 the index of services is for trusted elements", func(t *testing.T) {
 		r := newRig(t, withUsers("alice", "rls"), func(c *Config) { c.Trusted = []string{"rls@example.com"} })
 		r.wantAs(403, "alice", "GET", base+"/rls-services/global/index", "")
 		r.wantAs(200, "rls", "GET", base+"/rls-services/global/index", "")

@@ -99,7 +99,7 @@ func TestDocuments(t *testing.T) {
 		r.putList(friends)
 		r.conflict("constraint-failure", "PUT", lists+"/~~/resource-lists/list%5B2%5D/entry-ref", `<rl:entry-ref ref="/a"/>`, ctype(elType))
 	})
-	t.Run("XUSE-021 a service refers to a list of its owner on this server", func(t *testing.T) {
+	t.Run("XUSE-021 RLS-073 a service refers to a list of its owner on this server", func(t *testing.T) {
 		doc := func(ref string) string {
 			return `<rls-services xmlns="urn:ietf:params:xml:ns:rls-services"><service uri="sip:l@example.com"><resource-list>` + ref + `</resource-list></service></rls-services>`
 		}

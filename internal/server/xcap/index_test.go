@@ -115,7 +115,7 @@ func TestServices(t *testing.T) {
 		}
 		return r
 	}
-	t.Run("XUSE-019 the URI of another's service is refused, with alternatives that are free", func(t *testing.T) {
+	t.Run("XUSE-019 RLS-072 the URI of another's service is refused, with alternatives that are free", func(t *testing.T) {
 		s.want(s.do("a", "PUT", indexOf("a"), rlsServices("sip:friends@example.com")), 201)
 		r := refused(s.do("b", "PUT", indexOf("b"), rlsServices("sip:%66riends@EXAMPLE.com")))
 		if len(r.Exists) != 1 || r.Exists[0].Field != "rls-services/service/@uri" || len(r.Exists[0].Alternatives) == 0 {
@@ -129,7 +129,7 @@ func TestServices(t *testing.T) {
 			t.Error("the document has changed")
 		}
 	})
-	t.Run("XUSE-019 the URI of a user is refused", func(t *testing.T) {
+	t.Run("XUSE-019 RLS-072 the URI of a user is refused", func(t *testing.T) {
 		for _, uri := range []string{"sip:c@example.com", "sips:c@example.com", "pres:c@example.com"} {
 			refused(s.do("c", "PUT", indexOf("c"), rlsServices(uri)))
 		}
@@ -239,7 +239,7 @@ func TestIndex(t *testing.T) {
 		s.want(s.do("", "GET", globalIndex, nil), 401)
 		s.want(s.do("rls", "GET", globalIndex, nil), 200)
 	})
-	t.Run("XUSE-023 documents of other names are not in it", func(t *testing.T) {
+	t.Run("XUSE-023 RLS-074 documents of other names are not in it", func(t *testing.T) {
 		for _, path := range []string{"other", "d/index"} {
 			s.want(s.do("u1", "PUT", "rls-services/users/sip:u1@example.com/"+path, rlsServices("sip:hidden@example.com")), 201)
 			if now, _ := s.read(); slices.Contains(now, "sip:hidden@example.com") {
