@@ -234,6 +234,10 @@ func TestLimits(t *testing.T) {
 	})
 	t.Run("WIN-028 a resource is asked so often", func(t *testing.T) {
 		limited(t, Limits{PerResource: 2}, func(r *rig) {
+			r.notes.set("erin", ask)
+			r.watch("erin", "notes", gone)
+			r.notes.set("erin", allow)
+			r.reconsider() // who has an answer does not count
 			for _, name := range []string{"bob", "carol", "dave"} {
 				r.watch(name, "notes", gone)
 				time.Sleep(time.Second)

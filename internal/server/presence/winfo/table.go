@@ -117,7 +117,6 @@ func (p *Package) set(t *table, info event.Info) {
 		r = &row{table: t, tag: info.ID, watcher: info.Watcher, name: info.Name, since: info.Since, born: p.next()}
 		t.rows[info.ID] = r
 	} else if r.status == status && r.cause == cause {
-		r.expires = info.Expires
 		return
 	}
 	r.expires, r.status, r.cause = info.Expires, status, cause

@@ -142,6 +142,22 @@ func TestNotifications(t *testing.T) {
 			r.watch("bob", "notes", gone)
 			owner.expect("")
 		}},
+		{"WIN-012 not even its beginning, whatever comes between", func(t *testing.T, r *rig) {
+			owner := r.owner()
+			r.pkg.observe(event.Lifecycle{Info: event.Info{ID: "x", Package: "notes", Resource: "sip:alice@example.com", Watcher: "sip:bob@example.com"},
+				Cause: "subscribe", Fetch: true, Number: 1 << 40})
+			owner.expect("")
+		}},
+		{"news from before the list change nothing in it", func(t *testing.T, r *rig) {
+			r.notes.set("bob", ask)
+			bob := r.watch("bob", "notes")
+			r.Decide(bob.toTag, allow)
+			owner := r.watch("alice", "notes.winfo")
+			owner.expect("0 full: bob active/approved")
+			r.pkg.observe(event.Lifecycle{Info: event.Info{ID: bob.toTag, Package: "notes", Resource: "sip:alice@example.com", Watcher: "sip:bob@example.com", State: event.Pending},
+				Cause: "subscribe", Was: event.Pending, Number: 1})
+			owner.expect("")
+		}},
 		{"WIN-012 who came and went between two notifications is not told", func(t *testing.T, r *rig) {
 			owner := r.owner()
 			carol := r.watch("carol", "notes")
@@ -200,6 +216,7 @@ func TestNotifications(t *testing.T) {
 			if strings.Contains(w.ID, bob.toTag) || strings.Contains(bob.toTag, w.ID) {
 				t.Fatal("the id tells the tag of the dialog")
 			}
+			r.notes.set("bob", allow)
 			r.Decide(bob.toTag, allow)
 			time.Sleep(5 * time.Second)
 			d := owner.docs()[0]
