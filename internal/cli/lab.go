@@ -72,7 +72,7 @@ the line it prints into another shell, or type: eval "$(imp lab env)"`,
 	o.admin.addr = "127.0.0.1:0"
 	fs.Lookup("admin").DefValue = o.admin.addr
 	fs.StringVar(&o.dir, "dir", "", "keep all files in `DIR`")
-	fs.Var(kit.Choice(&o.policy, string(presence.Allow), string(presence.Confirm), string(presence.Block)), "policy", "what watchers get; presence rules are kept and not applied yet")
+	fs.Var(kit.Choice(&o.policy, string(presence.Allow), string(presence.Confirm), string(presence.Block)), "policy", "what watchers get of users without presence rules")
 	fs.Var(&o.minInterval, "min-notify-interval", "least time between two NOTIFYs of one subscription, `DURATION`")
 	fs.BoolVar(&o.tour, "tour", false, "show what works, step by step, and end")
 	for _, name := range []string{"listen", "admin", "admin-token", "cert"} {

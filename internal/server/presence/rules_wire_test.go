@@ -114,7 +114,31 @@ func TestRulesOnTheWire(t *testing.T) {
 			t.Errorf("%v", tags)
 		}
 	})
-	t.Run("AUT-038 AUT-073 rules that are stored end a subscription, and its refresh is 481", func(t *testing.T) {
+	t.Run("EVT-101 AUT-036 polite-block looks like a user who is offline", func(t *testing.T) {
+		trace := func(handling, doc string) (string, string) {
+			s, _ := ruledBy(t, handling)
+			if doc != "" {
+				s.publish(s.publisher(s.user("alice"), "alice"), doc)
+			}
+			p := s.phone()
+			if status := ask(p); status != 200 {
+				t.Fatalf("answered %d", status)
+			}
+			r := p.notified()
+			var names []string
+			for _, h := range r.Headers() {
+				names = append(names, h.Name())
+			}
+			state, tag, body := told(t, r)
+			return strings.Join(names, " ") + "\n" + state + " " + tag, string(body)
+		}
+		blocked, made := trace("polite-block", open("a"))
+		offline, real := trace("allow", "")
+		if blocked != offline || made != real {
+			t.Errorf("%s\n%s\nand\n%s\n%s", blocked, made, offline, real)
+		}
+	})
+	t.Run("AUT-038 AUT-073 XUSE-051 rules that are stored end a subscription, and its refresh is 481", func(t *testing.T) {
 		s, put := ruledBy(t, "allow")
 		p := s.phone()
 		if status := ask(p); status != 200 {

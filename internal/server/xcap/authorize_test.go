@@ -92,6 +92,15 @@ func TestAuthorize(t *testing.T) {
 		r.wantAs(403, "alice", "PUT", capabilities, "<xcap-caps/>", ctype("application/xcap-caps+xml"))
 		r.wantAs(403, "alice", "DELETE", capabilities, "")
 	})
+	t.Run("XUSE-050 AUT-071 capabilities name the namespaces of permissions", func(t *testing.T) {
+		r := newRig(t, withUsers("alice"))
+		caps := r.wantAs(200, "alice", "GET", capabilities, "").Body.String()
+		for _, space := range []string{"urn:ietf:params:xml:ns:common-policy", "urn:ietf:params:xml:ns:pres-rules"} {
+			if !strings.Contains(caps, "<namespace>"+space+"</namespace>") {
+				t.Errorf("%s is not in\n%s", space, caps)
+			}
+		}
+	})
 	t.Run("XCAP-090 no user has capabilities", func(t *testing.T) {
 		r := newRig(t, withUsers("alice"))
 		r.wantAs(404, "alice", "GET", base+"/xcap-caps/users/alice/index", "")
