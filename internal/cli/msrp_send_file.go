@@ -23,7 +23,7 @@ type progressEvent struct {
 	kit.Head
 	To   string `json:"to" doc:"the URI written to, or the MSRP path"`
 	Name string `json:"name" doc:"of the file"`
-	Sent int64  `json:"sent" doc:"bytes that have been written"`
+	Sent int64  `json:"sent" doc:"bytes that have been written, with those of earlier attempts"`
 	Size int64  `json:"size" doc:"bytes of all, -1 when that is not known"`
 }
 
@@ -145,7 +145,7 @@ func (o *msrpSendOptions) sendFile(ctx context.Context, send sender, remote *sdp
 	if part != nil {
 		first = part.Start
 	}
-	show := o.progress(src, size)
+	show := o.progress(src, first-1, size)
 	var sent atomic.Int64
 	m.Progress = func(n int64) { sent.Store(n); show.at(n) }
 	kept := o.keep(src, first-1, &sent)
@@ -279,17 +279,25 @@ func (o *msrpSendOptions) rest(s *msrpfile.Source) *sdp.Range {
 type shown struct {
 	o    *msrpSendOptions
 	src  *msrpfile.Source
-	size int64
+	past int64 // what earlier attempts have sent
+	size int64 // with that, -1 when it is not known
 	bar  *progressbar.ProgressBar
 	from time.Time // of the first byte
 	last time.Time
 }
 
-func (o *msrpSendOptions) progress(src *msrpfile.Source, size int64) *shown {
-	p := &shown{o: o, src: src, size: size}
+// progress shows how a part of a file of some size is sent, behind what was sent of it before.
+func (o *msrpSendOptions) progress(src *msrpfile.Source, past, size int64) *shown {
+	if size >= 0 {
+		size += past
+	}
+	p := &shown{o: o, src: src, past: past, size: size}
 	if o.kit.Output == kit.OutputText && o.kit.ErrTTY && !o.kit.Quiet {
 		p.bar = progressbar.NewOptions64(size, progressbar.OptionSetWriter(o.kit.Err), progressbar.OptionShowBytes(true),
 			progressbar.OptionSetDescription(kit.CleanLine(src.Name)), progressbar.OptionThrottle(barEvery), progressbar.OptionClearOnFinish())
+		if past > 0 {
+			_ = p.bar.Set64(past) // so that it is no part of the rate
+		}
 	}
 	return p
 }
@@ -300,8 +308,9 @@ const (
 	keepEvery  = time.Second
 )
 
-// at tells how much was written.
+// at tells how much was written of the part.
 func (p *shown) at(n int64) {
+	n += p.past
 	now := p.o.kit.Now()
 	if p.bar != nil {
 		p.draw(now, n)

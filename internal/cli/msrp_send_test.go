@@ -17,7 +17,7 @@ func TestProgressBar(t *testing.T) {
 	k := kit.New(kit.Streams{Out: new(bytes.Buffer), Err: &out, ErrTTY: true})
 	k.Now = func() time.Time { return now }
 	o := &msrpSendOptions{kit: k}
-	p := o.progress(&msrpfile.Source{Name: "huge"}, 1<<40)
+	p := o.progress(&msrpfile.Source{Name: "huge"}, 0, 1<<40)
 	p.at(1 << 38)
 	if out.Len() != 0 {
 		t.Errorf("at the first byte there is %q", out.String())
@@ -26,5 +26,23 @@ func TestProgressBar(t *testing.T) {
 	p.at(1<<38 + 1)
 	if !strings.Contains(out.String(), "huge") {
 		t.Errorf("later there is %q", out.String())
+	}
+}
+
+// TestProgressResumed looks at a file of which a part was sent before: what is shown is of the whole.
+func TestProgressResumed(t *testing.T) {
+	var out, shown bytes.Buffer
+	k := kit.New(kit.Streams{Out: &out, Err: &shown})
+	k.Output = kit.OutputJSON
+	o := &msrpSendOptions{kit: k}
+	o.progress(&msrpfile.Source{Name: "rest"}, 700, 300).at(300)
+	if s := out.String(); !strings.Contains(s, `"sent":1000,"size":1000`) {
+		t.Errorf("got %s", s)
+	}
+	k = kit.New(kit.Streams{Out: &out, Err: &shown, ErrTTY: true})
+	o = &msrpSendOptions{kit: k}
+	o.progress(&msrpfile.Source{Name: "rest"}, 700, 300)
+	if s := shown.String(); !strings.Contains(s, "70%") {
+		t.Errorf("got %q", s)
 	}
 }
