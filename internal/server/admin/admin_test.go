@@ -212,13 +212,21 @@ func TestMetrics(t *testing.T) {
 	cfg := Config{Server: "lab", Version: "1", SubscriptionCount: func() int { return 3 },
 		Stack: func() stack.Stats {
 			return stack.Stats{Messages: map[string]stack.Traffic{"udp": {In: 5, Out: 4}}, Malformed: 2, Connections: 6}
+		},
+		Relay: func() Relay { return Relay{Connections: 7, Sessions: 8, Sends: 9, Bytes: 10, Reports: 11, Failures: 12, Refused: 13} },
+		Sessions: func(context.Context, Query) ([]Session, bool, error) {
+			return []Session{{ID: "1", User: "alice", Sends: 14, BytesOut: 15, BytesIn: 16, Reports: 17, Failures: 18}}, false, nil
 		}}
 	one, other := serve(t, cfg), serve(t, cfg) // registries are not shared
 	for _, url := range []string{one, other} {
 		status, body := ask(t, "GET", url+"/metrics", "")
 		for _, line := range []string{`imp_build_info{server="lab",version="1"} 1`, "imp_subscriptions 3", "imp_draining 0", "imp_live_heap_bytes ",
 			`imp_sip_messages_total{direction="in",transport="udp"} 5`, `imp_sip_trouble_total{kind="malformed"} 2`, "imp_sip_connections 6",
-			"process_resident_memory_bytes ", "go_goroutines "} {
+			"imp_msrp_relay_connections 7", "imp_msrp_relay_sessions 8", "imp_msrp_relay_sends_total 9", "imp_msrp_relay_bytes_total 10",
+			"imp_msrp_relay_reports_total 11", "imp_msrp_relay_failures_total 12", "imp_msrp_relay_refused_connections_total 13",
+			`imp_msrp_session_sends_total{session="1",user="alice"} 14`, `imp_msrp_session_bytes_total{direction="out",session="1",user="alice"} 15`,
+			`imp_msrp_session_bytes_total{direction="in",session="1",user="alice"} 16`, `imp_msrp_session_reports_total{session="1",user="alice"} 17`,
+			`imp_msrp_session_failures_total{session="1",user="alice"} 18`, "process_resident_memory_bytes ", "go_goroutines "} {
 			if status != 200 || !strings.Contains(body, "\n"+line) {
 				t.Errorf("%d, no line %s", status, line)
 			}

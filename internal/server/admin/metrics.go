@@ -35,16 +35,26 @@ var (
 	descConnections   = describe("sip_connections", "SIP connections over streams.")
 	descPending       = describe("sip_pending", "SIP client transactions without an answer.")
 	descReplay        = describe("sip_replay_bytes", "Memory for answers that are kept for retransmissions.")
-	descRelay         = describe("msrp_relay", "Connections and sessions of the MSRP relay.", "what")
-	descRelayed       = describe("msrp_relay_total", "What the MSRP relay has done: chunks and bytes of bodies forwarded, REPORTs forwarded, failures, connections refused.", "what")
-	descSessionBytes  = describe("msrp_session_bytes_total", "Bytes of bodies relayed for a session, out from its client or in to it.", "session", "user", "direction")
-	descSessionCount  = describe("msrp_session_total", "What was relayed for a session: sends, reports, failures.", "session", "user", "what")
+
+	descRelayConnections = describe("msrp_relay_connections", "Connections of the MSRP relay.")
+	descRelaySessions    = describe("msrp_relay_sessions", "URIs that the MSRP relay has granted and that live.")
+	descRelaySends       = describe("msrp_relay_sends_total", "Chunks that the MSRP relay has forwarded.")
+	descRelayBytes       = describe("msrp_relay_bytes_total", "Bytes of bodies that the MSRP relay has forwarded.")
+	descRelayReports     = describe("msrp_relay_reports_total", "REPORTs that the MSRP relay has forwarded.")
+	descRelayFailures    = describe("msrp_relay_failures_total", "Requests that the MSRP relay has refused, or that failed behind it.")
+	descRelayRefused     = describe("msrp_relay_refused_connections_total", "Connections that the MSRP relay has refused.")
+	descSessionBytes     = describe("msrp_session_bytes_total", "Bytes of bodies relayed for a session, out from its client or in to it.", "session", "user", "direction")
+	descSessionSends     = describe("msrp_session_sends_total", "Chunks relayed for a session.", "session", "user")
+	descSessionReports   = describe("msrp_session_reports_total", "REPORTs relayed for a session.", "session", "user")
+	descSessionFailures  = describe("msrp_session_failures_total", "Requests of a session that failed.", "session", "user")
 )
 
 // Describe implements prometheus.Collector.
 func (c *collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{descInfo, descDraining, descLiveHeap, descSubscriptions, descPublications, descRegistrations,
-		descMessages, descTrouble, descConnections, descPending, descReplay, descRelay, descRelayed, descSessionBytes, descSessionCount} {
+		descMessages, descTrouble, descConnections, descPending, descReplay, descRelayConnections, descRelaySessions,
+		descRelaySends, descRelayBytes, descRelayReports, descRelayFailures, descRelayRefused,
+		descSessionBytes, descSessionSends, descSessionReports, descSessionFailures} {
 		ch <- d
 	}
 }
@@ -99,11 +109,13 @@ func (c *collector) collectRelay(gauge func(*prometheus.Desc, float64, ...string
 		return
 	}
 	r := c.cfg.Relay()
-	gauge(descRelay, float64(r.Connections), "connections")
-	gauge(descRelay, float64(r.Sessions), "sessions")
-	for what, n := range map[string]uint64{"sends": r.Sends, "bytes": r.Bytes, "reports": r.Reports, "failures": r.Failures, "refused": r.Refused} {
-		total(descRelayed, n, what)
-	}
+	gauge(descRelayConnections, float64(r.Connections))
+	gauge(descRelaySessions, float64(r.Sessions))
+	total(descRelaySends, r.Sends)
+	total(descRelayBytes, r.Bytes)
+	total(descRelayReports, r.Reports)
+	total(descRelayFailures, r.Failures)
+	total(descRelayRefused, r.Refused)
 	if c.cfg.Sessions == nil {
 		return
 	}
@@ -114,8 +126,8 @@ func (c *collector) collectRelay(gauge func(*prometheus.Desc, float64, ...string
 	for _, s := range rows {
 		total(descSessionBytes, s.BytesOut, s.ID, s.User, "out")
 		total(descSessionBytes, s.BytesIn, s.ID, s.User, "in")
-		total(descSessionCount, s.Sends, s.ID, s.User, "sends")
-		total(descSessionCount, s.Reports, s.ID, s.User, "reports")
-		total(descSessionCount, s.Failures, s.ID, s.User, "failures")
+		total(descSessionSends, s.Sends, s.ID, s.User)
+		total(descSessionReports, s.Reports, s.ID, s.User)
+		total(descSessionFailures, s.Failures, s.ID, s.User)
 	}
 }
