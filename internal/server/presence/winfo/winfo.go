@@ -11,7 +11,6 @@ import (
 	"context"
 	"crypto/rand"
 	"log/slog"
-	"strings"
 	"sync"
 	"time"
 
@@ -152,7 +151,7 @@ func (p *Package) Defaults() event.Defaults {
 func (p *Package) Open(ctx context.Context, r event.Request) (event.View, event.Decision, error) {
 	only := ""
 	if r.Watcher != r.Resource {
-		if p.cfg.Judge == nil || strings.HasSuffix(p.cfg.Parent, suffix) {
+		if p.cfg.Judge == nil {
 			return nil, event.Decision{State: event.Terminated, Reason: "rejected"}, nil
 		}
 		d, err := p.cfg.Judge(ctx, r.Resource, r.Watcher)
