@@ -213,7 +213,9 @@ func TestMetrics(t *testing.T) {
 		Stack: func() stack.Stats {
 			return stack.Stats{Messages: map[string]stack.Traffic{"udp": {In: 5, Out: 4}}, Malformed: 2, Connections: 6}
 		},
-		Relay: func() Relay { return Relay{Connections: 7, Sessions: 8, Sends: 9, Bytes: 10, Reports: 11, Failures: 12, Refused: 13} },
+		Relay: func() Relay {
+			return Relay{Connections: 7, Sessions: 8, Sends: 9, Bytes: 10, Reports: 11, Failures: 12, Refused: 13}
+		},
 		Sessions: func(context.Context, Query) ([]Session, bool, error) {
 			return []Session{{ID: "1", User: "alice", Sends: 14, BytesOut: 15, BytesIn: 16, Reports: 17, Failures: 18}}, false, nil
 		}}
