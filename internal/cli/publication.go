@@ -28,6 +28,7 @@ type publication struct {
 	key    string // in the state; "" keeps nothing
 	saved  savedPublication
 	unlock func()
+	update string // what was sent with --partial
 	agent  *presence.Agent
 	*event.Publisher
 }
@@ -39,6 +40,9 @@ type savedPublication struct {
 	// TupleID stays the same for the life of the publication (RFC 3903 section
 	// 10.4).
 	TupleID string `json:"tuple_id"`
+	// Document is what --partial has published, that the next one tells the changes
+	// of.
+	Document string `json:"document,omitempty"`
 }
 
 // open reads what is kept of the publication, keeping other commands out of
@@ -111,9 +115,9 @@ func (p *publication) close() {
 func (p *publication) publish(ctx context.Context, d document) error {
 	ctx, cancel := limited(ctx, p.kit)
 	defer cancel()
-	publish := p.Publish
-	if p.modify != "" && p.key == "" {
-		publish = p.Modify // what somebody else made is not made anew
+	publish := p.send
+	if p.partial {
+		publish = p.publishPartial
 	}
 	got, err := publish(ctx, event.Doc{Type: d.mediaType, Body: d.body})
 	var refused *event.ResponseError
@@ -124,10 +128,15 @@ func (p *publication) publish(ctx context.Context, d document) error {
 	if err != nil {
 		return p.failure("publishing", err)
 	}
+	if p.saved.Document = ""; p.partial {
+		p.saved.Document = string(d.body)
+	}
 	if asked := p.expires.Std(); asked > 0 && got.Expires > asked {
 		p.kit.Note("the server grants no less than %v", got.Expires)
 	}
-	return p.accepted(got)
+	err = p.accepted(got)
+	p.update = ""
+	return err
 }
 
 // ours tells whether the entity-tag of --modify is that of the publication
@@ -149,7 +158,7 @@ func (p *publication) accepted(got event.Published) error {
 		return err
 	}
 	return p.kit.Emit(publishEvent{Head: p.kit.Head("publish"), Resource: p.target, Package: p.event.Package,
-		ETag: got.Tag, Expires: wholeSeconds(got.Expires)})
+		ETag: got.Tag, Expires: wholeSeconds(got.Expires), Update: p.update})
 }
 
 // keepTag keeps the entity-tag for the next command.

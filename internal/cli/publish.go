@@ -33,6 +33,7 @@ type publishOptions struct {
 	keep       bool
 	period     kit.Duration
 	strict     bool
+	partial    bool
 }
 
 func newPublish(k *kit.Kit) *cobra.Command {
@@ -52,6 +53,10 @@ with whose status it ends. Without --name, --modify and --keep, -- COMMAND makes
 a publication of its own, so that what was published before shows again when the
 command has ended. --keep leaves the publication to expire.
 
+--partial sends what changed since the last publication under that name, and the
+whole document where there was none, where that is shorter, and where the server
+does not know it any more or takes whole documents only.
+
 --modify changes the publication with that entity-tag, whoever made it, and
 fails when there is none. --timeout is for one answer and ends no --refresh.`,
 		Example: `  $ imp publish --basic open --note "at my desk"
@@ -63,6 +68,9 @@ fails when there is none. --timeout is for one answer and ends no --refresh.`,
 
   $ imp publish --basic open
   …
+
+  $ imp publish --partial --basic open --activity busy -o json
+  {"event":"publish",…
 
   $ imp publish --remove
 
@@ -97,6 +105,7 @@ fails when there is none. --timeout is for one answer and ends no --refresh.`,
 	fs.BoolVar(&o.edit, "edit", false, "edit the document in $EDITOR before it is sent")
 	fs.BoolVar(&o.keep, "keep", false, "do not take the publication back at the end")
 	fs.BoolVar(&o.strict, "strict", false, "refuse to send what the schemas do not allow")
+	fs.BoolVar(&o.partial, "partial", false, "send what changed in place of the whole document (RFC 5264)")
 	k.AccountFlags(cmd)
 	k.Emits(cmd, "publish", "the server accepted a publication", publishEvent{})
 	return cmd
@@ -108,6 +117,7 @@ type publishEvent struct {
 	Package  string `json:"package" doc:"the event package"`
 	ETag     string `json:"etag" doc:"the entity-tag of the publication, for --modify"`
 	Expires  int    `json:"expires" doc:"seconds until it ends unless it is renewed; 0: it is gone"`
+	Update   string `json:"update,omitempty" doc:"with --partial: what was sent, full or partial; whole: the server takes whole documents only"`
 }
 
 // Text implements kit.Texter: the entity-tag alone, for --modify "$(imp publish …)".
@@ -196,6 +206,8 @@ func (o *publishOptions) consistent(args, command []string) error {
 		return usage("--refresh and -- COMMAND contradict each other", "a command is refreshed for anyway")
 	case !o.remove && len(args) == 0 && !given && !o.edit:
 		return usage("nothing to publish", `try: imp publish --basic open --note "at my desk"`)
+	case o.partial && (o.event != "presence" || o.mediaType != pidf.MediaType):
+		return usage("--partial is for presence documents", "leave out --event and --type")
 	case len(args) == 0 && !o.remove && o.event != "presence":
 		return usage("flags make presence documents only", "give a FILE for the event package "+o.event)
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 
 	"imp/internal/xml/lexical"
 	"imp/internal/xml/patch"
@@ -15,6 +16,10 @@ import (
 // entity of both and the version of the second; changed is false when they are equal. The names in its selectors do not
 // depend on which of the two the receiver has. The error is ErrEntity, or an *Error about one of the states.
 func Diff(from, to []byte, version uint32) (diff []byte, changed bool, err error) {
+	return difference(from, to, strconv.FormatUint(uint64(version), 10))
+}
+
+func difference(from, to []byte, version string) (diff []byte, changed bool, err error) {
 	a, err := presenceTree(from)
 	if err != nil {
 		return nil, false, err
@@ -32,7 +37,7 @@ func Diff(from, to []byte, version uint32) (diff []byte, changed bool, err error
 	if err != nil {
 		return nil, false, err
 	}
-	frame := patch.Frame{Vocabulary: patch.PIDFDiff, Entity: lexical.Trim(is), Version: fmt.Sprint(version)}
+	frame := patch.Frame{Vocabulary: patch.PIDFDiff, Entity: lexical.Trim(is), Version: version}
 	return edits.Append(nil, frame), edits.Len() > 0, nil
 }
 
@@ -80,4 +85,27 @@ func Unnumbered(from, to []byte) (doc []byte, at int, err error) {
 	}
 	at += len(zero) - len(`0"`)
 	return slices.Delete(doc, at, at+1), at, nil
+}
+
+// Publication returns the document by which a publisher of one full state publishes another one, without a version (RFC 5264
+// sections 3.2 and 4.2): the changes, or the full state where he has published none or that is not longer.
+func Publication(from, to []byte) (doc []byte, full bool, err error) {
+	t, err := parseState(to)
+	if err != nil {
+		return nil, false, err
+	}
+	whole := to
+	if t.Root().Space() != Space {
+		if whole, err = rename(t, Space, "p", "pidf-full", ""); err != nil {
+			return nil, false, err
+		}
+	}
+	if from == nil {
+		return whole, true, nil
+	}
+	diff, changed, err := difference(from, to, "")
+	if err != nil || !changed || len(diff) >= len(whole) {
+		return whole, true, err
+	}
+	return diff, false, nil
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -503,5 +504,78 @@ func BenchmarkTake(b *testing.B) {
 		if outcome, err := c.Take(d); outcome != Patched {
 			b.Fatal(err)
 		}
+	}
+}
+
+func TestPublication(t *testing.T) {
+	other := strings.Replace(tuple, "open", "closed", 1)
+	long := `<note>` + strings.Repeat("long ", 100) + `</note>`
+	many := ""
+	for i := range 10 {
+		many += strings.Replace(tuple, `"a"`, fmt.Sprintf(`"b%d"`, i), 1)
+	}
+	publish := func(t *testing.T, from, to string, full bool, version bool) []byte {
+		t.Helper()
+		var had []byte
+		if from != "" {
+			had = []byte(from)
+		}
+		doc, isFull, err := Publication(had, []byte(to))
+		if err != nil || isFull != full {
+			t.Fatalf("full %v, %v: %s", isFull, err, doc)
+		}
+		d := parse(t, string(doc))
+		if d.Full != full || d.HasVersion != version || d.Entity != alice {
+			t.Errorf("PAR-034: %+v", d.View())
+		}
+		return doc
+	}
+	t.Run("PAR-034 PAR-035 it begins with a full state without version", func(t *testing.T) {
+		doc := publish(t, "", presence(tuple), true, false)
+		if back, err := Presence(doc); err != nil || !equal(t, back, []byte(presence(tuple))) {
+			t.Errorf("%s, %v", doc, err)
+		}
+	})
+	t.Run("PAR-034 PAR-038 changes, or the full state when that is shorter or nothing changed", func(t *testing.T) {
+		d := parse(t, string(publish(t, presence(tuple+long), presence(other+long), false, false)))
+		state, err := d.Apply([]byte(presence(tuple+long)), nil)
+		if err != nil || !equal(t, state, []byte(presence(other+long))) {
+			t.Errorf("%s, %v", state, err)
+		}
+		publish(t, presence(many), presence(other), true, false)
+		publish(t, presence(tuple), presence(tuple), true, false)
+		publish(t, "", full(` version="3"`, other), true, true)
+	})
+	t.Run("PAR-003 states of two presentities have no changes", func(t *testing.T) {
+		if _, _, err := Publication([]byte(presence(tuple)), []byte(strings.Replace(presence(tuple), "alice", "bob", 1))); !errors.Is(err, ErrEntity) {
+			t.Error(err)
+		}
+	})
+}
+
+func TestUnnumbered(t *testing.T) {
+	other := strings.Replace(tuple, "open", "closed", 1)
+	for name, c := range map[string]struct{ from, to string }{
+		"PAR-012 a full state": {"", presence(tuple)}, "a pidf-full": {"", full(` version="7"`, tuple)}, "PAR-012 changes": {presence(tuple + strings.Repeat("<note>long</note>", 50)), presence(other + strings.Repeat("<note>long</note>", 50))},
+		"the entity says version": {"", strings.Replace(presence(tuple), alice, `sip:version="0"@x`, 1)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var had []byte
+			if c.from != "" {
+				had = []byte(c.from)
+			}
+			c.to = strings.ReplaceAll(c.to, `entity="sip:version="0"@x"`, `entity="sip: version=&quot;0&quot;@x"`)
+			doc, at, err := Unnumbered(had, []byte(c.to))
+			if err != nil {
+				t.Fatal(err)
+			}
+			d := parse(t, string(doc[:at])+"42"+string(doc[at:]))
+			if d.Version != 42 || !d.HasVersion || d.Full != (c.from == "") {
+				t.Errorf("%+v of %s", d.View(), doc)
+			}
+		})
+	}
+	if doc, _, err := Unnumbered([]byte(presence(tuple)), []byte(presence(tuple))); doc != nil || err != nil {
+		t.Errorf("no change is told: %s, %v", doc, err)
 	}
 }

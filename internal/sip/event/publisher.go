@@ -151,6 +151,23 @@ func (p *Publisher) Publish(ctx context.Context, d Doc) (Published, error) {
 	return p.inTurn(ctx, func() (Published, error) { return p.put(OpModify, d) })
 }
 
+// PublishChange is Publish for a state d that change, a document of its own, leads
+// to from the one that was published (RFC 5264 section 4.2): change modifies the
+// publication there is. Where there is none by now d makes a new one.
+func (p *Publisher) PublishChange(ctx context.Context, change, d Doc) (Published, error) {
+	if err := errors.Join(change.fit(), d.fit()); err != nil {
+		return Published{}, err
+	}
+	return p.inTurn(ctx, func() (Published, error) {
+		if p.Tag() != "" {
+			if got, err := p.exchangeOf(OpModify, change, d); !isStale(err) {
+				return got, err
+			}
+		}
+		return p.exchange(OpInitial, d)
+	})
+}
+
 // Modify changes the publication, and makes no new one: when it is gone the
 // error is the 412, and ErrNotPublished without an entity-tag. Other errors
 // are those of Publish.

@@ -87,6 +87,29 @@ func TestPublisherWithCompositor(t *testing.T) {
 			expect(t, states)
 		})
 	})
+	t.Run("PAR-034 a change modifies, and where nothing is left the state is published that it leads to", func(t *testing.T) {
+		withCompositor(t, func(t *testing.T, p *event.Publisher, restart func(), states func() []string) {
+			change := event.Doc{Type: "text/plain", Body: []byte("change")}
+			if got, err := p.PublishChange(t.Context(), change, plain("calm")); err != nil || got.Operation != event.OpInitial {
+				t.Fatalf("%+v, %v", got, err)
+			}
+			expect(t, states, "calm")
+			if got, err := p.PublishChange(t.Context(), change, plain("storm")); err != nil || got.Operation != event.OpModify {
+				t.Fatalf("%+v, %v", got, err)
+			}
+			expect(t, states, "change") // which this package takes for a state
+			restart()
+			if got, err := p.Refresh(t.Context()); err != nil || got.Operation != event.OpInitial {
+				t.Fatalf("%+v, %v", got, err)
+			}
+			expect(t, states, "storm")
+			restart()
+			if got, err := p.PublishChange(t.Context(), change, plain("calm")); err != nil || got.Operation != event.OpInitial {
+				t.Fatalf("%+v, %v", got, err)
+			}
+			expect(t, states, "calm")
+		})
+	})
 	t.Run("PUB-013 a compositor that lost everything gets the document again", func(t *testing.T) {
 		withCompositor(t, func(t *testing.T, p *event.Publisher, restart func(), states func() []string) {
 			if _, err := p.Publish(t.Context(), plain("calm")); err != nil {

@@ -13,7 +13,10 @@ import (
 
 // exchange sends one PUBLISH and takes over what is answered. It is called in
 // turn.
-func (p *Publisher) exchange(op Operation, d Doc) (Published, error) {
+func (p *Publisher) exchange(op Operation, d Doc) (Published, error) { return p.exchangeOf(op, d, d) }
+
+// exchangeOf is exchange with a document that leads to the state d.
+func (p *Publisher) exchangeOf(op Operation, sent, d Doc) (Published, error) {
 	if err := p.turn.free(); err != nil {
 		return Published{}, err
 	}
@@ -21,14 +24,14 @@ func (p *Publisher) exchange(op Operation, d Doc) (Published, error) {
 	if op == OpRemove {
 		asked = 0
 	}
-	res, cause, err := p.send(p.request(op, d, asked))
+	res, cause, err := p.send(p.request(op, sent, asked))
 	if err != nil {
 		p.unsure(d)
 		return Published{}, err
 	}
 	if raised, ok := uac.Raised(res, asked); ok && op != OpRemove {
 		p.asked, asked = raised, raised
-		if res, cause, err = p.send(p.request(op, d, asked)); err != nil {
+		if res, cause, err = p.send(p.request(op, sent, asked)); err != nil {
 			p.unsure(d)
 			return Published{}, err
 		}
