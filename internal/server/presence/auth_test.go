@@ -327,7 +327,7 @@ func TestIdentities(t *testing.T) {
 			return true
 		})
 	})
-	t.Run("PUB-052 who may publish for whom", func(t *testing.T) {
+	t.Run("PUB-052 PRS-054 who may publish for whom", func(t *testing.T) {
 		d := newDoor(t, nil)
 		bobs := request{method: "PUBLISH", from: "sip:bob@example.com"}
 		d.wants(403, d.as("bob", "builder", bobs))
@@ -341,7 +341,7 @@ func TestIdentities(t *testing.T) {
 		bobs.target = ""
 		d.wants(200, d.as("bob", "builder", bobs))
 	})
-	t.Run("a subscription belongs to who made it", func(t *testing.T) {
+	t.Run("PRS-074 a subscription belongs to who made it", func(t *testing.T) {
 		d := newDoor(t, nil)
 		q := d.as("bob", "builder", request{method: "SUBSCRIBE", from: "sip:bob@example.com"})
 		res := d.wants(200, q)

@@ -420,6 +420,29 @@ func TestRules(t *testing.T) {
 	}
 }
 
+func TestEverybodyIsTold(t *testing.T) {
+	t.Run("PRS-062 every change reaches each of many watchers, as he may see it", func(t *testing.T) {
+		ruled1(t, Allow, func(s *ruledSite) {
+			s.rules(rule("r", `<identity><many><except id="`+bob+`"/></many></identity>`, "allow", persons), rule("s", isBob, "confirm", ""))
+			b := s.watch(bob)
+			var list []*watching
+			for i := range 200 {
+				list = append(list, s.watch(fmt.Sprintf("sip:watcher%d@example.com", i)))
+			}
+			for _, w := range list {
+				w.told("active closed")
+			}
+			for _, activity := range []string{"away", "meeting", "travel", "busy"} {
+				s.publish("one", at(activity, "happy", ""))
+				for _, w := range list {
+					w.told("active " + activity + " !happy")
+				}
+			}
+			b.told("pending")
+		})
+	})
+}
+
 func TestRulesInTime(t *testing.T) {
 	t.Run("AUT-021 AUT-022 AUT-023 validity begins and ends by itself", func(t *testing.T) {
 		ruled1(t, Allow, func(s *ruledSite) {
