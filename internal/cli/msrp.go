@@ -98,10 +98,13 @@ func localHost(ctx context.Context, peer string) string {
 	return host
 }
 
+// seenMessages is how many Message-IDs are remembered, to know what comes again.
+const seenMessages = 1024
+
 // msrpEndpoint makes what the sessions of an account are made with: listeners towards its proxy, and its relay.
 func msrpEndpoint(ctx context.Context, k *kit.Kit, acct *kit.Account, n *session.Node, fingerprint string) (*call.Endpoint, error) {
 	host := localHost(ctx, acct.Proxy.Addr())
-	e := &call.Endpoint{Node: n, Fingerprint: fingerprint, Local: session.Local{Reachable: true}, Seen: session.NewSeen(1024)}
+	e := &call.Endpoint{Node: n, Fingerprint: fingerprint, Local: session.Local{Reachable: true}, Seen: session.NewSeen(seenMessages)}
 	for transport, addr := range map[string]*string{"tcp": &e.Plain, "tls": &e.TLS} {
 		l, err := n.Listen(ctx, transport, net.JoinHostPort(host, "0"))
 		if err != nil {

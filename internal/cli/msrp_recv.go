@@ -40,18 +40,15 @@ type msrpRecvOptions struct {
 	maxSize    kit.Bytes
 	dir        string
 	force      bool
+	maxTotal   kit.Bytes
 	relay      string
 
 	senderSet map[string]bool
 	things    chan thing
-	accepted  atomic.Int64 // files
-}
-
-// thing is what was received, as it is printed.
-type thing struct {
-	event kit.Value
-	facts kit.Facts
-	done  chan struct{} // closed when it has been printed; nil: nobody waits
+	accepted  atomic.Int64  // files
+	written   atomic.Int64  // bytes of files
+	over      chan struct{} // closed when nothing is printed any more
+	mute      bool          // nobody reads stdout; of the printing goroutine
 }
 
 func newMSRPRecv(k *kit.Kit) *cobra.Command {
@@ -68,6 +65,10 @@ what a system could misunderstand. What is there already is not replaced, the
 new file gets a number, unless --force is given. While it comes its name ends in
 .part; it gets its own when it is complete and its hash is right. What was cut
 off stays, and imp msrp-send --resume goes on with it. Others cannot read it.
+Files of more than --max-total together are refused; --max-size bounds each.
+
+A message that comes twice, because its sender heard nothing of the first one, is
+printed once. When it ends while a file comes, an event tells that it failed.
 
 With -o raw the bodies of messages and files go to stdout, byte for byte and as
 they come, and nothing is written to --dir.
@@ -102,6 +103,9 @@ the fingerprints in the invitation. With msrp_relay in the account, or
 	fs.StringArrayVar(&o.senders, "sender", nil, "take sessions from `TARGET` only, repeatable")
 	fs.StringSliceVar(&o.accept, "accept-types", nil, "take messages of these media `TYPES`, * are all")
 	fs.Var(&o.maxSize, "max-size", "take messages and files of up to `BYTES`; 64k and 10M are powers of 1024")
+	o.maxTotal = 16 << 30
+	fs.Var(&o.maxTotal, "max-total", "write up to `BYTES` of files in all, 16 GiB unless given")
+	fs.Lookup("max-total").DefValue = "0" // pflag would print it in bytes
 	fs.StringVar(&o.relay, "relay", "", "go through the relay at `URI`, as --msrp-relay; none: without one")
 	k.AccountFlags(cmd, "msrp-relay")
 	k.WaitFlags(cmd, &o.wait, append(slices.Clone(messageKeys), "name", "path", "size", "outcome")...)
@@ -165,7 +169,7 @@ func (o *msrpRecvOptions) bare() bool {
 }
 
 func (o *msrpRecvOptions) prepare(acct *kit.Account) error {
-	o.things = make(chan thing, 64)
+	o.things, o.over = make(chan thing, 64), make(chan struct{})
 	o.senderSet = map[string]bool{}
 	for _, s := range o.senders {
 		t, err := acct.Target(s)
@@ -222,7 +226,7 @@ func (o *msrpRecvOptions) runSIP(ctx context.Context, watch *kit.Watch, acct *ki
 		return err
 	}
 	defer ua.Close()
-	defer finish(&calls)
+	defer o.rest(&calls)
 	if o.noRegister {
 		o.kit.Note("listening at %s", endpointList(ua.Stack.Addrs()))
 		return o.print(watch, nil)
@@ -262,54 +266,6 @@ func (o *msrpRecvOptions) registered(ctx context.Context, watch *kit.Watch, ua *
 	lost := make(chan error, 1)
 	go func() { lost <- stayRegistered(staying, o.kit, r, aor, nil) }()
 	return o.print(watch, lost)
-}
-
-// print prints what comes until the watch is over.
-func (o *msrpRecvOptions) print(watch *kit.Watch, lost <-chan error) error {
-	for {
-		select {
-		case t := <-o.things:
-			err := o.kit.Emit(t.event)
-			if t.done != nil {
-				close(t.done)
-			}
-			if err != nil {
-				return err
-			}
-			watch.Seen(t.facts)
-			if watch.Context().Err() != nil {
-				return watch.Err()
-			}
-		case err := <-lost:
-			if err != nil && watch.Context().Err() == nil {
-				return err
-			}
-			lost = nil
-		case <-watch.Done():
-			return watch.Err()
-		}
-	}
-}
-
-// tell hands over what came, and waits until it is printed: who sent it is told only then that it has arrived.
-func (o *msrpRecvOptions) tell(ctx context.Context, v kit.Value, f kit.Facts) bool {
-	t := thing{v, f, make(chan struct{})}
-	select {
-	case o.things <- t:
-	case <-ctx.Done():
-		return false
-	}
-	select {
-	case <-t.done:
-		return true
-	case <-ctx.Done(): // maybe because this was the last one
-	}
-	select {
-	case <-t.done:
-		return true
-	default:
-		return false
-	}
 }
 
 // invited answers one INVITE.
@@ -357,20 +313,15 @@ func (o *msrpRecvOptions) invited(ctx context.Context, e *call.Endpoint, in *cal
 		_ = n.Call.Bye(within)
 	}
 	sinks.abort()
+	for _, leg := range n.Legs() {
+		if leg != nil {
+			<-leg.Idle() // what came of it is told
+		}
+	}
 }
 
 // graceTime is what a caller gets to end a call himself, when what came of it is enough.
 const graceTime = 500 * time.Millisecond
-
-// finish waits for what is still going on, but not for somebody who does not read stdout.
-func finish(all *sync.WaitGroup) {
-	over := make(chan struct{})
-	go func() { all.Wait(); close(over) }()
-	select {
-	case <-over:
-	case <-time.After(drainTime):
-	}
-}
 
 // session receives what comes in one session.
 func (o *msrpRecvOptions) session(ctx context.Context, n *call.Connection, leg *call.Leg, in *call.Incoming, sinks *sinks) {
@@ -425,6 +376,10 @@ func (o *msrpRecvOptions) message(ctx context.Context, m *session.Incoming, who 
 		t = header.ContentType{MediaType: msrpfile.OctetStream}
 	}
 	e := newMessageEvent(&pager.Message{Time: o.kit.Now(), From: who, To: to, CallID: callID, ContentType: t, Body: read.Body})
+	if m.Duplicate { // its sender did not hear of the first one (RFC 4975 section 7.3.1)
+		_ = m.Report(wire.OK, "")
+		return
+	}
 	if e.composing != "" || o.tell(ctx, e, e) {
 		_ = m.Report(wire.OK, "")
 	}
@@ -434,7 +389,7 @@ func (o *msrpRecvOptions) message(ctx context.Context, m *session.Incoming, who 
 func (o *msrpRecvOptions) runBare(ctx context.Context, watch *kit.Watch, node *session.Node) error {
 	e := msrpReadyEvent{Head: o.kit.Head("ready"), Server: "msrp-recv"}
 	var peers sync.WaitGroup
-	defer finish(&peers)
+	defer o.rest(&peers)
 	defer watch.Stop()
 	for _, s := range o.listen {
 		eps, err := stack.ParseEndpoint(strings.TrimPrefix(s, "msrp+"))
@@ -475,8 +430,9 @@ func reachable(ctx context.Context, addr string) string {
 func (o *msrpRecvOptions) peers(ctx context.Context, node *session.Node, uri wire.URI) {
 	var all sync.WaitGroup
 	defer all.Wait()
+	seen := session.NewSeen(seenMessages)
 	for ctx.Err() == nil {
-		s, err := node.Open(session.Own{URI: uri, Types: o.accept, MaxSize: int64(o.maxSize), ManualReports: true})
+		s, err := node.Open(session.Own{URI: uri, Types: o.accept, MaxSize: int64(o.maxSize), Seen: seen, ManualReports: true})
 		if err == nil {
 			err = s.Start(ctx, session.Peer{})
 		}
@@ -495,6 +451,13 @@ func (o *msrpRecvOptions) peers(ctx context.Context, node *session.Node, uri wir
 // peer takes what comes in one session.
 func (o *msrpRecvOptions) peer(ctx context.Context, s *session.Session, uri wire.URI) {
 	defer s.Close()
+	defer context.AfterFunc(ctx, func() { // what comes gets a moment to come to its end
+		select {
+		case <-s.Done():
+		case <-time.After(graceTime):
+			s.Close()
+		}
+	})()
 	for {
 		m, err := s.Receive(ctx)
 		if err != nil {

@@ -70,7 +70,7 @@ func (e *fileEvent) XML() []byte { return nil }
 
 // refusalText is what a peer is told of a file that is not taken: nothing about this machine.
 func refusalText(err error) string {
-	for _, known := range []error{msrpfile.ErrTooLarge, msrpfile.ErrMissing, msrpfile.ErrBusy, msrpfile.ErrShort, msrpfile.ErrLong, msrpfile.ErrHash} {
+	for _, known := range []error{msrpfile.ErrTooLarge, msrpfile.ErrMissing, msrpfile.ErrBusy, msrpfile.ErrShort, msrpfile.ErrLong, msrpfile.ErrHash, errFull} {
 		if errors.Is(err, known) {
 			return known.Error()
 		}
@@ -121,7 +121,26 @@ func (o *msrpRecvOptions) sink(f *sdp.File) (*msrpfile.Sink, error) {
 	if o.kit.Output == kit.OutputRaw {
 		return msrpfile.Through(printer{o.kit}, f, int64(o.maxSize))
 	}
+	if o.written.Load()+max(f.Size, 0) > int64(o.maxTotal) {
+		return nil, errFull
+	}
 	return msrpfile.Create(msrpfile.SinkConfig{Dir: o.dir, Force: o.force, MaxSize: int64(o.maxSize)}, f)
+}
+
+// errFull refuses files beyond --max-total.
+var errFull = errors.New("no more files are taken")
+
+// counted is a file whose octets count.
+type counted struct {
+	*msrpfile.Sink
+	of *msrpRecvOptions
+}
+
+func (c counted) Write(b []byte) (int, error) {
+	if c.of.kit.Output != kit.OutputRaw && c.of.written.Add(int64(len(b))) > int64(c.of.maxTotal) {
+		return 0, errFull
+	}
+	return c.Sink.Write(b)
 }
 
 // printer writes to stdout.
@@ -151,7 +170,7 @@ func (o *msrpRecvOptions) receiveFile(ctx context.Context, n *call.Connection, l
 			kind, body = w.Type, w.Body
 		}
 	}
-	e := o.store(body, kind, err, f, sink)
+	e := o.store(ctx, body, kind, err, f, sink)
 	e.From = in.From.URI
 	if e.err != nil {
 		giveUp(m, refusalText(e.err))
@@ -185,14 +204,14 @@ func lingering(leg *call.Leg, n *call.Connection) {
 const lingerTime = 30 * time.Second
 
 // store writes what comes as a file; unread is why it could not even be unwrapped.
-func (o *msrpRecvOptions) store(body io.Reader, kind string, unread error, f *sdp.File, sink *msrpfile.Sink) *fileEvent {
+func (o *msrpRecvOptions) store(ctx context.Context, body io.Reader, kind string, unread error, f *sdp.File, sink *msrpfile.Sink) *fileEvent {
 	e := &fileEvent{Head: o.kit.Head("file"), Outcome: "received", Name: f.Name, BodyType: f.Type, wall: o.kit.Now()}
 	if e.BodyType == "" {
 		e.BodyType = kind
 	}
 	err := unread
 	if err == nil {
-		_, err = io.Copy(sink, body)
+		_, err = io.Copy(counted{sink, o}, body)
 	}
 	if err != nil {
 		_ = sink.Abort(true)
@@ -206,6 +225,9 @@ func (o *msrpRecvOptions) store(body io.Reader, kind string, unread error, f *sd
 	e.Size = sink.Octets()
 	if err != nil {
 		e.Outcome, e.Reason, e.err = "failed", err.Error(), err
+		if ctx.Err() != nil {
+			e.Reason = "msrp-recv ended before it had come"
+		}
 		return e
 	}
 	e.Path = o.shown(e.Path)
@@ -243,7 +265,7 @@ func (o *msrpRecvOptions) unannounced(ctx context.Context, m *session.Incoming, 
 		o.kit.Warn("%s from %s is refused: %v", name, who.URI, err)
 		return
 	}
-	e := o.store(body, kind, nil, f, sink)
+	e := o.store(ctx, body, kind, nil, f, sink)
 	e.From = who.URI
 	if e.err != nil {
 		giveUp(m, refusalText(e.err))

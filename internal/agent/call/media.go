@@ -221,6 +221,9 @@ func (l *Leg) Send(ctx context.Context, m session.Message) (*session.Sent, error
 	return l.Session.Send(ctx, m)
 }
 
+// Idle is closed by Finish; for a session that somebody has invited us to, when the function of Take has returned.
+func (l *Leg) Idle() <-chan struct{} { return l.idle }
+
 // Finish tells that nothing is sent or received any more, and ends the session. The line is answered with port 0 from
 // then on (RFC 5547 section 8.1).
 func (l *Leg) Finish() {
