@@ -43,7 +43,6 @@ WHO is a user (bob, bob@example.org, a URI), @example.org for the users of a dom
 authenticated for all users of any domain, or everybody, also as anonymous, for those too
 who do not say who they are: there is no rule for these alone.`,
 		Example: `  $ imp rules allow bob @example.org
-  imp: your rules decide from now on: whom none of them allows is blocked
   imp: these are the first rules: who is in none of them is refused from now on
   imp: sip:bob@example.com is allowed (rule imp-allow)
   imp: @example.org is allowed (rule imp-allow)

@@ -12,7 +12,6 @@ import (
 	"imp/internal/cli/kit"
 	"imp/internal/doc/rules"
 	"imp/internal/xcap/client"
-	xmltree "imp/internal/xml/tree"
 )
 
 // rulesGiveOptions are those of the commands that give users a handling.
@@ -359,6 +358,7 @@ func grantedText(k *kit.Kit, r *rules.Rule) string {
 func (t *xcapTarget) changeRules(ctx context.Context, plan func(book *rules.Ruleset, src []byte) (*rules.Edit, error)) (*ruleBook, bool, error) {
 	empty := (&rules.Ruleset{}).Bytes()
 	book := &ruleBook{name: bookName(t.uri)}
+	whole := false
 	for n := 0; n < 1000; n++ {
 		var change *client.Change
 		first := false
@@ -373,18 +373,20 @@ func (t *xcapTarget) changeRules(ctx context.Context, plan func(book *rules.Rule
 			}
 			e, err := plan(book.Ruleset, book.body)
 			if err == nil && e != nil {
-				change, err = t.ruleChange(first, e)
+				change, err = t.ruleChange(book.body, first || whole, e)
 			}
 			return change, err
 		})
+		if status := client.Status(err); !whole && (status >= 500 || status == 405) && len(change.URI.Steps) > 0 {
+			t.kit.Debug("the server cannot change a single rule (%v), so the document is written as a whole", err)
+			whole = true
+			continue
+		}
 		if err != nil || change == nil {
 			if err == nil && n == 0 && a != nil {
 				err = t.changedRules("GET", a)
 			}
 			return book, n > 0, err
-		}
-		if len(change.URI.Steps) == 0 {
-			t.kit.Note("your rules decide from now on: whom none of them allows is blocked")
 		}
 		method := "PUT"
 		if change.Remove {
@@ -407,17 +409,12 @@ func (t *xcapTarget) changedRules(method string, a *client.Answer) error {
 	return t.kit.Emit(xcapEvent{Head: t.kit.Head("xcap"), Method: method, URL: a.URL, Status: a.Status, Reason: a.Phrase, ETag: a.ETag})
 }
 
-// ruleChange is the request for a change of one rule; the first makes the document.
-func (t *xcapTarget) ruleChange(first bool, e *rules.Edit) (*client.Change, error) {
-	if first {
-		doc, err := xmltree.Parse((&rules.Ruleset{}).Bytes(), xmltree.Options{})
-		if err == nil {
-			err = doc.Root().Append("  " + string(e.XML) + "\n")
-		}
-		if err != nil {
-			return nil, err
-		}
-		return &client.Change{URI: t.document(), Type: rules.MediaType, Body: doc.Bytes()}, nil
+// ruleChange is the request for a change of one rule. The first makes the document; a server that knows no namespaces in selectors gets the document as a whole,
+// in which nothing else is changed.
+func (t *xcapTarget) ruleChange(body []byte, whole bool, e *rules.Edit) (*client.Change, error) {
+	if whole {
+		body, err := e.Splice(body)
+		return &client.Change{URI: t.document(), Type: rules.MediaType, Body: body}, err
 	}
 	u := t.at("cr:ruleset", "cr:rule"+attrTest("id", e.ID))
 	x := rulesFlags{}

@@ -10,33 +10,16 @@ import (
 	"time"
 
 	"imp/internal/xml/schematest"
-	"imp/internal/xml/tree"
 )
 
-// apply does to a document what an edit says, as an XCAP server does it.
+// apply does to a document what an edit says.
 func apply(t testing.TB, src string, e *Edit) string {
 	t.Helper()
-	doc, err := tree.Parse([]byte(src), tree.Options{})
+	out, err := e.Splice([]byte(src))
 	if err != nil {
 		t.Fatal(err)
 	}
-	for n := range doc.Root().Elements() {
-		if id, _ := n.Attr("", "id"); id == e.ID {
-			if e.XML == nil {
-				err = n.Remove()
-			} else {
-				err = n.Replace(string(e.XML))
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
-			return string(doc.Bytes())
-		}
-	}
-	if err := doc.Root().Append(string(e.XML)); err != nil {
-		t.Fatal(err)
-	}
-	return string(doc.Bytes())
+	return string(out)
 }
 
 // settle makes all changes of a plan, and says how many they were.
