@@ -29,6 +29,8 @@ type msrpRelayOptions struct {
 	plainAuth  bool
 	minExpires kit.Duration
 	maxExpires kit.Duration
+	perAddress int
+	perUser    int
 }
 
 func newMSRPRelay(k *kit.Kit) *cobra.Command {
@@ -55,12 +57,14 @@ Passwords are only asked for over TLS and from this machine, unless
 --cert. --next-hop-allow says where to connect to; without it everywhere, but to
 this machine itself only when a listener has a loopback address.
 
-Limits: --max-connections; 100 URIs of one connection; 30 seconds until a first good
-request, 3 bad ones before it, 3 wrong passwords in a row; 1 KiB for a start line, 16
-KiB and 64 header fields for a head, 10240 bytes for the body of a request other than
-SEND, 1 MiB for a WebSocket message; 256 KiB that wait for one connection, 16384
-requests without an answer; 30 seconds for a peer that does not read, an hour without
-anything.`,
+Limits: --max-connections in, and as many out; --max-per-address of those that came
+in, an IPv6 /64 being one address, but for this machine; --max-next-hops for
+connections to next hops that one user gave rise to; 100 URIs of one connection; 30
+seconds until a first good request, 3 bad ones before it, 3 wrong passwords in a row;
+1 KiB for a start line, 16 KiB and 64 header fields for a head, 10240 bytes for the
+body of a request other than SEND, 1 MiB for a WebSocket message; 256 KiB that wait
+for one connection, 16384 requests without an answer; 30 seconds for a peer that does
+not read, an hour without anything.`,
 		Example: `  $ imp msrp-relay --listen tcp:127.0.0.1:2855 --no-auth
   imp: warning: everybody on this machine can have messages relayed
   msrp-relay ready at tcp:127.0.0.1:2855
@@ -91,6 +95,8 @@ func (o *msrpRelayOptions) relayFlags(cmd *cobra.Command) {
 	fs.StringVar(&o.wsPath, "ws-path", "", "serve ws and wss at `PATH` only, such as /ws")
 	fs.StringArrayVar(&o.wsOrigins, "ws-origin", nil, "let browsers in by ws and wss from pages of `ORIGIN` only, such as https://app.example.com, repeatable; without it from all, with --no-auth from none")
 	fs.IntVar(&o.maxConnections, "max-connections", 10000, "have at most `N` connections that came in")
+	fs.IntVar(&o.perAddress, "max-per-address", 0, "have at most `N` connections from one address of another machine; 0: half of --max-connections")
+	fs.IntVar(&o.perUser, "max-next-hops", 100, "connect to at most `N` next hops at a time for one user")
 	o.tls.flags(cmd, true)
 	o.auth.flags(cmd, false)
 	fs.MarkHidden("no-legacy-digest") // qop is always asked for
@@ -147,7 +153,7 @@ func (o *msrpRelayOptions) endpoints() (list []stack.Endpoint, local bool, err e
 // config is what follows from the flags without reading anything.
 func (o *msrpRelayOptions) config(local bool) (cfg relay.Config, err error) {
 	cfg = relay.Config{Names: o.domains, AllowPlainAuth: o.plainAuth, MinExpires: o.minExpires.Std(), MaxExpires: o.maxExpires.Std(),
-		MaxConnections: o.maxConnections, WSPath: o.wsPath, Origins: o.wsOrigins}
+		MaxConnections: o.maxConnections, MaxPerAddress: o.perAddress, MaxNextHops: o.perUser, WSPath: o.wsPath, Origins: o.wsOrigins}
 	if o.auth.none && len(o.wsOrigins) == 0 {
 		cfg.Origins = []string{noOrigin} // or any page that a browser of this machine shows could act as anybody
 	}
@@ -156,6 +162,10 @@ func (o *msrpRelayOptions) config(local bool) (cfg relay.Config, err error) {
 		return cfg, kit.Fail(kit.ExitUsage, "reading the flags", "--min-expires is more than --max-expires", "without them they are 1m and 1h")
 	case o.maxConnections < 1:
 		return cfg, kit.Fail(kit.ExitUsage, "reading --max-connections", fmt.Sprintf("%d is less than 1", o.maxConnections), "without the flag it is 10000")
+	case o.perAddress < 0:
+		return cfg, kit.Fail(kit.ExitUsage, "reading --max-per-address", fmt.Sprintf("%d is less than 0", o.perAddress), "without the flag it is half of --max-connections")
+	case o.perUser < 1:
+		return cfg, kit.Fail(kit.ExitUsage, "reading --max-next-hops", fmt.Sprintf("%d is less than 1", o.perUser), "without the flag it is 100")
 	case o.wsPath != "" && !strings.HasPrefix(o.wsPath, "/"):
 		return cfg, kit.Fail(kit.ExitUsage, fmt.Sprintf("reading --ws-path %q", o.wsPath), "it does not begin with a slash", "write it like /ws")
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"os"
 	"strings"
 	"sync"
@@ -28,6 +29,8 @@ type conn struct {
 	loopback  bool   // what comes in here comes from this machine
 	host      string // name of the next hop that an outgoing connection is for
 	remote    string
+	from      netip.Addr        // counted in Relay.perAddress as this, when it came in
+	opener    string            // counted in Relay.perUser as this, otherwise
 	cert      *x509.Certificate // verified, of a relay that came in
 	began     time.Time
 

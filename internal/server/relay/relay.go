@@ -61,6 +61,10 @@ type Config struct {
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 	// MaxConnections bounds those that come in, and those to next hops; default 10000. MaxGrants is for the URIs of one connection; default 100.
 	MaxConnections, MaxGrants int
+	// MaxPerAddress bounds the connections that come in from one address of another machine, an IPv6 /64 being one;
+	// default half of MaxConnections. MaxNextHops is for the connections to next hops that one user gave rise to;
+	// default 100.
+	MaxPerAddress, MaxNextHops int
 	// MaxBacklog is how many bytes may wait for one connection before those who send to it are not read any more;
 	// default 256 KiB.
 	MaxBacklog int
@@ -110,10 +114,13 @@ func (c *Config) defaults() {
 	for _, n := range []struct {
 		p *int
 		v int
-	}{{&c.MaxConnections, 10000}, {&c.MaxGrants, 100}, {&c.MaxBacklog, 256 << 10}} {
+	}{{&c.MaxConnections, 10000}, {&c.MaxGrants, 100}, {&c.MaxNextHops, 100}, {&c.MaxBacklog, 256 << 10}} {
 		if *n.p <= 0 {
 			*n.p = n.v
 		}
+	}
+	if c.MaxPerAddress <= 0 {
+		c.MaxPerAddress = max(1, c.MaxConnections/2)
 	}
 	if c.ClientTLS == nil {
 		c.ClientTLS = func(host string) *tls.Config { return &tls.Config{ServerName: host, MinVersion: tls.VersionTLS12} }
@@ -142,7 +149,9 @@ type Relay struct {
 	unreachable map[string]time.Time
 	order       int64 // of the last grant
 	ids         *wire.IDs
-	inward      int // connections that came in
+	inward      int                // connections that came in
+	perAddress  map[netip.Addr]int // of those, by site
+	perUser     map[string]int     // connections to next hops, by who gave rise to them
 
 	ports map[string]listening // by transport
 }
@@ -164,7 +173,7 @@ func New(cfg Config) (*Relay, error) {
 	if cfg.Host == "" {
 		return nil, errors.New("making a relay: it has no host for its URIs")
 	}
-	r := &Relay{cfg: cfg, conns: map[*conn]struct{}{}, hops: map[string]*conn{}, grants: map[string]*grant{}, unreachable: map[string]time.Time{}, names: map[string]bool{},
+	r := &Relay{cfg: cfg, conns: map[*conn]struct{}{}, hops: map[string]*conn{}, grants: map[string]*grant{}, unreachable: map[string]time.Time{}, perAddress: map[netip.Addr]int{}, perUser: map[string]int{}, names: map[string]bool{},
 		ids: wire.NewIDs(cfg.Random), ports: map[string]listening{}}
 	for _, name := range append([]string{cfg.Host}, cfg.Names...) {
 		r.names[strings.ToLower(name)] = true
@@ -303,10 +312,14 @@ func askingCertificate(cfg *tls.Config) *tls.Config {
 func (r *Relay) accept(nc net.Conn, t Transport, loopback bool) {
 	c := r.newConn(nc, t.Name == "tls" || t.Name == "wss")
 	c.incoming, c.transport, c.loopback = true, t.Name, loopback
+	c.from = site(nc.RemoteAddr())
 	r.mu.Lock()
-	full := r.inward >= r.cfg.MaxConnections || r.ctx.Err() != nil
+	full := r.inward >= r.cfg.MaxConnections || c.from.IsValid() && r.perAddress[c.from] >= r.cfg.MaxPerAddress || r.ctx.Err() != nil
 	if !full {
 		r.inward++
+		if c.from.IsValid() {
+			r.perAddress[c.from]++
+		}
 		r.conns[c] = struct{}{}
 		r.running.Add(1)
 	}
@@ -319,12 +332,39 @@ func (r *Relay) accept(nc net.Conn, t Transport, loopback bool) {
 	go c.serve(t.TLS)
 }
 
+// site is what an address counts as where those of one peer are counted; invalid for this machine, which is not counted.
+func site(a net.Addr) netip.Addr {
+	t, ok := a.(*net.TCPAddr)
+	if !ok {
+		return netip.Addr{}
+	}
+	ip := t.AddrPort().Addr().Unmap().WithZone("")
+	switch {
+	case ip.IsLoopback():
+		return netip.Addr{}
+	case ip.Is6():
+		prefix, _ := ip.Prefix(64)
+		return prefix.Addr()
+	}
+	return ip
+}
+
+// release counts one less.
+func release[K comparable](counts map[K]int, key K) {
+	if counts[key]--; counts[key] <= 0 {
+		delete(counts, key)
+	}
+}
+
 // forget removes a connection from all lists; what is granted to it dies.
 func (r *Relay) forget(c *conn) {
 	r.mu.Lock()
 	delete(r.conns, c)
 	if c.incoming {
 		r.inward--
+		release(r.perAddress, c.from)
+	} else {
+		release(r.perUser, c.opener)
 	}
 	for key, hop := range r.hops {
 		if hop == c {

@@ -147,7 +147,7 @@ func (c *conn) find(h *wire.Head) (*flow, int) {
 		}
 		text, _ := wire.CutPath(rest)
 		if f.target = f.grants[0].peer(string(text)); f.target == nil || f.target.gone.Load() {
-			f.target = c.relay.hop(next)
+			f.target = c.relay.hop(next, f.grants[0].user)
 		}
 	} else if !f.outward {
 		c.remember(f)
@@ -182,7 +182,7 @@ func (r *Relay) towards(g *grant) *conn {
 	if g.relay == "" || !g.conn.gone.Load() {
 		return g.conn
 	}
-	return r.hop(g.back)
+	return r.hop(g.back, g.user)
 }
 
 // isOurs reports whether a URI is one of this relay.
@@ -216,9 +216,9 @@ func (r *Relay) isOursText(path, expected []byte) bool {
 	return err == nil && r.isOurs(u)
 }
 
-// hop gives a connection to a next hop: one that there is, or a new one (RFC 4976 section 6.4.2). It is nil when there are
-// too many, and while one that just failed is not tried again.
-func (r *Relay) hop(u wire.URI) *conn {
+// hop gives a connection to a next hop: one that there is, or a new one that a user gives rise to (RFC 4976 section
+// 6.4.2). It is nil when there are too many, and while one that just failed is not tried again.
+func (r *Relay) hop(u wire.URI, user string) *conn {
 	if !strings.EqualFold(u.Transport, "tcp") || r.ctx.Err() != nil {
 		return nil
 	}
@@ -228,7 +228,7 @@ func (r *Relay) hop(u wire.URI) *conn {
 	if c := r.hops[key]; c != nil && !c.gone.Load() {
 		return c
 	}
-	if time.Since(r.unreachable[key]) < retryTime || len(r.conns)-r.inward >= r.cfg.MaxConnections {
+	if time.Since(r.unreachable[key]) < retryTime || len(r.conns)-r.inward >= r.cfg.MaxConnections || r.perUser[user] >= r.cfg.MaxNextHops {
 		return nil
 	}
 	c := r.newConn(nil, u.Secure)
@@ -236,8 +236,10 @@ func (r *Relay) hop(u wire.URI) *conn {
 	if u.Secure {
 		c.transport = "tls"
 	}
+	c.opener = user
 	c.good.Store(true)
 	r.hops[key] = c
+	r.perUser[user]++
 	r.conns[c] = struct{}{}
 	r.running.Add(1)
 	go c.connect(u)
