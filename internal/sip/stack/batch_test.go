@@ -20,7 +20,7 @@ func TestReceives(t *testing.T) {
 		}
 		s := New(Config{Workers: 1, WorkerQueue: 100})
 		u := s.newSocket(pc.(*net.UDPConn))
-		receive := u.receiver()
+		receive, queue := u.receiver(), &u.requests.lanes[0]
 		to := addrPort(pc.LocalAddr())
 		if to.Addr().IsUnspecified() { // both families
 			to = netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), to.Port())
@@ -38,7 +38,7 @@ func TestReceives(t *testing.T) {
 			if _, err := from.Write([]byte(m)); err != nil {
 				t.Fatal(err)
 			}
-			for len(u.requests[0]) <= i && i%20 == 0 || i == len(sent)-1 && len(u.requests[0]) < len(sent) { // some alone, some together
+			for queue.len() <= i && i%20 == 0 || i == len(sent)-1 && queue.len() < len(sent) { // some alone, some together
 				if err := receive(); err != nil {
 					t.Fatal(err)
 				}
@@ -48,9 +48,9 @@ func TestReceives(t *testing.T) {
 		if receive() == nil {
 			t.Error("a closed socket gives no error")
 		}
-		close(u.requests[0])
 		got := 0
-		for p := range u.requests[0] {
+		for queue.len() > 0 {
+			p := queue.pop()
 			if got >= len(sent) || string(*p.data) != sent[got] {
 				t.Fatalf("%s: datagram %d is not what was sent", at, got)
 			}

@@ -80,7 +80,7 @@ type Config struct {
 	MaxWriteQueue   int // bytes waiting to be written to one stream; 0 = 1 MiB
 	ReplayBytes     int // memory for answers kept for retransmissions; 0 = 64 MiB
 	Workers         int // handlers running at one time per UDP listener; 0 = 32
-	WorkerQueue     int // requests waiting for one worker; 0 = 256. Responses have the queues of all workers together
+	WorkerQueue     int // requests waiting in one of as many lanes; 0 = 256. Responses have the room of all lanes together
 }
 
 func (c *Config) setDefaults() {

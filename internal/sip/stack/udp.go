@@ -6,7 +6,6 @@ import (
 	"hash/maphash"
 	"net"
 	"net/netip"
-	"slices"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -15,9 +14,9 @@ import (
 // maxDatagram is the largest payload of UDP over IPv4.
 const maxDatagram = 65507
 
-// socket is a UDP listener. One goroutine reads; requests go to the worker that the Request-URI selects, so that
-// those for one resource are handled in order of receipt; responses have workers of their own, so that a handler may
-// wait for an answer that comes in here, and those to one request are in order too.
+// socket is a UDP listener. One goroutine reads; requests go to the lane that the Request-URI selects, so that those for
+// one resource are handled in order of receipt; responses have a crew of their own, so that a handler may wait for an
+// answer that comes in here, and those to one request are in order too.
 type socket struct {
 	s      *Stack
 	kind   *kind
@@ -27,8 +26,8 @@ type socket struct {
 	seed   maphash.Seed
 	closed atomic.Bool
 
-	requests  []chan packet
-	responses []chan packet
+	requests  *crew
+	responses *crew
 	queued    atomic.Int64 // bytes in the queues
 	busy      atomic.Bool  // so many datagrams come that the reader pauses
 	answers   *answers     // nil: none wait
@@ -61,21 +60,17 @@ func (s *Stack) newSocket(pc packetConn) *socket {
 	_ = pc.SetReadBuffer(readBuffer) // as much as the kernel allows
 	u.hearErrors()
 	u.sender = newSender(pc)
-	u.requests = make([]chan packet, s.cfg.Workers)
-	for i := range u.requests {
-		u.requests[i] = make(chan packet, s.cfg.WorkerQueue)
-	}
-	u.responses = make([]chan packet, responseWorkers)
-	for i := range u.responses {
-		u.responses[i] = make(chan packet, (s.cfg.WorkerQueue*s.cfg.Workers+responseWorkers-1)/responseWorkers)
-	}
+	u.requests = newCrew(s.cfg.Workers, s.cfg.WorkerQueue, u.work)
+	u.responses = newCrew(responseWorkers, (s.cfg.WorkerQueue*s.cfg.Workers+responseWorkers-1)/responseWorkers, u.work)
 	return u
 }
 
 // start runs the reader and the workers; they end when the socket is closed.
 func (u *socket) start() {
-	for _, q := range slices.Concat(u.requests, u.responses) {
-		u.s.goes.Go(func() { u.work(q) })
+	for _, c := range []*crew{u.requests, u.responses} {
+		for range c.lanes {
+			u.s.goes.Go(c.work)
+		}
 	}
 	if u.queueAnswers(); u.answers != nil {
 		u.s.goes.Go(u.answers.run)
@@ -85,9 +80,8 @@ func (u *socket) start() {
 
 func (u *socket) read() {
 	defer func() {
-		for _, q := range slices.Concat(u.requests, u.responses) {
-			close(q)
-		}
+		u.requests.close()
+		u.responses.close()
 		u.answers.close()
 	}()
 	receive := u.receiver()
@@ -121,8 +115,8 @@ func (u *socket) single() func() error {
 
 // accept queues one datagram, or drops it when there is no room.
 func (u *socket) accept(data []byte, remote netip.AddrPort) {
-	queue := u.queue(data)
-	if queue == nil {
+	crew, lane := u.queue(data)
+	if crew == nil {
 		return
 	}
 	if u.queued.Load()+int64(len(data)) > maxQueued {
@@ -132,9 +126,7 @@ func (u *socket) accept(data []byte, remote netip.AddrPort) {
 	buf := borrow()
 	*buf = append((*buf)[:0], data...)
 	u.queued.Add(int64(len(data)))
-	select {
-	case queue <- packet{buf, remote}:
-	default:
+	if !crew.put(packet{buf, remote}, lane) {
 		u.queued.Add(-int64(len(data)))
 		giveBack(buf)
 		u.s.count.dropped.Add(1)
@@ -142,7 +134,7 @@ func (u *socket) accept(data []byte, remote netip.AddrPort) {
 }
 
 // queue selects by the Request-URI as it stands in the start line; nil for a keep-alive.
-func (u *socket) queue(data []byte) chan packet {
+func (u *socket) queue(data []byte) (c *crew, lane int) {
 	line := data
 	for i, c := range data {
 		if c == '\r' || c == '\n' {
@@ -151,14 +143,14 @@ func (u *socket) queue(data []byte) chan packet {
 				if len(data) > 0 {
 					return u.queue(data)
 				}
-				return nil
+				return nil, 0
 			}
 			line = data[:i]
 			break
 		}
 	}
 	if len(line) >= 4 && (equalFold(line[:4], "sip/") || line[0] < ' ') {
-		return u.responses[maphash.Bytes(u.seed, secondLine(data[len(line):]))%responseWorkers] // STUN too
+		return u.responses, u.lane(u.responses, secondLine(data[len(line):])) // STUN too
 	}
 	first, last := 0, len(line)
 	for first < last && line[first] != ' ' {
@@ -167,7 +159,12 @@ func (u *socket) queue(data []byte) chan packet {
 	for last > first+1 && line[last-1] != ' ' {
 		last--
 	}
-	return u.requests[maphash.Bytes(u.seed, line[first:last])%uint64(len(u.requests))]
+	return u.requests, u.lane(u.requests, line[first:last])
+}
+
+// lane is the number of the lane for what has a part of a message in common.
+func (u *socket) lane(c *crew, part []byte) int {
+	return int(maphash.Bytes(u.seed, part) % uint64(len(c.lanes)))
 }
 
 // secondLine is the first field of a header that begins with a line end. In a response that is the Via which the
@@ -180,15 +177,12 @@ func secondLine(b []byte) []byte {
 	return b
 }
 
-func (u *socket) work(queue chan packet) {
-	e := new(envelope)
-	for p := range queue {
-		u.queued.Add(-int64(len(*p.data)))
-		if !u.closed.Load() {
-			u.handle(e, *p.data, p.remote)
-		}
-		giveBack(p.data)
+func (u *socket) work(e *envelope, p packet) {
+	u.queued.Add(-int64(len(*p.data)))
+	if !u.closed.Load() {
+		u.handle(e, *p.data, p.remote)
 	}
+	giveBack(p.data)
 }
 
 // handle takes one datagram, which is one message (RFC 3261 18.3).

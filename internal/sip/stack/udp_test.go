@@ -14,13 +14,10 @@ import (
 	sip "github.com/emiago/sipgo/sip"
 )
 
-// queueOf is the number of the worker that handles requests for a URI.
+// queueOf is the number of the lane for requests to a URI.
 func queueOf(u *socket, uri string) int {
-	q := u.queue([]byte("PUBLISH " + uri + " SIP/2.0\r\n"))
-	for i := range u.requests {
-		if u.requests[i] == q {
-			return i
-		}
+	if c, lane := u.queue([]byte("PUBLISH " + uri + " SIP/2.0\r\n")); c == u.requests {
+		return lane
 	}
 	return -1
 }
