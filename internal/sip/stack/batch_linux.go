@@ -29,7 +29,10 @@ type batched struct {
 	length uint32
 }
 
-const batchSize = 32
+const (
+	batchSize = 32
+	several   = 4 // datagrams at once; their answers can go at once too
+)
 
 // receiver gives the function that waits for datagrams and queues them.
 func (u *socket) receiver() func() error {
@@ -59,7 +62,7 @@ func (u *socket) receiver() func() error {
 			return err
 		}
 		pace.count(b.count)
-		u.busy.Store(pace.busy)
+		u.busy.Store(pace.busy || b.count >= several)
 		return nil
 	}
 }

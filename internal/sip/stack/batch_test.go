@@ -89,6 +89,11 @@ func TestPacer(t *testing.T) {
 		if d := waited(); d != pause {
 			t.Errorf("waits %v at 2000 a second", d)
 		}
+		run(1300, 130) // a stall of whoever sends, not the doing of the wait
+		run(2000, 200)
+		if d := waited(); d != pause {
+			t.Errorf("waits %v after a slow moment", d)
+		}
 		run(20_000, 4000)
 		if d := waited(); d != 0 || !p.busy {
 			t.Errorf("waits %v at 20000 a second, busy: %v", d, p.busy)

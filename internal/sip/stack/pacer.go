@@ -12,6 +12,7 @@ type pacer struct {
 	busy   bool      // the last window was above the rate
 	waits  bool      // in this window
 	free   float64   // datagrams a second in the last window without waiting
+	slow   int       // windows with far fewer, one after the other
 	spared int       // windows until waiting is tried again
 	left   int       // windows until not waiting is tried again
 }
@@ -25,6 +26,7 @@ const (
 	trialWait = 20 // windows
 	trialFree = 40
 	keptRate  = 0.7 // of the rate without waiting, or senders are held up
+	slowSpell = 3   // windows below it, or it was a stall of whoever
 )
 
 // count takes note of datagrams.
@@ -45,8 +47,10 @@ func (p *pacer) count(n int) {
 		p.waits = p.busy && rate < paceTo && p.spared == 0
 		return
 	}
-	if rate < keptRate*p.free && passed < 2*paceWindow {
-		p.spared = trialFree
+	if rate >= keptRate*p.free || passed >= 2*paceWindow {
+		p.slow = 0
+	} else if p.slow++; p.slow == slowSpell {
+		p.slow, p.spared = 0, trialFree
 	}
 	p.left--
 	p.waits = p.busy && rate < paceTo && p.spared == 0 && p.left > 0
