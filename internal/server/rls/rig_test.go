@@ -245,11 +245,7 @@ func (w *watcher) subscribe(lines ...string) *stack.Response {
 		"From: <" + aor(w.user) + ">;tag=" + w.tag, "To: " + to, "Call-ID: " + w.callID, fmt.Sprintf("CSeq: %d SUBSCRIBE", w.seq),
 		"Contact: <sip:" + w.user + "@192.0.2.1:5060>", "Event: " + w.pkg}, lines...)
 	text = append(text, fmt.Sprintf("Content-Length: %d", len(w.body)), "", w.body)
-	m, err := sip.ParseMessage([]byte(strings.Join(text, "\r\n")))
-	if err != nil {
-		w.r.t.Fatal(err)
-	}
-	res := w.r.n.Subscribe(context.Background(), &stack.Request{Request: m.(*sip.Request)})
+	res := w.r.n.Subscribe(context.Background(), w.parsed(text))
 	if res.Status/100 == 2 {
 		w.toTag = res.ToTag
 	}
@@ -258,6 +254,20 @@ func (w *watcher) subscribe(lines ...string) *stack.Response {
 	}
 	w.answered = res
 	return res
+}
+
+// message is a SUBSCRIBE with the lines of the watcher.
+func (w *watcher) message() *stack.Request {
+	return w.parsed(append(append([]string{"SUBSCRIBE " + w.target + " SIP/2.0"}, w.lines...), "Content-Length: 0", "", ""))
+}
+
+func (w *watcher) parsed(lines []string) *stack.Request {
+	w.r.t.Helper()
+	m, err := sip.ParseMessage([]byte(strings.Join(lines, "\r\n")))
+	if err != nil {
+		w.r.t.Fatal(err)
+	}
+	return &stack.Request{Request: m.(*sip.Request)}
 }
 
 // active subscribes and gives what the first NOTIFY tells.

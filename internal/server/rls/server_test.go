@@ -45,7 +45,9 @@ func newSite(t *testing.T) *site {
 	store := memory.New()
 	t.Cleanup(func() { store.Close() })
 	s := &site{t: t, ctx: ctx}
-	known := func(user, _ string) bool { return strings.Contains(members, " "+user+" ") || strings.HasPrefix(user, "u") }
+	known := func(user, _ string) bool {
+		return strings.Contains(members, " "+user+" ") || strings.HasPrefix(user, "u")
+	}
 	var err error
 	if s.xcap, err = xcap.New(xcap.Config{Store: store, Domains: []string{"example.com"}, Known: known}); err != nil {
 		t.Fatal(err)
@@ -175,7 +177,9 @@ func TestRulesOfMembers(t *testing.T) {
 		list, single := s.watch(alice, "sip:friends@example.com", nil), s.watch(alice, "sip:bob@example.com", nil)
 		state := func(want string) {
 			t.Helper()
-			s.until(single, want, func(n *event.Notification) bool { return strings.TrimSuffix(n.State.State+" "+n.State.Reason, " ") == want })
+			s.until(single, want, func(n *event.Notification) bool {
+				return strings.TrimSuffix(n.State.State+" "+n.State.Reason, " ") == want
+			})
 		}
 		s.member(list, "bob", rlmi.Pending, "")
 		state("pending")

@@ -227,8 +227,11 @@ func (v *view) Render(since event.Mark) (event.Body, event.Mark, error) {
 
 // body writes the body of a NOTIFY.
 func body(b *rlmi.Body, mark event.Mark) (event.Body, event.Mark, error) {
-	mime := boundary
-	src, at, err := b.AppendNumbered(nil, mime)
+	mime, size := boundary, 1024+160*len(b.List.Resources)
+	for i := range b.Parts {
+		size += 256 + len(b.Parts[i].Content)
+	}
+	src, at, err := b.AppendNumbered(make([]byte, 0, size), mime)
 	if err != nil { // the boundary occurs in a part
 		sum := sha256.New()
 		for i := range b.Parts {
