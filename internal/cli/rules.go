@@ -150,6 +150,17 @@ func (t *xcapTarget) rulesBeside(ctx context.Context, but *uri.URI) ([]ruleBook,
 	return books, nil
 }
 
+// otherRules reads the documents beside that which is changed, to tell what they grant. That they cannot be read keeps nobody from the change.
+func (t *xcapTarget) otherRules(ctx context.Context) ([]ruleBook, error) {
+	books, err := t.rulesBeside(ctx, t.document())
+	var failed *kit.Error
+	if errors.As(err, &failed) && (failed.Exit == kit.ExitDocument || failed.Exit == kit.ExitRefused) {
+		t.kit.Warn("whether other rules grant more cannot be told: %v", err)
+		return nil, nil
+	}
+	return books, err
+}
+
 func indexFirst(name string) string {
 	if name == "index" {
 		return ""

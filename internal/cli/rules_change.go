@@ -131,7 +131,7 @@ func (o *rulesGiveOptions) run(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	others, err := t.rulesBeside(ctx, t.document())
+	others, err := t.otherRules(ctx)
 	if err != nil {
 		return err
 	}

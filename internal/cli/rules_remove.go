@@ -54,7 +54,7 @@ func (o *rulesRemoveOptions) run(ctx context.Context, args []string) error {
 	if len(args) == 0 {
 		return o.rule(ctx, t)
 	}
-	others, err := t.rulesBeside(ctx, t.document())
+	others, err := t.otherRules(ctx)
 	if err != nil {
 		return err
 	}
