@@ -1,10 +1,8 @@
 package rules
 
 import (
-	"cmp"
 	"reflect"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -14,31 +12,24 @@ func Union(all ...*Permissions) Permissions {
 	for _, q := range all {
 		p.Merge(q)
 	}
-	p.Services, p.Persons, p.Devices = p.Services.normal(), p.Persons.normal(), p.Devices.normal()
+	p.normalize()
+	p.Services, p.Persons, p.Devices = p.Services.plain(), p.Persons.plain(), p.Devices.plain()
 	if p.AllAttributes {
 		p.Provide, p.UserInput, p.UnknownAttributes = 0, NoInput, nil
 	}
-	slices.SortFunc(p.UnknownAttributes, func(a, b Attribute) int { return cmp.Or(strings.Compare(a.NS, b.NS), strings.Compare(a.Name, b.Name)) })
-	p.UnknownAttributes = slices.Compact(p.UnknownAttributes)
 	return p
 }
 
-// normal sorts a selection that is its caller's own; what selects nothing is nil.
-func (s *Selection) normal() *Selection {
-	if s == nil || s.All {
-		if s != nil {
-			return &Selection{All: true}
-		}
+// plain leaves out of a selection that is its caller's own what all of them or none do without; what selects nothing is nil.
+func (s *Selection) plain() *Selection {
+	if s == nil {
 		return nil
 	}
-	empty := true
-	for _, key := range selectors {
-		list := s.list(key)
-		slices.Sort(*list)
-		*list = slices.Compact(*list)
-		empty = empty && len(*list) == 0
+	if s.All {
+		return &Selection{All: true}
 	}
-	if s.Unknown = nil; empty {
+	s.Unknown = nil
+	if !slices.ContainsFunc(selectors, func(key string) bool { return len(*s.list(key)) > 0 }) {
 		return nil
 	}
 	return s
