@@ -81,6 +81,8 @@ func (s *Server) again(ctx context.Context, v *view) {
 	switch status := event.Status(err); {
 	case err == nil:
 		s.notifier.Touch(v.id)
+	case v.parent != nil && status != 0 && status < 500:
+		v.parent.lose(v, status)
 	case status == 404, status == 489:
 		s.notifier.Decide(v.id, event.Decision{State: event.Terminated, Reason: "noresource"})
 	case status == 403:

@@ -112,7 +112,7 @@ func (m *member) startForeign(budget *int) {
 	}
 	ctx, cancel := context.WithCancel(fs.ctx)
 	f := &foreign{ctx, cancel}
-	if !m.take(nil, f) {
+	if !m.take(nil, f, nil) {
 		cancel()
 		fs.leave()
 		return

@@ -24,6 +24,7 @@ type member struct {
 	sum     [32]byte // hash of all of it
 	local   *event.Local
 	foreign *foreign
+	nested  *view // of a member that is a list
 }
 
 // state is what is known of a member. The zero state is that nothing is.
@@ -94,7 +95,11 @@ func (m *member) tell(b *rlmi.Body) {
 		in := rlmi.Instance{ID: "1", State: s.is, Reason: s.reason}
 		if s.is == rlmi.Active {
 			in.CID = m.contentID()
-			b.Parts = append(b.Parts, rlmi.Part{ID: in.CID, Type: s.typ, Content: s.body})
+			p := rlmi.Part{ID: in.CID, Type: s.typ, Content: s.body}
+			if m.nested != nil {
+				p = rlmi.Part{ID: in.CID, Nested: m.nested.whole()}
+			}
+			b.Parts = append(b.Parts, p)
 		}
 		r.Instances = []rlmi.Instance{in}
 	}
@@ -109,6 +114,7 @@ func (m *member) start(ctx context.Context, budget *int) {
 		m.v.set(m, refused(404))
 	case !m.v.s.home(u):
 		m.startForeign(budget)
+	case m.nest(ctx, u):
 	default:
 		m.startLocal(ctx)
 	}
@@ -124,7 +130,7 @@ func (m *member) startLocal(ctx context.Context) {
 		m.v.set(m, refused(event.Status(err)))
 		return
 	}
-	if !m.take(l, nil) {
+	if !m.take(l, nil, nil) {
 		l.Close()
 	}
 }
@@ -137,13 +143,13 @@ func (v *view) life() time.Duration {
 }
 
 // take keeps the subscription of a member, unless that has left the list.
-func (m *member) take(l *event.Local, f *foreign) bool {
+func (m *member) take(l *event.Local, f *foreign, n *view) bool {
 	m.v.mu.Lock()
 	defer m.v.mu.Unlock()
 	if m.gone || m.v.closed {
 		return false
 	}
-	m.local, m.foreign = l, f
+	m.local, m.foreign, m.nested = l, f, n
 	return true
 }
 
@@ -159,9 +165,11 @@ func (m *member) told(n event.Notice) {
 func (m *member) extend(ctx context.Context, d time.Duration, budget *int) {
 	m.v.mu.Lock()
 	ended := m.state.known && m.state.is == rlmi.Terminated
-	l, f := m.local, m.foreign
+	l, f, n := m.local, m.foreign, m.nested
 	m.v.mu.Unlock()
 	switch {
+	case n != nil:
+		n.refresh(ctx, d)
 	case f != nil && !f.over():
 	case ended:
 		m.start(ctx, budget)
@@ -173,9 +181,12 @@ func (m *member) extend(ctx context.Context, d time.Duration, budget *int) {
 // close ends the subscription to a member.
 func (m *member) close() {
 	m.v.mu.Lock()
-	l, f := m.local, m.foreign
-	m.local, m.foreign = nil, nil
+	l, f, n := m.local, m.foreign, m.nested
+	m.local, m.foreign, m.nested = nil, nil, nil
 	m.v.mu.Unlock()
+	if n != nil {
+		n.Close("")
+	}
 	if l != nil {
 		l.Close()
 	}

@@ -144,7 +144,7 @@ func (s *Server) resolve(ctx context.Context, v *view) error {
 		s.cfg.Log.Info("a list service leads nowhere", "uri", v.service, "error", err)
 		return refusalOf(err)
 	}
-	if len(entries) > s.cfg.MaxMembers {
+	if len(entries) > v.room() {
 		return s.tooMany(403)
 	}
 	v.update(ctx, v.service, title, entries)

@@ -130,7 +130,7 @@ func (s *Server) List(ctx context.Context, r *stack.Request, u header.URI) (stri
 			return lists.Canonical(r.URI()), true
 		}
 	}
-	if s.cfg.Store == nil || s.cfg.Known != nil && s.known(u) {
+	if s.isUser(u) {
 		return "", false
 	}
 	found, err := s.lookup(ctx, r.URI())
@@ -141,6 +141,11 @@ func (s *Server) List(ctx context.Context, r *stack.Request, u header.URI) (stri
 		return "", false
 	}
 	return found.uri, true
+}
+
+// isUser tells whether a URI is known to be that of no list.
+func (s *Server) isUser(u header.URI) bool {
+	return s.cfg.Store == nil || s.cfg.Known != nil && s.known(u)
 }
 
 func (s *Server) known(u header.URI) bool {

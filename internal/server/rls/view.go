@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"imp/internal/doc/rlmi"
@@ -27,6 +28,8 @@ type view struct {
 	brought  bool // by the SUBSCRIBE, so that it never changes
 	fetch    bool
 	followed map[string]bool // keys of documents, guarded by Server.mu
+	parent   *member         // of a list in a list; nil: the list that is subscribed to
+	total    atomic.Int64    // members, with those of the lists in it
 
 	updating sync.Mutex // resolving and making members, one at a time
 
@@ -38,6 +41,7 @@ type view struct {
 	title    []rlmi.Name
 	members  []*member // in the order of the list
 	serial   int       // of members, for Content-IDs
+	version  uint32    // of the next document of a list in a list
 	sum      [4]uint64 // of the hashes of all members
 }
 
@@ -53,6 +57,7 @@ func (v *view) update(ctx context.Context, uri string, title []rlmi.Name, entrie
 	for _, m := range v.members {
 		old[m.uri] = m
 	}
+	v.root().total.Add(int64(len(entries) - len(v.members)))
 	members := make([]*member, len(entries))
 	var fresh []*member
 	same := len(v.members) == len(entries) && equal(v.title, title) && v.mark > 0
@@ -91,6 +96,7 @@ func (v *view) update(ctx context.Context, uri string, title []rlmi.Name, entrie
 	for _, m := range fresh {
 		m.start(ctx, &budget)
 	}
+	v.report()
 }
 
 func equal(a, b []rlmi.Name) bool {
@@ -121,6 +127,7 @@ func (v *view) Close(string) {
 	v.closed = true
 	members := v.members
 	v.members = nil
+	v.root().total.Add(int64(-len(members)))
 	for _, m := range members {
 		m.gone = true
 	}
@@ -170,8 +177,8 @@ func (v *view) remove(m *member) {
 // set gives a member another state and reports whether that is one.
 func (v *view) set(m *member, to state) bool {
 	v.mu.Lock()
-	defer v.mu.Unlock()
 	if m.gone || v.closed || m.state.same(to) {
+		v.mu.Unlock()
 		return false
 	}
 	v.remove(m)
@@ -179,6 +186,8 @@ func (v *view) set(m *member, to state) bool {
 	v.add(m)
 	v.mark++
 	m.changed = v.mark
+	v.mu.Unlock()
+	v.report()
 	return true
 }
 
@@ -205,7 +214,7 @@ func (v *view) Render(since event.Mark) (event.Body, event.Mark, error) {
 		if !full && m.changed <= since {
 			continue
 		}
-		if room -= len(m.state.body); room < 0 && len(b.Parts) > 0 {
+		if room -= m.size(); room < 0 && len(b.Parts) > 0 {
 			late = true
 			m.changed = mark + 1 // it comes with the next one
 			if full {
@@ -229,7 +238,7 @@ func (v *view) Render(since event.Mark) (event.Body, event.Mark, error) {
 func body(b *rlmi.Body, mark event.Mark) (event.Body, event.Mark, error) {
 	mime, size := boundary, 1024+160*len(b.List.Resources)
 	for i := range b.Parts {
-		size += 256 + len(b.Parts[i].Content)
+		size += 256 + len(b.Parts[i].Content) // lists in the list grow
 	}
 	src, at, err := b.AppendNumbered(make([]byte, 0, size), mime)
 	if err != nil { // the boundary occurs in a part
