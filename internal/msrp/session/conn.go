@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"imp/internal/msrp/wire"
+	"imp/internal/transport/tcp"
 )
 
 // Conn is a connection to a peer or to a relay. Sessions share it; one goroutine reads it and one writes it.
@@ -44,6 +45,20 @@ type Conn struct {
 	shutting bool
 	err      error
 	done     chan struct{}
+}
+
+// notSent is how much may wait in the kernel to be sent: what is behind it in a large message would only be in the way
+// of a small one.
+const notSent = 128 << 10
+
+// overTCP gives what a connection is read and written by.
+func overTCP(nc net.Conn) net.Conn {
+	t := tcp.Of(nc)
+	if t == nil {
+		return nc
+	}
+	t.SetUnsent(notSent)
+	return t
 }
 
 func newConn(n *Node, nc net.Conn, transport string) *Conn {

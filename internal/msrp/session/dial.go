@@ -122,7 +122,7 @@ func (n *Node) openAddr(ctx context.Context, hop Hop, addr string, own *tls.Cert
 	if err != nil {
 		return nil, err
 	}
-	setLowWater(nc)
+	nc = overTCP(nc)
 	stop := context.AfterFunc(ctx, func() { nc.Close() })
 	defer stop()
 	c := newConn(n, nc, hop.Transport)

@@ -105,8 +105,7 @@ func (l *Listener) accept() {
 func (l *Listener) serve(nc net.Conn) {
 	n := l.node
 	defer n.wait.Done()
-	setLowWater(nc)
-	c := newConn(n, nc, l.transport)
+	c := newConn(n, overTCP(nc), l.transport)
 	c.accepted, c.stranger = true, true
 	nc.SetDeadline(n.cfg.Now().Add(n.cfg.Times.Probation))
 	err := c.accept()
