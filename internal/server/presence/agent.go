@@ -229,12 +229,6 @@ func (a *Agent) Open(ctx context.Context, r event.Request) (event.View, event.De
 func (a *Agent) reopen(r event.Request, asked *asked) (event.View, event.Decision) {
 	current, l := layersOf(r.Current)
 	decision, permitted := a.judge(current.presentity, r.Watcher)
-	switch {
-	case decision.State == event.Terminated:
-		return nil, decision
-	case decision.State == event.Pending:
-		permitted = l.permitted // he is shown nothing
-	}
 	if asked == l.asked && permitted.key() == l.permitted.key() {
 		return r.Current, decision
 	}

@@ -178,7 +178,7 @@ func identities(watcher string) []string {
 func (a *Agent) Review(watcher string, v event.View) (event.View, event.Decision) {
 	current, l := layersOf(v)
 	decision, permitted := a.judge(current.presentity, watcher)
-	if decision.State != event.Active || permitted.key() == l.permitted.key() {
+	if permitted.key() == l.permitted.key() {
 		return v, decision
 	}
 	l.permitted = permitted

@@ -397,6 +397,11 @@ func TestRules(t *testing.T) {
 			s.put(omaRules, "pres-rules", "")
 			w.told("active meeting happy")
 		}},
+		{"AUT-051 an occurrence-id is what was published, also of two", func(t *testing.T, s *ruledSite) {
+			s.rules(rule("r", isBob, "allow", `<pr:provide-services><pr:occurrence-id>t</pr:occurrence-id></pr:provide-services>`))
+			s.publish("two", `<tuple id="t"><status><basic>open</basic></status><contact>sip:second@example.com</contact></tuple><tuple id="u"><status><basic>open</basic></status><contact>sip:third@example.com</contact></tuple>`)
+			s.watch(bob).told(`active id="t" sip:second@example.com !sip:third@example.com`)
+		}},
 		{"AUT-030 AUT-022 a document that breaks grants nothing, and is not the policy", func(t *testing.T, s *ruledSite) {
 			s.rules(rule("r", isBob, "allow", persons))
 			w := s.watch(bob)
@@ -507,16 +512,19 @@ func TestHardState(t *testing.T) {
 	t.Run("XUSE-033 a document of XCAP is composed with what is published, and neither changes the other", func(t *testing.T) {
 		ruled1(t, Allow, func(s *ruledSite) {
 			s.put(hardState, "index", hard)
+			s.put(hardState, "other", strings.Replace(hard, "mailto:alice", "mailto:other", 1))
 			s.publish("one", at("meeting", "happy", ""))
 			w := s.watch(bob)
-			w.told("active mailto:alice@example.com meeting")
+			w.told("active mailto:alice@example.com meeting !mailto:other")
+			s.agent.changed(event.Change{}) // changes were lost
+			w.told()
 			s.put(hardState, "index", strings.Replace(hard, "mailto:alice", "mailto:ally", 1))
 			w.told("active mailto:ally@example.com meeting")
 			time.Sleep(61 * time.Minute) // the publication expires
 			w.told("active mailto:ally@example.com !meeting")
 			s.publish("two", at("away", "sad", ""))
 			w.told("active mailto:ally@example.com away")
-			s.put(hardState, "other", hard)
+			s.put(hardState, "other", strings.Replace(hard, "mailto:alice", "mailto:another", 1))
 			w.told()
 			s.put(hardState, "index", "")
 			w.told("active !mailto away")

@@ -114,6 +114,30 @@ func TestRulesOnTheWire(t *testing.T) {
 			t.Errorf("%v", tags)
 		}
 	})
+	for _, c := range []struct{ name, handling, hidden string }{
+		{"AUT-066 a change of what rules hide", "allow", strings.Replace(open("a"), "</tuple>", "<note>hidden</note></tuple>", 1)},
+		{"AUT-036 a change behind polite-block", "polite-block", open("b")},
+	} {
+		t.Run(c.name+" makes no NOTIFY", func(t *testing.T) {
+			s, put := ruledBy(t, c.handling)
+			publisher := s.publisher(s.user("alice"), "alice")
+			s.publish(publisher, open("a"))
+			p := s.phone()
+			if status := ask(p); status != 200 {
+				t.Fatalf("answered %d", status)
+			}
+			first := p.notified()
+			s.publish(publisher, c.hidden)
+			fetch := s.phone() // what was due is on its way when this is answered
+			ask(fetch, "Expires: 0")
+			fetch.notified()
+			put("confirm")
+			next := p.notified()
+			if state, _, _ := told(t, next); state != "pending" || next.CSeq().SeqNo != first.CSeq().SeqNo+1 {
+				t.Fatalf("%s, %d after %d", state, next.CSeq().SeqNo, first.CSeq().SeqNo)
+			}
+		})
+	}
 	t.Run("EVT-101 AUT-036 polite-block looks like a user who is offline", func(t *testing.T) {
 		trace := func(handling, doc string) (string, string) {
 			s, _ := ruledBy(t, handling)
