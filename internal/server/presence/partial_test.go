@@ -185,6 +185,29 @@ func TestPartialNotification(t *testing.T) {
 		p := s.phone()
 		f.is(p.filter(noNotes).Body())
 	})
+	t.Run("PAR-031 a change of rules is a change of what is shown", func(t *testing.T) {
+		s, put := ruledBy(t, "allow") // of services, and not their notes
+		alice := s.publisher(s.user("alice"), "alice")
+		s.publish(alice, busy("closed", "hidden one"))
+		f := s.follower()
+		first := ask(f, wantsDiffs)
+		f.takes(first, true, 1)
+		s.publish(alice, busy("closed", "hidden two"))
+		s.publish(alice, busy("open", "hidden three"))
+		n := f.notified()
+		f.takes(n, false, 2)
+		if n.CSeq().SeqNo != first.CSeq().SeqNo+1 || strings.Contains(string(f.copy.State()), "hidden") {
+			t.Fatalf("got %s", n)
+		}
+		put("polite-block")
+		f.takes(f.notified(), true, 3) // which is shorter than to take all away
+		f.is(pidf.Neutral("sip:alice@example.com"))
+		put("allow")
+		f.takes(f.notified(), true, 4)
+		p := s.phone()
+		p.send("")
+		f.is(p.notified().Body())
+	})
 	t.Run("PAR-033 EVT-118 the entity-tag is that of the full state", func(t *testing.T) {
 		s, alice, f := begin(t)
 		tags := map[string]string{}

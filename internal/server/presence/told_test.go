@@ -141,12 +141,19 @@ func TestLayers(t *testing.T) {
 		if got := w.notified(); got != "partial" || strings.Contains(string(w.copy.State()), "mood") {
 			t.Fatalf("%s: %s", got, w.copy.State())
 		}
-		// The rules change for a view that there is.
-		w.view.(*layered).permitted = nil
+		// The rules change, so that another view goes on.
+		next := func(by *permitted) {
+			before := w.view
+			w.view = newView(p, entityOfTest, layers{permitted: by, asked: before.(*layered).asked})
+			if !w.view.(event.Successor).Continues(before) {
+				t.Fatal("the watcher begins anew")
+			}
+		}
+		next(nil)
 		if got := w.notified(); got != "partial" || !strings.Contains(string(w.copy.State()), "sad") {
 			t.Fatalf("%s: %s", got, w.copy.State())
 		}
-		w.view.(*layered).permitted = withoutMoods
+		next(withoutMoods)
 		if got := w.notified(); got != "partial" || strings.Contains(string(w.copy.State()), "mood") {
 			t.Fatalf("%s: %s", got, w.copy.State())
 		}
@@ -174,6 +181,32 @@ func TestLayers(t *testing.T) {
 			if got := w.notified(); got != name {
 				t.Errorf("told %q, want %q", got, name)
 			}
+		}
+	})
+	t.Run("FLT-011 added is what the watcher is now allowed to see, too", func(t *testing.T) {
+		p := held()
+		p.publish("one", person("happy", "one"))
+		by := filterOfTest(t, `<trigger><added>//r:mood</added></trigger>`)
+		w := &watcher{t: t, view: newView(p, entityOfTest, layers{permitted: withoutMoods, asked: by})}
+		w.notified()
+		w.view = newView(p, entityOfTest, layers{asked: by})
+		if got := w.notified(); got != "whole" {
+			t.Errorf("told %q", got)
+		}
+	})
+	t.Run("a view goes on only for what it remembers", func(t *testing.T) {
+		p, by := held(), &asked{partial: true, name: "+"}
+		v := newView(p, entityOfTest, layers{permitted: withoutMoods, asked: by}).(event.Successor)
+		only := filterOfTest(t, `<what><include>//r:mood</include></what>`)
+		for name, before := range map[string]event.View{"none": newView(p, entityOfTest, layers{}), "rules only": newView(p, entityOfTest, layers{permitted: withoutMoods}),
+			"another wish": newView(p, entityOfTest, layers{asked: &asked{partial: true, name: "+"}}), "another entity": newView(p, "pres:alice@example.com", layers{asked: by}),
+			"another presentity": newView(held(), entityOfTest, layers{asked: by})} {
+			if v.Continues(before) {
+				t.Errorf("it continues %s", name)
+			}
+		}
+		if newView(p, entityOfTest, layers{asked: only}).(event.Successor).Continues(newView(p, entityOfTest, layers{permitted: withoutMoods, asked: only})) {
+			t.Error("a filter without triggers remembers nothing")
 		}
 	})
 	t.Run("equal filters share a rendering, others do not", func(t *testing.T) {

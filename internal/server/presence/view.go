@@ -89,6 +89,13 @@ func (v *layered) State(m event.Mark) string {
 	return v.presentity.told.name(m) + v.asked.name
 }
 
+// Continues implements event.Successor: who may see something else now is told
+// what that changes, and what he waits for may be in it (RFC 4661 section 3.6.2).
+func (v *layered) Continues(before event.View) bool {
+	was, ok := before.(*layered)
+	return ok && v.asked != nil && v.asked.remembers() && was.asked == v.asked && was.presentity == v.presentity && was.entity == v.entity
+}
+
 // document is what the watcher may see, and its version.
 func (v *layered) document(now time.Time) ([]byte, event.Mark) {
 	switch {

@@ -170,6 +170,15 @@ type DeltaView interface {
 	State(m Mark) string
 }
 
+// Successor is a View that can go on where another one was: a review or the like
+// that puts it in place of that one brings no full state then.
+type Successor interface {
+	View
+	// Continues tells whether the versions that before has told mean the same to
+	// this view.
+	Continues(before View) bool
+}
+
 // Doc is published event state that a package has accepted.
 type Doc struct {
 	Type string // media type, as it is to be stored

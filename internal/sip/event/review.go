@@ -68,8 +68,13 @@ func (s *subscription) review() {
 // take gives the subscription another view. Whether it shows something else is
 // found out when it is rendered. The shard is locked.
 func (s *subscription) take(v View) {
-	if v != s.view {
-		s.view, s.mark = v, 0
-		s.want |= wantChange
+	if v == s.view {
+		return
 	}
+	// What is on its way to the watcher is not known to have come to him.
+	if next, ok := v.(Successor); !ok || s.busy || !next.Continues(s.view) {
+		s.mark = 0
+	}
+	s.view = v
+	s.want |= wantChange
 }
