@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -41,6 +42,7 @@ type msrpRecvOptions struct {
 	dir        string
 	force      bool
 	maxTotal   kit.Bytes
+	share      string // directory, "": none
 	relay      string
 
 	senderSet map[string]bool
@@ -69,6 +71,10 @@ Files of more than --max-total together are refused; --max-size bounds each.
 
 A message that comes twice, because its sender heard nothing of the first one, is
 printed once. When it ends while a file comes, an event tells that it failed.
+
+--share gives the files of a directory to who asks for them by name or size, as imp
+msrp-fetch does: plain files in DIR itself, not those in directories below it. With
+--sender only to those. What was given is told, and does not count.
 
 With -o raw the bodies of messages and files go to stdout, byte for byte and as
 they come, and nothing is written to --dir.
@@ -106,11 +112,13 @@ the fingerprints in the invitation. With msrp_relay in the account, or
 	o.maxTotal = 16 << 30
 	fs.Var(&o.maxTotal, "max-total", "write up to `BYTES` of files in all, 16 GiB unless given")
 	fs.Lookup("max-total").DefValue = "0" // pflag would print it in bytes
+	fs.StringVar(&o.share, "share", "", "give the files of `DIR` to who asks for them")
 	fs.StringVar(&o.relay, "relay", "", "go through the relay at `URI`, as --msrp-relay; none: without one")
 	k.AccountFlags(cmd, "msrp-relay")
 	k.WaitFlags(cmd, &o.wait, append(slices.Clone(messageKeys), "name", "path", "size", "outcome")...)
 	k.Emits(cmd, "message", "a message came", messageEvent{})
 	k.Emits(cmd, "file", "a file came, or only a part of it", fileEvent{})
+	k.Emits(cmd, "transfer", "a file of --share was given, or not", transferEvent{})
 	k.Emits(cmd, "ready", "it listens without an account", msrpReadyEvent{})
 	return cmd
 }
@@ -168,6 +176,8 @@ func (o *msrpRecvOptions) bare() bool {
 	return true
 }
 
+var errNoDirectory = errors.New("it is no directory")
+
 func (o *msrpRecvOptions) prepare(acct *kit.Account) error {
 	o.things, o.over = make(chan thing, 64), make(chan struct{})
 	o.senderSet = map[string]bool{}
@@ -187,6 +197,12 @@ func (o *msrpRecvOptions) prepare(acct *kit.Account) error {
 		o.accept = append(append([]string(nil), msrpTypes...), "*")
 	} else {
 		o.accept = append(o.accept, session.MustAccept...)
+	}
+	if o.share != "" {
+		o.share = o.kit.Path(o.share)
+		if info, err := os.Stat(o.share); err != nil || !info.IsDir() {
+			return kit.Fail(kit.ExitUsage, "reading --share", cmp.Or(plainError(err), errNoDirectory), "give a directory that is there")
+		}
 	}
 	o.dir = o.kit.Path(o.dir)
 	if o.kit.Output == kit.OutputRaw {
@@ -275,10 +291,14 @@ func (o *msrpRecvOptions) invited(ctx context.Context, e *call.Endpoint, in *cal
 		return
 	}
 	sinks := &sinks{of: map[string]*msrpfile.Sink{}}
+	files := &shared{of: map[string]*msrpfile.Source{}}
+	defer files.close()
 	decide := func(m *sdp.Media) (*sdp.File, error) {
 		switch {
-		case m.Direction == sdp.RecvOnly || m.Direction == sdp.Inactive:
-			return nil, &call.Refusal{Status: 488, Why: "nothing is sent from here"}
+		case m.Direction == sdp.RecvOnly:
+			return o.offered(m, in, files)
+		case m.Direction == sdp.Inactive:
+			return nil, &call.Refusal{Status: 488, Why: "nothing is sent on it"}
 		case m.File == nil:
 			return nil, nil
 		}
@@ -295,7 +315,7 @@ func (o *msrpRecvOptions) invited(ctx context.Context, e *call.Endpoint, in *cal
 		sinks.put(m.File.ID, s)
 		return m.File.ToReceive(), nil
 	}
-	n, err := e.Take(ctx, in, decide, func(n *call.Connection, leg *call.Leg) { o.session(ctx, n, leg, in, sinks) })
+	n, err := e.Take(ctx, in, decide, func(n *call.Connection, leg *call.Leg) { o.session(ctx, n, leg, in, sinks, files) })
 	if err != nil {
 		sinks.abort()
 		o.kit.Debug("a session with %s was refused: %v", in.From.URI, err)
@@ -324,13 +344,20 @@ func (o *msrpRecvOptions) invited(ctx context.Context, e *call.Endpoint, in *cal
 const graceTime = 500 * time.Millisecond
 
 // session receives what comes in one session.
-func (o *msrpRecvOptions) session(ctx context.Context, n *call.Connection, leg *call.Leg, in *call.Incoming, sinks *sinks) {
+func (o *msrpRecvOptions) session(ctx context.Context, n *call.Connection, leg *call.Leg, in *call.Incoming, sinks *sinks, files *shared) {
 	if f := leg.Line.File; f != nil {
-		sink := sinks.take(f.ID)
-		if sink == nil {
-			return
+		if source := files.take(f.ID); source != nil {
+			o.give(ctx, leg, in, source)
 		}
-		o.receiveFile(ctx, n, leg, in, sink)
+		if sink := sinks.take(f.ID); sink != nil {
+			e, err := o.receiveFile(ctx, n, leg, leg.Remote.File, in.From.URI, sink)
+			if err != nil {
+				o.kit.Note("%s from %s did not come: %v", sink.Name(), in.From.URI, err)
+				return
+			}
+			o.tell(ctx, e, e)
+			lingering(leg, n)
+		}
 		return
 	}
 	reading, cancel := context.WithCancel(leg.Context())

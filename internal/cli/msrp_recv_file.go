@@ -153,14 +153,12 @@ func (p printer) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// receiveFile receives the one message of a session for a file (RFC 5547 section 8.7).
-func (o *msrpRecvOptions) receiveFile(ctx context.Context, n *call.Connection, leg *call.Leg, in *call.Incoming, sink *msrpfile.Sink) {
-	f := leg.Remote.File
+// receiveFile receives the one message of a session for a file (RFC 5547 section 8.7). The error is of a session in which none came.
+func (o *msrpRecvOptions) receiveFile(ctx context.Context, n *call.Connection, leg *call.Leg, f *sdp.File, from string, sink *msrpfile.Sink) (*fileEvent, error) {
 	m, err := leg.Session.Receive(leg.Context())
 	if err != nil {
 		_ = sink.Abort(true)
-		o.kit.Note("%s from %s did not come: %v", sink.Name(), in.From.URI, err)
-		return
+		return nil, err
 	}
 	defer m.Close()
 	kind, body := m.Type, io.Reader(m)
@@ -171,7 +169,7 @@ func (o *msrpRecvOptions) receiveFile(ctx context.Context, n *call.Connection, l
 		}
 	}
 	e := o.store(ctx, body, kind, err, f, sink)
-	e.From = in.From.URI
+	e.From = from
 	if e.err != nil {
 		giveUp(m, refusalText(e.err))
 	}
@@ -184,8 +182,7 @@ func (o *msrpRecvOptions) receiveFile(ctx context.Context, n *call.Connection, l
 	if e.err == nil {
 		_ = m.Report(wire.OK, "")
 	}
-	o.tell(ctx, e, e)
-	lingering(leg, n)
+	return e, nil
 }
 
 // lingering waits until the sender has ended the session, which it should (RFC 5547 section 8.7), but not for ever.

@@ -11,7 +11,7 @@ import (
 // thing is what was received, as it is printed.
 type thing struct {
 	event kit.Value
-	facts kit.Facts
+	facts kit.Facts     // nil: it does not count
 	done  chan struct{} // closed when it has been printed
 }
 
@@ -23,7 +23,9 @@ func (o *msrpRecvOptions) print(watch *kit.Watch, lost <-chan error) error {
 			if err := o.show(t); err != nil {
 				return err
 			}
-			watch.Seen(t.facts)
+			if t.facts != nil {
+				watch.Seen(t.facts)
+			}
 			if watch.Context().Err() != nil {
 				return watch.Err()
 			}

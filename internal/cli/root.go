@@ -23,7 +23,7 @@ var groups = []group{
 	{"servers", "Servers", []func(*kit.Kit) *cobra.Command{newLab, newPresenceServer, newRegistrar, newMSRPRelay, newXCAPServer}},
 	{"presence", "Presence", []func(*kit.Kit) *cobra.Command{newRegister, newPublish, newFetch, newSubscribe, newWatch, newWatchers}},
 	{"xcap", "XCAP", []func(*kit.Kit) *cobra.Command{newXCAP, newList, newRules}},
-	{"messages", "Messages", []func(*kit.Kit) *cobra.Command{newMessage, newListen, newMSRPSend, newMSRPRecv}},
+	{"messages", "Messages", []func(*kit.Kit) *cobra.Command{newMessage, newListen, newMSRPSend, newMSRPRecv, newMSRPFetch}},
 	{"documents", "Documents", []func(*kit.Kit) *cobra.Command{newXML, newPIDF, newFilter, newCPIM, newIMDN}},
 	{"debugging", "Debugging and the tool itself", []func(*kit.Kit) *cobra.Command{newDecode, newCtl, newBench, newSpecs, newAccount, newCompletion, newVersion}},
 }

@@ -77,7 +77,7 @@ var built = map[string]implementation{
 	"RFC 4579": left(notYet),
 	"RFC 6501": left(notYet),
 	"RFC 8266": left(notYet),
-	"RFC 5547": by("msrp-send", "msrp-recv").in("msrp/file", "doc/sdp", "agent/call").but("files are pulled by the library only, no command does it"),
+	"RFC 5547": by("msrp-send", "msrp-recv", "msrp-fetch").in("msrp/file", "doc/sdp", "agent/call"),
 	"RFC 7977": by("msrp-relay", "msrp-send", "msrp-recv", "bench msrp").in("msrp/session", "server/relay", "transport/websocket"),
 	"RFC 7118": by("lab", "presence-server", "registrar", "fetch", "subscribe", "publish", "message", "listen").in("transport/websocket", "sip/stack"),
 	"RFC 8873": left("a browser's data channels need DTLS and SCTP, which a shell has no use for"),
