@@ -11,7 +11,6 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
-	"time"
 
 	"imp/internal/doc/lists"
 	"imp/internal/sip/event"
@@ -174,6 +173,3 @@ func supports(r *stack.Request, field, tag string) bool {
 	}
 	return false
 }
-
-// patience bounds what waits for the store.
-const patience = 10 * time.Second
