@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -156,6 +157,9 @@ func (o *rulesGiveOptions) grants(acct *kit.Account, args []string) ([]rules.Gra
 	excepted, err := o.exceptions(acct)
 	if err != nil {
 		return nil, err
+	}
+	if o.cmd.Flags().Changed("name") && rules.FreeID(nil, o.name) != o.name {
+		return nil, kit.Fail(kit.ExitUsage, fmt.Sprintf("reading --name %q", kit.CleanLine(o.name)), "it cannot be the id of a rule", "write it with letters, digits, - and _, beginning with a letter")
 	}
 	all, many := false, false
 	for _, arg := range args {

@@ -208,7 +208,14 @@ func (o *rulesExplainOptions) failed(c *rules.Condition, req rules.Request) stri
 	case len(c.Validity) > 0:
 		var spans []string
 		for _, p := range c.Validity {
-			spans = append(spans, "from "+p.From+" until "+p.Until)
+			span := ""
+			if p.From != always {
+				span = "from " + p.From
+			}
+			if p.Until != never {
+				span = strings.TrimSpace(span + " until " + p.Until)
+			}
+			spans = append(spans, span)
 		}
 		return strings.Join(spans, ", or ") + " (it is " + req.Now.UTC().Format(time.RFC3339) + ")"
 	}
