@@ -24,8 +24,8 @@ in one subscription (RFC 5367). Ctrl-C ends it and leaves the board as it was la
 
 When stdout is no terminal, or with -o json or raw, what imp subscribe prints is
 printed instead.`,
-		Example: `  $ imp watch alice bob --for 1 -a carol
-  … sip:alice@lab.test active
+		Example: `  $ imp watch alice bob --for 3 -a carol
+  …@lab.test active
   …
 
   $ imp watch alice bob --list --count 1 -o json
