@@ -1,10 +1,13 @@
 package rls_test
 
 import (
+	"bytes"
+	"compress/zlib"
 	"context"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -236,6 +239,42 @@ func TestLargeList(t *testing.T) {
 		tags := strings.Join(header.List(res, "Supported"), " ")
 		if !strings.Contains(tags, "eventlist") || !strings.Contains(tags, "recipient-list-subscribe") {
 			t.Errorf("Supported: %s", tags)
+		}
+	})
+}
+
+// deflated is a body as RFC 1950 wraps it, which Linphone sends.
+func deflated(t *testing.T, body string) []byte {
+	var b bytes.Buffer
+	w := zlib.NewWriter(&b)
+	w.Write([]byte(body))
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+func TestLinphone(t *testing.T) {
+	t.Run("RLS-061 a list that comes deflated, with each type in an Accept of its own", func(t *testing.T) {
+		s := newSite(t)
+		alice := s.user("alice")
+		s.publish(s.user("bob"), "there")
+		sub := s.watch(alice, "sip:rls@example.com", func(o *event.SubscribeOptions) {
+			o.Accept = []string{"multipart/related"}
+			o.Fields = []stack.Field{{Name: "Accept", Value: "application/pidf+xml"}, {Name: "Accept", Value: "application/rlmi+xml"}, {Name: "Accept-Encoding", Value: "deflate"},
+				{Name: "Supported", Value: "eventlist"}}
+			o.Body = deflated(t, `<?xml version="1.0" encoding="UTF-8"?><resource-lists xmlns="urn:ietf:params:xml:ns:resource-lists" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"><list><entry uri="sip:bob@example.com"/></list></resource-lists>`)
+			o.BodyType = "application/resource-lists+xml"
+			o.BodyFields = []stack.Field{{Name: "Require", Value: "recipient-list-subscribe"}, {Name: "Content-Disposition", Value: "recipient-list"}, {Name: "Content-Encoding", Value: "deflate"}}
+		})
+		n := s.until(sub, "the list", func(*event.Notification) bool { return true })
+		b, err := rlmi.ParseBody(n.ContentType, n.Body)
+		if err != nil || len(b.Parts) != 1 || !strings.Contains(string(b.Parts[0].Content), "there") {
+			t.Fatalf("%v\n%s", err, n.Body)
+		}
+		// It crashes on a boundary in quotes, and takes the first version to be 0 and full.
+		if !regexp.MustCompile(`;boundary=[A-Za-z0-9-]+$`).MatchString(n.ContentType) || b.List.Version != 0 || !b.List.FullState {
+			t.Errorf("%s %+v", n.ContentType, b.List)
 		}
 	})
 }
