@@ -91,7 +91,7 @@ func (o *ctlOptions) export(ctx context.Context, dir string) error {
 		if err != nil {
 			return kit.Fail(kit.ExitRefused, doing, err, "is the address that of --admin, and not that of SIP?")
 		}
-		name := ctlFile(u)
+		name := treeFile(u)
 		if err := writeBelow(root, name, line.Body); err != nil {
 			return kit.Fail(kit.ExitUsage, "writing "+path.Join(dir, name), err, "the directory must be writable and have room; links out of it are not followed")
 		}
@@ -100,37 +100,6 @@ func (o *ctlOptions) export(ctx context.Context, dir string) error {
 			return err
 		}
 	}
-}
-
-// ctlFile is the file of a document of any user.
-func ctlFile(u *uri.URI) string {
-	names := []string{u.AUID, "global"}
-	if !u.Global {
-		names = []string{u.AUID, "users", u.XUI}
-	}
-	return uri.FilePath(append(names, u.Document...)...)
-}
-
-// ctlDocument is the document of a file, the opposite of ctlFile.
-func ctlDocument(name string) (*uri.URI, error) {
-	names, err := uri.ParseFilePath(name)
-	if err != nil {
-		return nil, err
-	}
-	u := &uri.URI{AUID: names[0]}
-	switch {
-	case len(names) > 3 && names[1] == "users":
-		u.XUI, u.Document = names[2], names[3:]
-	case len(names) > 2 && names[1] == "global":
-		u.Global, u.Document = true, names[2:]
-	default:
-		return nil, errors.New("it is neither AUID/users/XUI/DOCUMENT nor AUID/global/DOCUMENT")
-	}
-	again, err := uri.Parse(u.Path())
-	if err == nil && len(again.Steps) > 0 {
-		err = errors.New("it has the name ~~, which no document can have")
-	}
-	return u, err
 }
 
 // ctlDoor is the admin interface of a server, for more than one request.

@@ -156,7 +156,7 @@ func (o *ctlImportOptions) find(root *os.Root, dir string) (all []*ctlFileFound,
 			o.kit.Warn("%s is no plain file and is passed over", shown)
 			return nil
 		}
-		u, err := ctlDocument(name)
+		u, err := treeDocument(name)
 		if err != nil {
 			return kit.Fail(kit.ExitUsage, "reading "+shown, err, "files are named as imp ctl export names them")
 		}

@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -146,23 +145,6 @@ func inHome(u *uri.URI, xui string) bool {
 	_, domain, _ := strings.Cut(xui, "@")
 	naming := uri.Naming{Domain: domain}
 	return !u.Global && naming.Canonical(u.XUI) == naming.Canonical(xui)
-}
-
-// fileOf is the file of a user's document.
-func fileOf(u *uri.URI) string { return uri.FilePath(append([]string{u.AUID}, u.Document...)...) }
-
-// documentOf is the document of a file.
-func documentOf(name, xui string) (*uri.URI, error) {
-	names, err := uri.ParseFilePath(name)
-	if err != nil {
-		return nil, err
-	}
-	if len(names) < 2 {
-		return nil, errors.New("it is not in the directory of an application usage")
-	}
-	u := &uri.URI{AUID: names[0], XUI: xui, Document: names[1:]}
-	_, err = uri.Parse(u.Path())
-	return u, err
 }
 
 // openDir opens a directory that nothing is read or written outside of, whatever links are in it.

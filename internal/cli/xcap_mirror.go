@@ -119,34 +119,22 @@ func openMirror(k *kit.Kit, dir string, c *chosen) (*mirror, error) {
 	return m, nil
 }
 
-// file is the file of a document.
+// file is the file of a document: those of the user himself are in the directory of their usage, unless they have the name of a tree.
 func (m *mirror) file(u *uri.URI) string {
 	naming := uri.Naming{}
-	switch {
-	case u.Global:
-		return uri.FilePath(append([]string{u.AUID, "global"}, u.Document...)...)
-	case naming.Canonical(u.XUI) == naming.Canonical(m.self) && u.Document[0] != "global" && u.Document[0] != "users":
+	if !u.Global && naming.Canonical(u.XUI) == naming.Canonical(m.self) && u.Document[0] != "global" && u.Document[0] != "users" {
 		return fileOf(u)
 	}
-	return uri.FilePath(append([]string{u.AUID, "users", u.XUI}, u.Document...)...)
+	return treeFile(u)
 }
 
 // document is the document of a file.
 func (m *mirror) document(name string) (*uri.URI, error) {
-	names, err := uri.ParseFilePath(name)
-	if err != nil {
-		return nil, err
-	}
-	u := &uri.URI{AUID: names[0]}
-	switch {
-	case len(names) > 2 && names[1] == "global":
-		u.Global, u.Document = true, names[2:]
-	case len(names) > 3 && names[1] == "users":
-		u.XUI, u.Document = names[2], names[3:]
-	default:
+	u, err := treeDocument(name)
+	if errors.Is(err, errNoTree) {
 		return documentOf(name, m.self)
 	}
-	return uri.Parse(u.Path())
+	return u, err
 }
 
 // read gives the copies what is in the directory of what is followed.
