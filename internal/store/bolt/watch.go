@@ -77,31 +77,7 @@ func (s *Store) deliver(ctx context.Context, w *watcher) {
 	defer s.running.Done()
 	defer close(w.out)
 	defer s.dismiss(w)
-	events := make([]store.Event, 0, pageSize)
-	for {
-		var err error
-		events, err = s.fetch(w, events[:0])
-		for _, e := range events {
-			select {
-			case w.out <- e:
-			case <-ctx.Done():
-				return
-			}
-		}
-		idle := len(events) == 0
-		clear(events) // hold no value while waiting
-		if err != nil || ctx.Err() != nil {
-			return
-		}
-		if !idle {
-			continue
-		}
-		select {
-		case <-w.more:
-		case <-ctx.Done():
-			return
-		}
-	}
+	store.Deliver(ctx, w.out, w.more, pageSize, func(events []store.Event) ([]store.Event, error) { return s.fetch(w, events) })
 }
 
 func (s *Store) dismiss(w *watcher) {

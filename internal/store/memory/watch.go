@@ -70,34 +70,7 @@ func (s *Store) deliver(ctx context.Context, w *watcher) {
 	defer s.running.Done()
 	defer close(w.out)
 	defer s.drop(w)
-	events := make([]store.Event, 0, pageSize)
-	for {
-		events = s.fetch(w, events[:0])
-		for _, e := range events {
-			select {
-			case w.out <- e:
-				continue
-			default:
-			}
-			select {
-			case w.out <- e:
-			case <-ctx.Done():
-				return
-			}
-		}
-		if len(events) > 0 {
-			clear(events) // hold no value while waiting
-			if ctx.Err() != nil {
-				return
-			}
-			continue
-		}
-		select {
-		case <-w.more:
-		case <-ctx.Done():
-			return
-		}
-	}
+	store.Deliver(ctx, w.out, w.more, pageSize, func(events []store.Event) ([]store.Event, error) { return s.fetch(w, events), nil })
 }
 
 func (s *Store) drop(w *watcher) {
