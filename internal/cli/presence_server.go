@@ -81,6 +81,11 @@ itself; resources of other domains are subscribed to as rls of the first domain,
 lists there are not followed. Lists that are kept as documents are served where an XCAP
 server shares the store, as in imp lab.
 
+Watchers may bring filters (RFC 4660), of 16 KiB and 40 items at most, and be told what
+changed in place of whole documents (RFC 5263); publishers may send that (RFC 5264).
+For it the last documents of a presentity are kept, those of 8 changes and 1 MiB at
+most; who lags behind more is told the whole.
+
 Limits of what is kept, beyond which requests are answered 503: 1 GiB of publications
 and registrations in memory, 16 GiB in a file; 20 contacts, 100 publications and 384 KiB a user; 1000000
 subscriptions, 100000 of one user.
