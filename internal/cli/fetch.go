@@ -66,6 +66,9 @@ func (o *fetchOptions) run(ctx context.Context, args []string) error {
 		return err
 	}
 	form.Fetch = true
+	if targets, err = o.lists.apply(acct, &form, targets); err != nil {
+		return err
+	}
 	o.wait.NS = append(o.wait.NS, o.ns...)
 	var conditions []kit.Matcher
 	for _, expr := range o.until {

@@ -20,6 +20,7 @@ import (
 
 // watchOptions are what subscribe and fetch share.
 type watchOptions struct {
+	lists  listFlag
 	kit    *kit.Kit
 	event  string
 	accept []string
@@ -36,8 +37,7 @@ type subscribeOptions struct {
 	most    kit.Duration // --max-interval
 	fetch   bool
 	once    bool
-	unpaced map[string]bool // targets whose server was said not to keep to them
-	lists   listFlag
+	unpaced map[string]bool          // targets whose server was said not to keep to them
 	show    func(*notifyEvent) error // in place of printing; nil: print
 }
 
@@ -109,7 +109,6 @@ there are no documents at all, only the state of the subscription.`,
 	fs.Var(&o.expires, "expires", "ask for subscriptions of `DURATION`; the server chooses without it")
 	fs.Var(&o.least, "min-interval", "ask for at least `DURATION` between notifications")
 	fs.Var(&o.most, "max-interval", "ask for a notification at least every `DURATION`, changes or not")
-	o.lists.flags(fs)
 	fs.BoolVar(&o.fetch, "fetch", false, "ask once and end, like imp fetch")
 	fs.BoolVar(&o.once, "no-resubscribe", false, "end when the server ends the subscription, whatever the reason")
 	k.WaitFlags(cmd, &o.wait, notifyKeys()...)
@@ -124,6 +123,7 @@ func (o *watchOptions) flags(cmd *cobra.Command) {
 	fs.StringArrayVar(&o.accept, "accept", nil, "take bodies of `TYPE`, repeatable; none: the package's default")
 	fs.StringVar(&o.etag, "etag", "", "do not tell the state with this entity-`TAG` again, that of an earlier notification")
 	fs.StringVar(&o.choose, "select", "", "print only what this `XPATH` finds in each body")
+	o.lists.flags(fs)
 	o.wishes.flags(fs)
 	cmd.MarkFlagFilename("filter")
 	o.kit.AccountFlags(cmd)
