@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"imp/internal/doc/filter"
+	"imp/internal/doc/pidf"
 	"imp/internal/doc/pidfdiff"
 	"imp/internal/doc/rules"
 	"imp/internal/sip/event"
@@ -225,6 +226,33 @@ func TestLayers(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestFilteredDocuments looks at what filters leave of documents of many kinds.
+func TestFilteredDocuments(t *testing.T) {
+	for _, what := range []string{`<include>//p:note</include>`, `<include>//p:basic</include>`, `<include>//@priority</include>`, `<include>//r:activities</include>`,
+		`<include>/p:presence/p:tuple/*</include><exclude>//p:status</exclude>`, `<exclude>//@id</exclude><exclude>/p:presence/@entity</exclude>`,
+		`<exclude type="namespace">urn:ietf:params:xml:ns:pidf:rpid</exclude>`, `<include type="namespace">urn:ietf:params:xml:ns:pidf:rpid</include>`,
+		`<exclude>//r:mood/*</exclude><exclude>//r:activities/*</exclude>`, `<include>//p:tuple[@id="t1"]</include>`} {
+		t.Run("FLT-037 "+what, func(t *testing.T) {
+			by := filterOfTest(t, `<what>`+what+`</what>`)
+			p := held()
+			for i := range 64 {
+				p.publish(strings.Repeat("p", 1+i%2), randomState(byte(i*37), i))
+				doc, _ := p.document(entityOfTest, time.Unix(1_800_000_000, 0))
+				out, err := by.content(doc)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if out == nil {
+					continue
+				}
+				if err := pidf.Check(out); err != nil {
+					t.Fatalf("%v in\n%s\nof\n%s", err, out, doc)
+				}
+			}
+		})
+	}
 }
 
 func TestHistory(t *testing.T) {
