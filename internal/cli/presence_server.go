@@ -78,8 +78,8 @@ Who asked is told for --waiting-time, --max-waiting at most of one user and by o
 Lists of resources that a SUBSCRIBE brings along are watched in one subscription (RFC
 4662, RFC 5367), in the name of who subscribes, so that each resource decides for
 itself; resources of other domains are subscribed to as rls of the first domain, and
-lists there are not followed. Lists that are kept as documents are served where an XCAP
-server shares the store, as in imp lab.
+lists there are not followed. Lists that are kept as documents (rls-services, RFC 4826) are
+watched under their URIs, by their owners.
 
 Watchers may bring filters (RFC 4660), of 16 KiB and 40 items at most, and be told what
 changed in place of whole documents (RFC 5263); publishers may send that (RFC 5264).
