@@ -82,7 +82,7 @@ func TestComparesXCAP(t *testing.T) {
 }
 
 func TestComparesMSRP(t *testing.T) {
-	if r := small(t, measureMSRP); len(r.Rows) != len(msrpRows)+4 {
+	if r := small(t, measureMSRP); len(r.Rows) != len(msrpRows)+6 {
 		t.Errorf("%d rows", len(r.Rows))
 	}
 }

@@ -194,6 +194,16 @@ func measureMSRP(ctx context.Context, b *bench) (report, error) {
 		}
 		r.add(row.name, row.unit, spent)
 	}
+	for i, over := range []string{"", " over TLS"} {
+		b.tell("small messages beside a bulk transfer" + over)
+		var late pair
+		for k, to := range []*float64{&late.kamailio, &late.imp} {
+			if *to, err = b.beside(ctx, relays[2*i+k], k); err != nil {
+				return r, fmt.Errorf("small messages beside a bulk transfer%s: %s: %w", over, relays[2*i+k].name, err)
+			}
+		}
+		r.add("small message beside a bulk transfer, p99"+over, "ms", late)
+	}
 	return r, b.msrpMemory(ctx, &r, secret)
 }
 
@@ -248,9 +258,11 @@ func (b *bench) relay(ctx context.Context, s *msrpRelay, row msrpRow, which int)
 type passage struct {
 	source, sink net.Conn
 	frames       *wire.Reader
+	to           string // To-Path of what the source sends
 	frame        []byte
 	batch        int    // bytes written at once
 	answers      []byte // of the sink, that wait until it has read all that there is
+	id, body     []byte // of the last message: Message-ID, and the beginning
 }
 
 const (
@@ -271,7 +283,7 @@ func (s *msrpRelay) open(ctx context.Context, row msrpRow, size, batch int) (p *
 	if p.source, err = s.dial(ctx); err != nil {
 		return p, err
 	}
-	p.frames = wire.NewReader(p.sink, wire.Limits{})
+	p.frames = wire.NewReader(answering{p}, wire.Limits{})
 	use, err := s.authenticate(p.sink, sinkURI)
 	if err != nil {
 		return p, err
@@ -283,6 +295,7 @@ func (s *msrpRelay) open(ctx context.Context, row msrpRow, size, batch int) (p *
 		}
 		to = use + " " + to
 	}
+	p.to = to
 	p.frame = send("abcdefgh", wire.SEND, to, sourceURI, fmt.Sprintf("Message-ID: 123456789\r\nByte-Range: 1-*/%d\r\nContent-Type: a/b\r\n\r\n%s\r\n", size, strings.Repeat("x", size)))
 	go io.Copy(io.Discard, p.source) // responses
 	return p, nil
@@ -370,7 +383,7 @@ func (p *passage) run(ctx context.Context, count int) error {
 	return nil
 }
 
-// take reads a message, in one chunk or several, and answers it, once all that there was has been read.
+// take reads a message, in one chunk or several. It is answered with the others that came with it.
 func (p *passage) take() error {
 	for {
 		h, err := p.frames.Next()
@@ -380,23 +393,33 @@ func (p *passage) take() error {
 		if h.Method == "" {
 			continue
 		}
+		p.id, p.body = append(p.id[:0], h.MessageID...), p.body[:0]
 		end := h.End
 		for end == 0 {
-			if _, end, err = p.frames.Body(); err != nil {
+			var piece []byte
+			if piece, end, err = p.frames.Body(); err != nil {
 				return err
 			}
+			p.body = append(p.body, piece[:min(len(piece), stampSize-len(p.body))]...)
 		}
-		p.answers = wire.AppendAnswer(p.answers, h, wire.OK)
-		if p.frames.Buffered() == 0 {
-			if _, err := p.sink.Write(p.answers); err != nil {
-				return err
-			}
-			p.answers = p.answers[:0]
-		}
-		if end == wire.Last {
+		if p.answers = wire.AppendAnswer(p.answers, h, wire.OK); end == wire.Last {
 			return nil
 		}
 	}
+}
+
+// answering is the sink of a passage, which answers before it reads on.
+type answering struct{ *passage }
+
+// Read implements io.Reader.
+func (a answering) Read(b []byte) (int, error) {
+	if len(a.answers) > 0 {
+		if _, err := a.sink.Write(a.answers); err != nil {
+			return 0, err
+		}
+		a.answers = a.answers[:0]
+	}
+	return a.sink.Read(b)
 }
 
 // msrpMemory measures what sessions take while nothing is sent, with servers that have done nothing else.

@@ -76,6 +76,9 @@ func (s *server) stop() {
 	}
 	_ = syscall.Kill(-s.cmd.Process.Pid, syscall.SIGKILL) // the group is of its processes alone
 	<-s.exited
+	for end := time.Now().Add(stopTime); len(s.processes()) > 0 && time.Now().Before(end); { // a killed one may take a moment
+		time.Sleep(tick)
+	}
 }
 
 // await returns when the server answers, or an error with what it has printed.
