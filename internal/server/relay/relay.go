@@ -5,8 +5,8 @@
 // wherever the path says. Nothing else is forwarded.
 //
 // One goroutine reads each connection and forwards each piece of a message as it arrives, by putting it into the outbox
-// of the next hop; another one writes an outbox, while there is something in it. When an outbox is full, who would fill
-// it is not read any more.
+// of the next hop. Before it reads on, it writes the outboxes it has filled, as far as that need not wait; another one
+// writes the rest. When an outbox is full, who would fill it is not read any more.
 package relay
 
 import (
