@@ -37,6 +37,16 @@ type history struct {
 	size int        // bytes of all
 }
 
+// history is that of the presentity, made for the first watcher who needs one.
+func (p *presentity) history() *history {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.told == nil {
+		p.told = &history{}
+	}
+	return p.told
+}
+
 type past struct {
 	mark event.Mark
 	sum  [sha256.Size]byte

@@ -18,7 +18,6 @@ import (
 type presentity struct {
 	name  string
 	owner *presentities
-	told  history
 
 	mu        sync.Mutex
 	refs      int // views open
@@ -30,6 +29,7 @@ type presentity struct {
 	timer     *time.Timer // for what ends or begins by itself
 	changes   int         // of documents of XCAP, while loading
 	ruled     *ruled      // nil: there are no such documents
+	told      *history    // nil: nobody is told changes
 }
 
 // source is of a publication what the composition takes. There are many.

@@ -78,7 +78,7 @@ func (v *layered) Render(since event.Mark) (event.Body, event.Mark, error) {
 	if v.asked == nil {
 		return whole(doc), version, nil
 	}
-	return v.asked.render(&v.presentity.told, doc, version, since)
+	return v.asked.render(v.presentity.history(), doc, version, since)
 }
 
 // State implements event.DeltaView for watchers who are told changes.
@@ -86,7 +86,7 @@ func (v *layered) State(m event.Mark) string {
 	if v.asked == nil || !v.asked.partial {
 		return ""
 	}
-	return v.presentity.told.name(m) + v.asked.name
+	return v.presentity.history().name(m) + v.asked.name
 }
 
 // Continues implements event.Successor: who may see something else now is told
