@@ -77,7 +77,7 @@ func (n *Notifier) Local(ctx context.Context, q LocalRequest, tell func(Notice))
 	now := n.now()
 	s := &subscription{shard: sh, dialog: dialog.Internal(tag), watcher: q.Watcher, view: view, state: decision.State, begun: now,
 		expires: now.add(q.Duration), dueAt: -1}
-	s.local = &Local{s: s, tell: tell}
+	s.seldom = &seldom{local: &Local{s: s, tell: tell}}
 	sh.lock()
 	if !sh.add(s, pkg, name) {
 		sh.unlock()

@@ -177,7 +177,7 @@ func (n *Notifier) create(ctx context.Context, r *stack.Request) *stack.Response
 	}
 	contact := n.cfg.Contact(r, uri.User)
 	now := n.now()
-	s := &subscription{shard: sh, dialog: d, watcher: d.Kept(watcher), id: strings.Clone(ev.ID), name: displayName(r), view: view,
+	s := &subscription{shard: sh, dialog: d, watcher: d.Kept(watcher), seldom: newSeldom(ev.ID, displayName(r)), view: view,
 		fields: notifyFields(pkg, ev.ID, contact), state: decision.State, begun: now, expires: now.add(duration), dueAt: -1}
 	s.setCondition(cond)
 	res := n.admit(s, pkg, name, contact, ev, duration)

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/emiago/sipgo/sip"
@@ -27,10 +28,9 @@ type subscription struct {
 	resource *resource
 	dialog   *dialog.Dialog
 	watcher  string
-	id       string // the id parameter of Event, "" without
 	fields   string // rendered Event and Contact
-	name     string // of the watcher, as From displays it
 	view     View
+	*seldom
 
 	begun     instant
 	expires   instant
@@ -39,7 +39,6 @@ type subscription struct {
 	mark      Mark    // version the watcher has
 	over      *ending // of a terminated one
 	rates     *rates  // nil: the last SUBSCRIBE had no rate control
-	local     *Local  // nil: the watcher is reached by SIP
 	at        int32   // index in resource.subs
 	dueAt     int32   // index in the shard's heap, -1: not there
 	number    uint32  // NOTIFYs sent, for bodies that are numbered
@@ -57,6 +56,23 @@ type subscription struct {
 	approved  bool // it was pending before it was active
 	unreached bool // the last NOTIFY found no way to the watcher
 	removed   bool // the shard does not know it any more
+}
+
+// seldom is what few subscriptions have, and does not change.
+type seldom struct {
+	id    string // the id parameter of Event, "" without
+	name  string // of the watcher, as From displays it
+	local *Local // nil: the watcher is reached by SIP
+}
+
+// ordinary are the subscriptions that have nothing of it.
+var ordinary = new(seldom)
+
+func newSeldom(id, name string) *seldom {
+	if id == "" && name == "" {
+		return ordinary
+	}
+	return &seldom{id: strings.Clone(id), name: name}
 }
 
 // tag is the local tag of the dialog, which is also the subscription's id.
