@@ -5,7 +5,6 @@ import (
 	"net"
 	"os"
 	"syscall"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -49,9 +48,8 @@ func newConn(t *net.TCPConn) *Conn {
 // do makes the call, and reports whether there is a result; otherwise it would have to wait. Sockets of net never block.
 func (c *call) do(fd uintptr) bool {
 	for {
-		n, _, err := syscall.RawSyscall(c.trap, fd, uintptr(unsafe.Pointer(unsafe.SliceData(c.p))), uintptr(len(c.p)))
-		if c.n, c.err = int(n), err; err != syscall.EINTR {
-			return err != syscall.EAGAIN
+		if c.n, c.err = system(c.trap, fd, c.p); c.err != syscall.EINTR {
+			return c.err != syscall.EAGAIN
 		}
 	}
 }
