@@ -14,11 +14,13 @@ import (
 
 // Content is what a message says, taken out of the formats it may be in.
 type Content struct {
-	Text         string         // what a person reads, in UTF-8
-	Subject      string         // that of the message/cpim, or else of the MESSAGE
-	Notification *imdn.Document // a disposition notification, of which there is no Text
-	Composing    string         // composing.Active or composing.Idle: a status message, which nobody reads
-	Binary       bool           // Text is not all of what the body holds
+	Text          string              // what a person reads, in UTF-8
+	Subject       string              // that of the message/cpim, or else of the MESSAGE
+	Notifications []*imdn.Document    // disposition notifications, of which there is no Text
+	Composing     *composing.Document // a status message, which nobody reads
+	Binary        bool                // Text is not all of what the body holds
+	// CPIM is the message/cpim that it was in, nil when it was in none.
+	CPIM *cpim.Message
 }
 
 // Content reads the body. What cannot be read as what it says it is is taken
@@ -38,12 +40,12 @@ func (c *Content) read(t header.ContentType, body []byte) {
 		}
 	case imdn.MediaType:
 		if d, err := imdn.Parse(body); err == nil {
-			c.Notification = d
+			c.Notifications = append(c.Notifications, d)
 			return
 		}
 	case composing.MediaType:
 		if d, err := composing.Parse(body); err == nil {
-			c.Composing = d.State
+			c.Composing = d
 			return
 		}
 	}
@@ -51,18 +53,29 @@ func (c *Content) read(t header.ContentType, body []byte) {
 	c.Text, c.Binary = decode(body, charset)
 }
 
-// unwrap reads what is in a message/cpim.
+// unwrap reads what is in a message/cpim. Of notifications those are read that
+// their disposition tells to be some (RFC 5438 section 9).
 func (c *Content) unwrap(in *cpim.Message) {
+	c.CPIM = in
 	for _, s := range in.Subjects() {
 		c.Subject = s.Text
 		break
+	}
+	for _, doc := range in.Notifications() {
+		if d, err := imdn.Parse(doc); err == nil {
+			c.Notifications = append(c.Notifications, d)
+		}
+	}
+	if c.Notifications != nil {
+		return
 	}
 	inner, err := header.ParseContentType(in.Content.Get("Content-Type"))
 	if err != nil {
 		inner = header.ContentType{MediaType: "text/plain"}
 	}
-	if inner.MediaType == cpim.MediaType {
-		inner.MediaType = "text/plain" // once is enough
+	switch inner.MediaType {
+	case cpim.MediaType, imdn.MediaType: // once is enough; and it is no notification
+		inner.MediaType = "text/plain"
 	}
 	c.read(inner, in.Content.Body)
 }

@@ -2,8 +2,10 @@ package pager
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -229,6 +231,11 @@ func (r *Receiver) content(req *stack.Request, m *Message) *stack.Response {
 	}
 	if r.types.Quality(m.ContentType.MediaType) == 0 {
 		return r.unsupported()
+	}
+	if in := m.Content().CPIM; in != nil {
+		if missing := in.NotUnderstood(); len(missing) > 0 {
+			return badRequest(fmt.Errorf("message/cpim: it requires %s", strconv.Quote(missing[0].Local)))
+		}
 	}
 	disposition, params, _ := strings.Cut(text(req, "Content-Disposition"), ";")
 	m.Disposition = strings.ToLower(strings.TrimSpace(strings.Clone(disposition)))

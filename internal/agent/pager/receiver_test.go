@@ -227,14 +227,14 @@ func TestContent(t *testing.T) {
 		m := received(t, pager.ReceiverConfig{}, `<imdn xmlns="urn:ietf:params:xml:ns:imdn"><message-id>34jk324j</message-id>`+
 			`<datetime>2006-04-04T12:16:49-05:00</datetime><delivery-notification><status><delivered/></status></delivery-notification></imdn>`,
 			"Content-Type: message/imdn+xml", "Content-Disposition: notification")
-		if c := m.Content(); c.Notification == nil || c.Notification.MessageID != "34jk324j" || c.Text != "" {
+		if c := m.Content(); len(c.Notifications) != 1 || c.Notifications[0].MessageID != "34jk324j" || c.Text != "" {
 			t.Errorf("%+v", c)
 		}
 	})
 	t.Run("a status message", func(t *testing.T) {
 		d := composing.Document{State: composing.Active}
 		m := received(t, pager.ReceiverConfig{}, string(d.Bytes()), "Content-Type: application/im-iscomposing+xml", "Expires: 0")
-		if c := m.Content(); c.Composing != composing.Active || c.Text != "" {
+		if c := m.Content(); c.Composing == nil || c.Composing.State != composing.Active || c.Text != "" {
 			t.Errorf("%+v", c)
 		}
 	})

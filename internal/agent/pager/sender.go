@@ -1,5 +1,6 @@
 // Package pager implements SIP MESSAGE (RFC 3428), the pager mode of instant
-// messaging: its sender and its receiver.
+// messaging: its sender and its receiver, and for both the disposition
+// notifications of RFC 5438.
 package pager
 
 import (
