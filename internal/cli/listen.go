@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"strings"
@@ -9,8 +10,9 @@ import (
 
 	"imp/internal/agent/pager"
 	"imp/internal/cli/kit"
+	"imp/internal/doc/composing"
+	"imp/internal/doc/imdn"
 	"imp/internal/sip/header"
-	"imp/internal/sip/registration"
 	"imp/internal/sip/stack"
 	"imp/internal/sip/useragent"
 )
@@ -23,6 +25,10 @@ type listenOptions struct {
 	listen     []string
 	senders    []string
 	accept     []string
+	display    string
+	noReceipts bool
+	answers    *answers
+	composers  composing.Receiver
 }
 
 func newListen(k *kit.Kit) *cobra.Command {
@@ -40,7 +46,15 @@ its address.
 
 A message is answered when it is taken, which is before it is printed. What
 --sender or --count leave no room for is not taken: its sender is told so.
-Control characters are shown as escapes; -o raw prints bodies as they came.`,
+Control characters are shown as escapes; -o raw prints bodies as they came.
+
+A sender who asks for receipts (RFC 5438) is told that a message was delivered
+when it has been printed, and that it was displayed when that was on a terminal.
+--display always has him told so in any case, and never in none; --no-receipts
+tells him nothing. Nobody is told of what he did not ask for, and nobody who is
+anonymous. Receipts that come for messages of yours are printed as messages are.
+
+Who is writing is told with -v, and in JSON.`,
 		Example: `  $ imp listen --count 1
   imp: listening as sip:alice@lab.test
   … sip:bob@lab.test  disk full
@@ -61,9 +75,13 @@ Control characters are shown as escapes; -o raw prints bodies as they came.`,
 	fs.StringArrayVar(&o.listen, "listen", nil, "listen at `[TRANSPORT:]ADDR`, repeatable; without it at a free port")
 	fs.StringArrayVar(&o.senders, "sender", nil, "take messages from `TARGET` only, repeatable")
 	fs.StringArrayVar(&o.accept, "accept", nil, "take bodies of `TYPE` too, repeatable; */* are all")
+	o.display = "auto"
+	fs.Var(kit.Choice(&o.display, "always", "never", "auto"), "display", "tell senders who ask that a message was displayed; auto: when stdout is a terminal")
+	fs.BoolVar(&o.noReceipts, "no-receipts", false, "tell no sender what became of a message")
 	k.AccountFlags(cmd)
 	k.WaitFlags(cmd, &o.wait, messageKeys...)
 	k.Emits(cmd, "message", "a message came", messageEvent{})
+	k.Emits(cmd, "composing", "somebody began or ceased to write", composingEvent{})
 	return cmd
 }
 
@@ -96,6 +114,9 @@ func (o *listenOptions) run(ctx context.Context) error {
 		return err
 	}
 	defer ua.Close()
+	if !o.noReceipts && !pager.Anonymous(acct.AOR) {
+		o.answers = newAnswers(o.kit, newSender(ua, acct), o.display)
+	}
 	if o.noRegister {
 		o.kit.Note("listening at %s", endpointList(ua.Stack.Addrs()))
 		return o.print(ctx, watch, receiver, nil)
@@ -139,7 +160,7 @@ func (o *listenOptions) receiver(acct *kit.Account) (*pager.Receiver, error) {
 		switch {
 		case len(senders) > 0 && !senders[addressOf(m.From.URI)]:
 			return false
-		case m.Content().Composing != "":
+		case m.Content().Composing != nil:
 			return true // it is not shown, and does not count
 		case o.wait.Count > 0 && taken == o.wait.Count:
 			return false
@@ -167,42 +188,13 @@ func addressOf(uri string) string {
 
 // registered prints what comes while the account is registered.
 func (o *listenOptions) registered(ctx context.Context, watch *kit.Watch, ua *useragent.UserAgent, receiver *pager.Receiver) error {
-	cfg, err := o.flags.config(ua)
-	if err != nil {
-		return err
+	err := whileRegistered(ctx, watch.Context(), o.kit, &o.flags, ua, func(lost <-chan error) error {
+		o.kit.Note("listening as %s", ua.AOR.URI)
+		return o.print(ctx, watch, receiver, lost)
+	})
+	if errors.Is(err, errEnded) {
+		return cmp.Or(kit.Interrupted(ctx), watch.Err())
 	}
-	aor := ua.AOR.URI
-	var release func()
-	if cfg.Instance, release, err = claimInstance(o.kit, aor); err != nil {
-		return err
-	}
-	defer release()
-	r, err := registration.New(cfg)
-	if err != nil {
-		return kit.Fail(kit.ExitUsage, "registering "+aor, err, "see imp listen --help for what the flags take")
-	}
-	within, cancel := limited(watch.Context(), o.kit)
-	_, err = r.Register(within)
-	cancel()
-	if watch.Context().Err() != nil {
-		if err == nil {
-			unregister(ctx, o.kit, r, aor)
-		}
-		if err := kit.Interrupted(ctx); err != nil {
-			return err
-		}
-		return watch.Err()
-	}
-	if err != nil {
-		return sipFailure("registering "+aor, err)
-	}
-	defer unregister(ctx, o.kit, r, aor)
-	o.kit.Note("listening as %s", aor)
-	staying, stop := context.WithCancel(watch.Context())
-	lost := make(chan error, 1)
-	go func() { lost <- stayRegistered(staying, o.kit, r, aor, nil) }()
-	err = o.print(ctx, watch, receiver, lost)
-	stop()
 	return err
 }
 
@@ -218,24 +210,13 @@ func (o *listenOptions) print(ctx context.Context, watch *kit.Watch, receiver *p
 		case <-reading.Done():
 		}
 	}()
-	for {
-		m, err := receiver.Next(reading)
-		if err != nil {
-			break
-		}
-		if err := o.show(m, watch); err != nil {
-			return err
-		}
+	defer o.answers.rest(ctx)
+	if err := o.printUntil(reading, receiver, watch); err != nil {
+		return err
 	}
 	receiver.Close()
-	for {
-		m, err := receiver.Next(context.WithoutCancel(ctx))
-		if err != nil {
-			break
-		}
-		if err := o.show(m, watch); err != nil {
-			return err
-		}
+	if err := o.printUntil(context.WithoutCancel(ctx), receiver, watch); err != nil {
+		return err
 	}
 	var failed *kit.Error
 	if watch.Context().Err() == nil && errors.As(context.Cause(reading), &failed) {
@@ -244,16 +225,60 @@ func (o *listenOptions) print(ctx context.Context, watch *kit.Watch, receiver *p
 	return watch.Err()
 }
 
-// show prints a message.
+// printUntil prints messages until ctx is done or none is left. The error is
+// that of printing.
+func (o *listenOptions) printUntil(ctx context.Context, receiver *pager.Receiver, watch *kit.Watch) error {
+	for {
+		m, err := o.next(ctx, receiver)
+		switch {
+		case err == nil:
+			err = o.show(m, watch)
+		case ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded):
+			err = o.silent()
+		default:
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// next waits for a message, until somebody who is writing has been silent for
+// too long to be believed.
+func (o *listenOptions) next(ctx context.Context, receiver *pager.Receiver) (*pager.Message, error) {
+	if at := o.composers.Next(); !at.IsZero() {
+		limit, cancel := context.WithTimeout(ctx, at.Sub(o.kit.Now()))
+		defer cancel()
+		ctx = limit
+	}
+	return receiver.Next(ctx)
+}
+
+// show prints a message, and tells its sender.
 func (o *listenOptions) show(m *pager.Message, watch *kit.Watch) error {
 	e := newMessageEvent(m)
-	if e.composing != "" {
-		o.kit.Debug("%s is %s", m.From.URI, map[bool]string{true: "writing", false: "not writing any more"}[e.composing == "active"])
+	composer := m.From.URI
+	if status := e.content.Composing; status != nil {
+		if o.composers.Status(composer, status, m.Time) {
+			return o.tellComposing(m.From.URI, status.State)
+		}
 		return nil
 	}
+	if o.composers.Content(composer, m.Time) {
+		if err := o.tellComposing(m.From.URI, composing.Idle); err != nil {
+			return err
+		}
+	}
+	due := o.answers.due(m)
+	for _, s := range due {
+		e.Receipts = append(e.Receipts, string(s))
+	}
 	if err := o.kit.Emit(e); err != nil {
+		o.answers.tell(m, imdn.Failed)
 		return err
 	}
+	o.answers.tell(m, due...)
 	watch.Seen(e)
 	return nil
 }

@@ -33,6 +33,8 @@ type messageOptions struct {
 	inReplyTo string
 	priority  string
 	expires   kit.Duration
+	receipt   string
+	receipts  *receipts
 }
 
 func newMessage(k *kit.Kit) *cobra.Command {
@@ -49,12 +51,23 @@ is an error.
 --lines makes each line of stdin a message, sent as soon as it is read. One line
 end at the end of a text is not sent.
 
+--receipt asks the recipient's device to tell that it has the message (delivery),
+that it has displayed it (display), or both (RFC 5438), waits until it does, and
+prints that. What was displayed need not have been read. No word within --timeout
+is status 4, a message that was not delivered after all is 3, and a user who lets
+nobody know is 1. The command is registered meanwhile, as a device of its own. A
+device that does not take such messages gets plain text, now and in the next
+seven days; that it displays it can then not be known, which is status 1.
+
 Messages of more than 1300 bytes with all of their header go over TCP, TLS or
 WebSocket only.`,
 		Example: `  $ imp message bob "lunch at noon?"
   sip:bob@lab.test  delivered
 
   $ echo disk full | imp message bob -
+  sip:bob@lab.test  delivered
+
+  $ imp message bob "are you there?" --receipt delivery
   sip:bob@lab.test  delivered
 
   $ printf 'one\ntwo\n' | imp message bob --to carol --lines - -o json
@@ -78,23 +91,26 @@ WebSocket only.`,
 	fs.StringVar(&o.inReplyTo, "in-reply-to", "", "the `CALL-ID` of the message that it answers")
 	fs.Var(kit.Choice(&o.priority, "emergency", "urgent", "normal", "non-urgent"), "priority", "how urgent it is")
 	fs.Var(&o.expires, "expires", "of no use after `DURATION`")
+	fs.Var(kit.Choice(&o.receipt, "delivery", "display", "both", "none"), "receipt", "wait until the recipient's device tells that it has the message, or has displayed it")
 	k.AccountFlags(cmd)
+	k.Emits(cmd, "receipt", "a recipient tells what became of a message", receiptEvent{})
 	k.Emits(cmd, "sent", "it is known what became of a message", sentEvent{})
 	return cmd
 }
 
 type sentEvent struct {
 	kit.Head
-	To      string `json:"to" doc:"the URI written to"`
-	Outcome string `json:"outcome" doc:"delivered: a device has it; accepted: a server will try to deliver it; declined: a device has it and its user does not want it; failed: it was not delivered"`
-	Status  int    `json:"status" doc:"the SIP status, 0 when no answer came"`
-	Reason  string `json:"reason" doc:"the reason phrase, or why no answer came"`
-	CallID  string `json:"call_id,omitempty" doc:"what a reply names, of a message that was delivered or accepted"`
+	To        string `json:"to" doc:"the URI written to"`
+	Outcome   string `json:"outcome" doc:"delivered: a device has it; accepted: a server will try to deliver it; declined: a device has it and its user does not want it; failed: it was not delivered"`
+	Status    int    `json:"status" doc:"the SIP status, 0 when no answer came"`
+	Reason    string `json:"reason" doc:"the reason phrase, or why no answer came"`
+	CallID    string `json:"call_id,omitempty" doc:"what a reply names, of a message that was delivered or accepted"`
+	MessageID string `json:"message_id,omitempty" doc:"what receipts name, of a message that asks for them"`
 }
 
 // Text implements kit.Texter; what failed is told on stderr.
 func (e sentEvent) Text(w io.Writer, s *kit.Style) error {
-	if e.Outcome == "failed" {
+	if e.Outcome == "failed" || e.MessageID != "" && e.Outcome != "declined" { // receipts tell more
 		return nil
 	}
 	outcome := s.Good(e.Outcome)
@@ -130,16 +146,24 @@ func (o *messageOptions) run(ctx context.Context, args []string) error {
 			return err
 		}
 	}
+	send := func(ctx context.Context, sender *pager.Sender) error {
+		if o.lines {
+			return o.sendLines(ctx, sender, targets, m)
+		}
+		return o.send(ctx, sender, targets, m)
+	}
+	if o.receipts, err = newReceipts(o.kit, o.receipt); err != nil {
+		return err
+	}
+	if o.receipts != nil {
+		return o.withReceipts(ctx, acct, send)
+	}
 	ua, err := startUser(ctx, o.kit, acct, nil)
 	if err != nil {
 		return err
 	}
 	defer ua.Close()
-	sender := newSender(ua, acct)
-	if o.lines {
-		return o.sendLines(ctx, sender, targets, m)
-	}
-	return o.send(ctx, sender, targets, m)
+	return send(ctx, newSender(ua, acct))
 }
 
 // newSender makes the sender of an account. An im URI in its own domain needs
@@ -249,22 +273,36 @@ func (o *messageOptions) send(ctx context.Context, sender *pager.Sender, targets
 		all.Go(func() { errs[i] = o.sendOne(ctx, sender, m) })
 	}
 	all.Wait()
-	var last error
-	for _, err := range errs {
-		if err != nil && last != nil {
-			o.kit.Warn("%v", last)
-		}
-		if err != nil {
-			last = err
-		}
-	}
-	return last
+	return oneOf(o.kit, errs)
 }
 
-// sendOne sends a message and prints what became of it.
-func (o *messageOptions) sendOne(ctx context.Context, sender *pager.Sender, m pager.Outgoing) error {
+// sendOne sends a message, with a request for receipts where they are wanted
+// and the peer does not refuse it, and prints what became of it.
+func (o *messageOptions) sendOne(ctx context.Context, sender *pager.Sender, plain pager.Outgoing) error {
+	m, id, err := o.receipts.wrap(plain)
+	if err != nil {
+		return err
+	}
 	got, err := sender.Send(ctx, m)
-	e := sentEvent{Head: o.kit.Head("sent"), To: m.To, Outcome: "delivered", Status: got.Status, Reason: got.Reason, CallID: got.CallID}
+	if id != "" && refuses(err) {
+		o.receipts.sent(id, false)
+		o.receipts.refused(m.To)
+		id = ""
+		got, err = sender.Send(ctx, plain)
+	}
+	e := o.outcome(m.To, got, err)
+	e.MessageID = id
+	failed := o.kit.Emit(e)
+	o.receipts.sent(id, err == nil)
+	if failed != nil {
+		return failed
+	}
+	return messageFailure(m.To, err)
+}
+
+// outcome is what became of a message.
+func (o *messageOptions) outcome(to string, got pager.Receipt, err error) sentEvent {
+	e := sentEvent{Head: o.kit.Head("sent"), To: to, Outcome: "delivered", Status: got.Status, Reason: got.Reason, CallID: got.CallID}
 	switch {
 	case err != nil:
 		e.Outcome = "failed"
@@ -279,10 +317,7 @@ func (o *messageOptions) sendOne(ctx context.Context, sender *pager.Sender, m pa
 	case !got.Delivered():
 		e.Outcome = "accepted"
 	}
-	if failed := o.kit.Emit(e); failed != nil {
-		return failed
-	}
-	return messageFailure(m.To, err)
+	return e
 }
 
 // messageFailure maps what became of a message to an exit status.

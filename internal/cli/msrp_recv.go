@@ -407,7 +407,7 @@ func (o *msrpRecvOptions) message(ctx context.Context, m *session.Incoming, who 
 		_ = m.Report(wire.OK, "")
 		return
 	}
-	if e.composing != "" || o.tell(ctx, e, e) {
+	if e.content.Composing != nil || o.tell(ctx, e, e) {
 		_ = m.Report(wire.OK, "")
 	}
 }

@@ -126,6 +126,47 @@ func stayRegistered(ctx context.Context, k *kit.Kit, r *registration.Registratio
 	return nil
 }
 
+// errEnded is returned where a wait ended before there was a registration.
+var errEnded = errors.New("not registered")
+
+// whileRegistered registers the account, has during done, and takes the
+// registration back. during is told when nothing more can come. errEnded means
+// that within was over before.
+func whileRegistered(ctx, within context.Context, k *kit.Kit, flags *registrationFlags, ua *useragent.UserAgent, during func(lost <-chan error) error) error {
+	cfg, err := flags.config(ua)
+	if err != nil {
+		return err
+	}
+	aor := ua.AOR.URI
+	var release func()
+	if cfg.Instance, release, err = claimInstance(k, aor); err != nil {
+		return err
+	}
+	defer release()
+	r, err := registration.New(cfg)
+	if err != nil {
+		return kit.Fail(kit.ExitUsage, "registering "+aor, err, "see the command's --help for what the flags take")
+	}
+	limit, cancel := limited(within, k)
+	_, err = r.Register(limit)
+	cancel()
+	if within.Err() != nil {
+		if err == nil {
+			unregister(ctx, k, r, aor)
+		}
+		return errEnded
+	}
+	if err != nil {
+		return sipFailure("registering "+aor, err)
+	}
+	defer unregister(ctx, k, r, aor)
+	staying, stop := context.WithCancel(within)
+	defer stop()
+	lost := make(chan error, 1)
+	go func() { lost <- stayRegistered(staying, k, r, aor, nil) }()
+	return during(lost)
+}
+
 // lasting is ctx for what is to last for a period; 0 is no limit.
 func lasting(ctx context.Context, period kit.Duration) (context.Context, context.CancelFunc) {
 	if period <= 0 {
