@@ -149,6 +149,9 @@ func (o *presenceServerOptions) run(ctx context.Context) error {
 	cfg := presence.ServerConfig{Listen: endpoints, Domains: o.domains, Auth: auth, XCAPRoot: xcap.DefaultRoot, Policy: presence.Policy(o.policy),
 		MinInterval: o.minInterval.Std(), MinExpires: o.minExpires.Std(), MaxExpires: o.maxExpires.Std(),
 		Waiting: winfo.Limits{Wait: o.waiting.Std(), PerWatcher: o.maxWaiting, PerResource: o.maxWaiting}, Log: log}
+	if len(http) == 0 && o.data == "" {
+		cfg.XCAPRoot = "" // nobody can put documents where they count, so nobody looks for any
+	}
 	if auth != nil {
 		cfg.Known = known(source, auth.Realm)
 	}
@@ -179,7 +182,11 @@ func (o *presenceServerOptions) run(ctx context.Context) error {
 
 // serve runs the server until ctx is done.
 func (o *presenceServerOptions) serve(ctx context.Context, cfg presence.ServerConfig, documents *presenceDocuments) error {
-	members, err := o.lists(cfg.Store, documents.roots(), cfg.Known, cfg.Log)
+	var kept store.KV
+	if cfg.XCAPRoot != "" {
+		kept = cfg.Store
+	}
+	members, err := o.lists(kept, documents.roots(), cfg.Known, cfg.Log)
 	if err != nil {
 		return err
 	}
