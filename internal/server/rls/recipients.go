@@ -32,13 +32,18 @@ func disposed(value string) bool {
 	return err == nil && d.Type == lists.RecipientList
 }
 
-// maxLists bounds the lists that one request brings.
-const maxLists = 100
+// maxLists bounds the lists that one request brings, maxNested the multipart
+// bodies in each other, of which each is read and kept as long as the inner ones.
+const (
+	maxLists  = 100
+	maxNested = 4
+)
 
 // read takes the list that a SUBSCRIBE brings (RFC 5367 section 4): several of
 // them are united, and equal URIs count once (RFC 5363 section 4.1).
 func (s *Server) read(v *view, r event.Request) error {
-	docs, err := recipientLists(r.ContentType, r.Body)
+	body := bytes.Clone(r.Body) // what is kept of it are parts of its text
+	docs, err := recipientLists(r.ContentType, body, maxNested)
 	if err != nil {
 		return err
 	}
@@ -66,9 +71,9 @@ func (s *Server) read(v *view, r event.Request) error {
 }
 
 // recipientLists reads the lists of a body. The error is a Refusal: 415 for
-// another type, 400 for what cannot be read.
-func recipientLists(contentType string, body []byte) ([]*lists.Document, error) {
-	body = bytes.Clone(body) // what is kept of it are parts of its text
+// another type, 400 for what cannot be read. nested is how many multipart bodies
+// may be in each other.
+func recipientLists(contentType string, body []byte, nested int) ([]*lists.Document, error) {
 	media, params, err := mime.ParseMediaType(contentType)
 	switch {
 	case len(body) == 0:
@@ -80,13 +85,16 @@ func recipientLists(contentType string, body []byte) ([]*lists.Document, error) 
 		}
 		return []*lists.Document{d}, nil
 	case err == nil && strings.HasPrefix(media, "multipart/") && params["boundary"] != "":
-		return partLists(multipart.NewReader(bytes.NewReader(body), params["boundary"]))
+		if nested == 0 {
+			return nil, &event.Refusal{Status: 400, Phrase: "Too Many Multipart Bodies In Each Other"}
+		}
+		return partLists(multipart.NewReader(bytes.NewReader(body), params["boundary"]), nested-1)
 	}
 	return nil, unsupported(true)
 }
 
 // partLists reads those among the parts of a body.
-func partLists(r *multipart.Reader) (docs []*lists.Document, err error) {
+func partLists(r *multipart.Reader, nested int) (docs []*lists.Document, err error) {
 	for len(docs) < maxLists {
 		part, err := r.NextRawPart()
 		if err == io.EOF {
@@ -102,7 +110,7 @@ func partLists(r *multipart.Reader) (docs []*lists.Document, err error) {
 		if !disposed(part.Header.Get("Content-Disposition")) {
 			continue
 		}
-		more, err := recipientLists(part.Header.Get("Content-Type"), content)
+		more, err := recipientLists(part.Header.Get("Content-Type"), content, nested)
 		if err != nil {
 			return nil, err
 		}

@@ -1,9 +1,11 @@
 package rls
 
 import (
+	"strconv"
 	"strings"
 	"testing"
 
+	"imp/internal/doc/lists"
 	"imp/internal/sip/event"
 )
 
@@ -73,6 +75,24 @@ func TestRecipients(t *testing.T) {
 			w.refused(400)
 		})
 	})
+	t.Run("multipart bodies in each other are read so many deep", func(t *testing.T) {
+		nested := func(depth int) error {
+			contentType, body := lists.MediaType, brought(entries("bob"))
+			for i := range depth {
+				boundary := "b" + strconv.Itoa(i)
+				body = "--" + boundary + "\r\nContent-Type: " + contentType + "\r\nContent-Disposition: recipient-list\r\n\r\n" + body + "\r\n--" + boundary + "--"
+				contentType = "multipart/mixed;boundary=" + boundary
+			}
+			_, err := recipientLists(contentType, []byte(body), maxNested)
+			return err
+		}
+		if err := nested(maxNested); err != nil {
+			t.Error(err)
+		}
+		if err := nested(maxNested + 1); event.Status(err) != 400 {
+			t.Errorf("%d deep: %v", maxNested+1, err)
+		}
+	})
 	t.Run("RLS-065 within the dialog a list is 415, and the subscription stays", func(t *testing.T) {
 		run(t, func(r *rig) {
 			w := r.bringing("alice", brought(entries("bob")))
@@ -118,7 +138,7 @@ func FuzzRecipients(f *testing.F) {
 	f.Add("application/resource-lists+xml", []byte(brought(entries("bob"))))
 	f.Add("multipart/mixed;boundary=b", []byte("--b\r\nContent-Disposition: recipient-list\r\nContent-Type: application/resource-lists+xml\r\n\r\n"+brought("")+"\r\n--b--"))
 	f.Fuzz(func(t *testing.T, contentType string, body []byte) {
-		docs, err := recipientLists(contentType, body)
+		docs, err := recipientLists(contentType, body, maxNested)
 		if err == nil && len(docs) == 0 {
 			t.Fatal("neither lists nor an error")
 		}
