@@ -43,7 +43,15 @@ type resource struct {
 type renderings struct {
 	one  rendering
 	more map[renderingKey]rendering // beside one: most resources need no map
+	size int                        // of those in more
 }
+
+// maxRenderings bounds the renderings of a resource in more, in bytes: watchers
+// who each ask for something else make as many as they like.
+const maxRenderings = 2 << 20
+
+// cost is about how many bytes a rendering takes.
+func (r *rendering) cost() int { return 256 + len(r.key.view) + len(r.body.Bytes) }
 
 type renderingKey struct {
 	view  string // "": nothing
@@ -114,6 +122,14 @@ func (r *resource) share(out rendering) {
 		r.kept.more = map[renderingKey]rendering{}
 	}
 	r.kept.more[out.key] = out
+	r.kept.size += out.cost()
+	for key, other := range r.kept.more {
+		if r.kept.size <= maxRenderings {
+			break
+		}
+		r.kept.size -= other.cost()
+		delete(r.kept.more, key)
+	}
 }
 
 // closeView closes a view that may be rendering at this moment.

@@ -2,6 +2,7 @@ package event
 
 import (
 	"errors"
+	"strconv"
 	"testing"
 )
 
@@ -46,6 +47,33 @@ func TestRender(t *testing.T) {
 	a.err = nil
 	if got, err := r.render(nil, a, 7, 2); err != nil || got.mark != 8 || a.renders != 5 {
 		t.Fatalf("after an error: %+v, %v, rendered %d times", got, err, a.renders)
+	}
+}
+
+// large is a view of 100 KiB.
+type large struct{ counted }
+
+func (v *large) Render(since Mark) (Body, Mark, error) {
+	v.renders++
+	return Body{Bytes: make([]byte, 100<<10)}, since + 1, nil
+}
+
+func TestRenderingsAreBounded(t *testing.T) {
+	r := &resource{}
+	for i := range 100 {
+		if _, err := r.render(nil, &large{counted{key: strconv.Itoa(i)}}, 0, 1); err != nil {
+			t.Fatal(err)
+		}
+		size := 0
+		for _, one := range r.kept.more {
+			size += one.cost()
+		}
+		if size != r.kept.size || size > maxRenderings {
+			t.Fatalf("%d renderings of %d bytes, %d counted, after %d views", len(r.kept.more), size, r.kept.size, i+1)
+		}
+	}
+	if len(r.kept.more) < 10 {
+		t.Fatalf("%d renderings are kept", len(r.kept.more))
 	}
 }
 
