@@ -325,6 +325,11 @@ func (c *conn) close(why error) {
 	}
 	c.closed = true
 	c.gone.Store(true)
+	if c.open != nil { // its sender is told by the answer to it
+		if p := c.trans.find(c.open.id[:]); p != nil {
+			c.trans.end(p)
+		}
+	}
 	lost := c.trans.takeAll()
 	c.open = nil
 	nc := c.nc

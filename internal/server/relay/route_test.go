@@ -243,6 +243,25 @@ func TestReports(t *testing.T) {
 			t.Errorf("%+v", g)
 		}
 	})
+	t.Run("MSRPR-049 a next hop that ends in the middle of a chunk", func(t *testing.T) {
+		carol := dial(t, r.at("tcp"), "carol")
+		carol.auth(r)
+		text := requestText("tid99999", "SEND", carol.path+" "+carol.uri, bob.uri, strings.Repeat("x", 100_000), "$", "Message-ID: 12345", "Byte-Range: 1-*/100000")
+		bob.write(text[:50_000])
+		if _, err := carol.nc.Read(make([]byte, 1)); err != nil {
+			t.Fatal(err)
+		}
+		carol.nc.Close()
+		bob.write(text[50_000:90_000])
+		bob.quiet("it is not all there")
+		bob = renewed(bob)
+		bob.write(text[90_000:])
+		if g := bob.next(); g.id != "tid99999" || g.code != 408 {
+			t.Errorf("%+v", g)
+		}
+		bob.quiet("it has its answer")
+		bob = renewed(bob)
+	})
 	t.Run("MSRPR-049 a next hop that ends", func(t *testing.T) {
 		bob.request("SEND", alice.path+" "+alice.uri, bob.uri, "x", "Message-ID: 12345")
 		bob.next()
