@@ -133,7 +133,7 @@ func (p *presentity) permitted(entity string, by *permitted, now time.Time) ([]b
 	}
 	s := shown{entity, by.name, doc, p.version, p.version}
 	if at < 0 {
-		r.shown = slices.DeleteFunc(r.shown, func(s shown) bool { return s.of+maxAge < p.version })
+		r.forget(p.version)
 		r.shown = append(r.shown, s)
 		return doc, s.since
 	}
@@ -143,6 +143,33 @@ func (p *presentity) permitted(entity string, by *permitted, now time.Time) ([]b
 	}
 	r.shown[at] = s
 	return s.bytes, s.since
+}
+
+// forget drops what nobody has asked for in some versions, and, beyond so many
+// bytes, what nobody gets by the rules of now: they may change as often as they
+// like while the version stays.
+func (r *ruled) forget(version event.Mark) {
+	size := 0
+	r.shown = slices.DeleteFunc(r.shown, func(s shown) bool {
+		if s.of+maxAge < version {
+			return true
+		}
+		size += len(s.bytes) + len(s.permitted)
+		return false
+	})
+	if size > rememberedBytes {
+		r.shown = slices.DeleteFunc(r.shown, func(s shown) bool { return !r.book.gives(s.permitted) })
+	}
+}
+
+// gives tells whether somebody was judged to have the permissions.
+func (b *rulebook) gives(permitted string) bool {
+	if b == nil {
+		return false
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.permitted[permitted] != nil
 }
 
 // endings are what the composition has put behind ids; p.mu is held.
