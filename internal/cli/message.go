@@ -35,6 +35,9 @@ type messageOptions struct {
 	expires   kit.Duration
 	receipt   string
 	receipts  *receipts
+	composing bool
+	typist    *typist // nil: stdin is no terminal, or its keys do not count
+	writing   compositions
 }
 
 func newMessage(k *kit.Kit) *cobra.Command {
@@ -50,6 +53,10 @@ is an error.
 
 --lines makes each line of stdin a message, sent as soon as it is read. One line
 end at the end of a text is not sent.
+
+--composing tells the targets, with the first key of a line, that you are writing,
+and when you have ceased to for 15 seconds (RFC 3994). Somebody whose device does
+not want to know is told no more.
 
 --receipt asks the recipient's device to tell that it has the message (delivery),
 that it has displayed it (display), or both (RFC 5438), waits until it does, and
@@ -92,6 +99,7 @@ WebSocket only.`,
 	fs.Var(kit.Choice(&o.priority, "emergency", "urgent", "normal", "non-urgent"), "priority", "how urgent it is")
 	fs.Var(&o.expires, "expires", "of no use after `DURATION`")
 	fs.Var(kit.Choice(&o.receipt, "delivery", "display", "both", "none"), "receipt", "wait until the recipient's device tells that it has the message, or has displayed it")
+	fs.BoolVar(&o.composing, "composing", false, "with --lines: tell the targets when a line is being typed")
 	k.AccountFlags(cmd)
 	k.Emits(cmd, "receipt", "a recipient tells what became of a message", receiptEvent{})
 	k.Emits(cmd, "sent", "it is known what became of a message", sentEvent{})
@@ -125,6 +133,9 @@ func (e sentEvent) Text(w io.Writer, s *kit.Style) error {
 }
 
 func (o *messageOptions) run(ctx context.Context, args []string) error {
+	if o.composing && !o.lines {
+		return usage("--composing is for --lines", "add --lines; a message that is complete is composed already")
+	}
 	acct, err := o.kit.Account()
 	if err != nil {
 		return err
@@ -151,6 +162,12 @@ func (o *messageOptions) run(ctx context.Context, args []string) error {
 			return o.sendLines(ctx, sender, targets, m)
 		}
 		return o.send(ctx, sender, targets, m)
+	}
+	if o.composing && o.kit.InTTY {
+		if o.typist, err = openTypist(o.kit); err != nil {
+			return err
+		}
+		defer o.typist.restore()
 	}
 	if o.receipts, err = newReceipts(o.kit, o.receipt); err != nil {
 		return err
@@ -283,6 +300,12 @@ func (o *messageOptions) sendOne(ctx context.Context, sender *pager.Sender, plai
 	if err != nil {
 		return err
 	}
+	done, err := o.writing.content(ctx, m.To)
+	if err != nil {
+		o.receipts.sent(id, false)
+		return messageFailure(m.To, err)
+	}
+	defer done()
 	got, err := sender.Send(ctx, m)
 	if id != "" && refuses(err) {
 		o.receipts.sent(id, false)
@@ -340,11 +363,12 @@ func messageFailure(to string, err error) error {
 // sendLines sends each line of stdin as a message. One that fails does not keep
 // back those after it; the error is that of the last that did.
 func (o *messageOptions) sendLines(ctx context.Context, sender *pager.Sender, targets []string, m pager.Outgoing) error {
-	in, _, err := o.kit.OpenInput("-")
+	lines := make(chan []byte, o.ahead())
+	in, err := o.input(sender, targets, lines)
 	if err != nil {
 		return err
 	}
-	lines := make(chan []byte)
+	defer o.writing.close()
 	var failed error
 	go func() {
 		defer close(lines)
@@ -360,6 +384,9 @@ func (o *messageOptions) sendLines(ctx context.Context, sender *pager.Sender, ta
 				return cmp.Or(failed, last)
 			}
 			if m.Body = line; len(line) == 0 {
+				if line == nil {
+					o.writing.typed()
+				}
 				continue
 			}
 			if m.Type, err = o.typeOf(line); err == nil {
@@ -373,6 +400,36 @@ func (o *messageOptions) sendLines(ctx context.Context, sender *pager.Sender, ta
 			}
 		}
 	}
+}
+
+// ahead is how many lines are read ahead: with --composing some, so that the one
+// that is being typed is seen.
+func (o *messageOptions) ahead() int {
+	if o.composing {
+		return 16
+	}
+	return 0
+}
+
+// input is where the lines come from. With --composing a line that has begun is
+// told to lines as nil, in its turn.
+func (o *messageOptions) input(sender *pager.Sender, targets []string, lines chan<- []byte) (io.Reader, error) {
+	in, _, err := o.kit.OpenInput("-")
+	if err != nil || !o.composing {
+		return in, err
+	}
+	o.writing = newCompositions(o.kit, sender, targets)
+	typed := func() {
+		select {
+		case lines <- nil:
+		default: // the lines before it are still being sent
+		}
+	}
+	if o.typist != nil {
+		o.typist.onKey(typed)
+		return o.typist, nil
+	}
+	return &partial{Reader: in, typed: typed}, nil
 }
 
 // maxLine bounds a line that is a message, in bytes.
