@@ -1,9 +1,11 @@
 package cli
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -18,13 +20,33 @@ import (
 	"imp/internal/sip/uac/uactest"
 )
 
+// printout is what was printed; timers print too.
+type printout struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+// Write implements io.Writer.
+func (p *printout) Write(b []byte) (int, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.buf.Write(b)
+}
+
+// String implements fmt.Stringer.
+func (p *printout) String() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.buf.String()
+}
+
 // hearing is imp listen -o json without a server: what comes is given to it, and
 // what it tells goes to a wire.
 type hearing struct {
 	t        *testing.T
 	receiver *pager.Receiver
 	wire     *uactest.Wire
-	out      fmt.Stringer
+	out      *printout
 	read     int
 }
 
@@ -32,7 +54,9 @@ func hear(t *testing.T, display string, f func(*hearing)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		dir := t.TempDir()
-		s, out, _ := kit.Recorded("", dir, "HOME="+dir)
+		s, _, _ := kit.Recorded("", dir, "HOME="+dir)
+		out := new(printout)
+		s.Out = out
 		k := kit.New(s)
 		k.Output, k.Timeout = kit.OutputJSON, kit.Duration(time.Minute)
 		h := &hearing{t: t, wire: uactest.New(t, "SIP/2.0/TCP 192.0.2.1:5060"), out: out}
