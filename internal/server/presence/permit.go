@@ -51,6 +51,10 @@ type shears struct {
 	p       *rules.Permissions
 	endings []string
 	cuts    [][2]int // ranges of doc, in order
+
+	// What p lists, to be looked up as often as a document has elements.
+	services, devices map[string]bool // by their equivalent form
+	unknown           map[rules.Attribute]bool
 }
 
 func (s *shears) cut(start, end int) { s.cuts = append(s.cuts, [2]int{start, end}) }
@@ -109,7 +113,7 @@ func (s *shears) grants(n tree.Node) bool {
 	case n.Is(pidf.DataModelSpace, "person"):
 		return s.selects(s.p.Persons, n)
 	case n.Is(pidf.DataModelSpace, "device"):
-		return s.selects(s.p.Devices, n) || selectsDevice(s.p.Devices, n)
+		return s.selects(s.p.Devices, n) || s.selectsDevice(s.p.Devices, n)
 	}
 	return false
 }
@@ -147,20 +151,26 @@ func (s *shears) selectsService(of *rules.Selection, n tree.Node) bool {
 	}
 	contact := lexical.Trim(n.Element(pidf.Space, "contact").Text())
 	scheme, _, ok := strings.Cut(contact, ":")
-	return ok && (slices.Contains(of.Schemes, scheme) || containsURI(of.URIs, contact))
+	return ok && (slices.Contains(of.Schemes, scheme) || containsURI(&s.services, of.URIs, contact))
 }
 
-func selectsDevice(of *rules.Selection, n tree.Node) bool {
-	return of != nil && containsURI(of.DeviceIDs, lexical.Trim(n.Element(pidf.DataModelSpace, "deviceID").Text()))
+func (s *shears) selectsDevice(of *rules.Selection, n tree.Node) bool {
+	return of != nil && containsURI(&s.devices, of.DeviceIDs, lexical.Trim(n.Element(pidf.DataModelSpace, "deviceID").Text()))
 }
 
-// containsURI looks for an equivalent URI.
-func containsURI(list []string, uri string) bool {
+// containsURI looks for an equivalent URI; forms has those of the list, once they
+// were needed.
+func containsURI(forms *map[string]bool, list []string, uri string) bool {
 	if len(list) == 0 || uri == "" {
 		return false
 	}
-	form := equivalent(uri)
-	return slices.ContainsFunc(list, func(other string) bool { return equivalent(other) == form })
+	if *forms == nil {
+		*forms = make(map[string]bool, len(list))
+		for _, other := range list {
+			(*forms)[equivalent(other)] = true
+		}
+	}
+	return (*forms)[equivalent(uri)]
 }
 
 // equivalent is one form for all URIs that are equivalent: SIP URIs as RFC 3261
@@ -283,7 +293,16 @@ var attributesOfRPID = map[string]rules.Provide{
 
 // named tells whether an element is one of the unknown ones that are granted.
 func (s *shears) named(n tree.Node) bool {
-	return slices.Contains(s.p.UnknownAttributes, rules.Attribute{Name: n.Local(), NS: n.Space()})
+	if len(s.p.UnknownAttributes) == 0 {
+		return false
+	}
+	if s.unknown == nil {
+		s.unknown = make(map[rules.Attribute]bool, len(s.p.UnknownAttributes))
+		for _, a := range s.p.UnknownAttributes {
+			s.unknown[a] = true
+		}
+	}
+	return s.unknown[rules.Attribute{Name: n.Local(), NS: n.Space()}]
 }
 
 // attributes cuts the attributes of an element but the one that is named. None

@@ -330,6 +330,27 @@ func TestPermitAgain(t *testing.T) {
 	})
 }
 
+func TestPermitManyURIs(t *testing.T) {
+	const n = 300
+	var doc strings.Builder
+	list := make([]string, n)
+	doc.WriteString(`<presence xmlns="urn:ietf:params:xml:ns:pidf" entity="sip:a@example.com">`)
+	for i := range n {
+		list[i] = fmt.Sprintf("sip:R%d@EXAMPLE.com", i)
+		fmt.Fprintf(&doc, `<tuple id="t%d"><status><basic>open</basic></status><contact>sip:S%d@EXAMPLE.com</contact></tuple>`, i, i)
+	}
+	doc.WriteString(`</presence>`)
+	src, p := []byte(doc.String()), &rules.Permissions{Services: &rules.Selection{URIs: list}}
+	allocations := testing.AllocsPerRun(1, func() {
+		if out, err := Permit(src, p); err != nil || bytes.Contains(out, []byte("tuple")) {
+			t.Errorf("%s, %v", out, err)
+		}
+	})
+	if allocations > 50*n {
+		t.Errorf("%.0f allocations for %d tuples and %d URIs", allocations, n, n)
+	}
+}
+
 func BenchmarkPermit(b *testing.B) {
 	for _, p := range []*rules.Permissions{everything(rules.Permissions{}), everything(rules.Permissions{AllAttributes: true})} {
 		b.Run(fmt.Sprint(p.AllAttributes), func(b *testing.B) {
