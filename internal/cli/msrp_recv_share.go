@@ -57,7 +57,7 @@ func (o *msrpRecvOptions) choose(offer *sdp.File) (*msrpfile.Source, *sdp.File, 
 	if offer.Name == "" && offer.Size < 0 {
 		return nil, nil, errVague
 	}
-	entries, err := os.ReadDir(o.share)
+	infos, err := o.candidates(offer.Name)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -67,15 +67,14 @@ func (o *msrpRecvOptions) choose(offer *sdp.File) (*msrpfile.Source, *sdp.File, 
 			_ = s.Close()
 		}
 	}()
-	for _, e := range entries {
-		info, err := e.Info()
-		if err != nil || !info.Mode().IsRegular() || offer.Name != "" && offer.Name != e.Name() || offer.Size >= 0 && offer.Size != info.Size() {
+	for _, info := range infos {
+		if !info.Mode().IsRegular() || offer.Size >= 0 && offer.Size != info.Size() {
 			continue
 		}
 		if len(sources) == maxShared {
 			return nil, nil, msrpfile.ErrMany
 		}
-		s, err := msrpfile.Open(filepath.Join(o.share, e.Name()))
+		s, err := msrpfile.Open(filepath.Join(o.share, info.Name()))
 		if err != nil {
 			return nil, nil, err
 		}
@@ -89,6 +88,32 @@ func (o *msrpRecvOptions) choose(offer *sdp.File) (*msrpfile.Source, *sdp.File, 
 		}
 	}
 	return found, answer, err
+}
+
+// candidates are what is in the directory of --share: all, or the one of that name. In a large directory that one is
+// found without reading it.
+func (o *msrpRecvOptions) candidates(name string) ([]os.FileInfo, error) {
+	if name != "" {
+		if filepath.Base(name) != name {
+			return nil, nil
+		}
+		info, err := os.Lstat(filepath.Join(o.share, name))
+		if err != nil {
+			return nil, nil // it is not there, or no name that there can be
+		}
+		return []os.FileInfo{info}, nil
+	}
+	entries, err := os.ReadDir(o.share)
+	if err != nil {
+		return nil, err
+	}
+	infos := make([]os.FileInfo, 0, len(entries))
+	for _, e := range entries {
+		if info, err := e.Info(); err == nil {
+			infos = append(infos, info)
+		}
+	}
+	return infos, nil
 }
 
 // offered decides about a line on which somebody asks for a file.
