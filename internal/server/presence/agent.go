@@ -252,6 +252,7 @@ func (a *Agent) watched(_, name string) bool { return a.presentities.find(store.
 // changed hands a change of published state to the watchers.
 func (a *Agent) changed(c event.Change) {
 	if c.ID != "" {
+		a.catchUp(context.Background(), c.Resource)
 		a.tellOf(a.presentities.apply(c))
 		return
 	}

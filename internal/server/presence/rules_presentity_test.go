@@ -1,6 +1,7 @@
 package presence
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"testing"
@@ -30,5 +31,49 @@ func TestShownIsBounded(t *testing.T) {
 		if len(p.ruled.shown) < 2 {
 			t.Fatal("nothing is kept")
 		}
+	})
+}
+
+// late is a store whose watches tell of documents only what there is when they
+// begin.
+type late struct{ store.KV }
+
+func (l late) Watch(ctx context.Context, prefix string) (<-chan store.Event, error) {
+	all, err := l.KV.Watch(ctx, prefix)
+	if err != nil || prefix == "pub" {
+		return all, err
+	}
+	begin := make(chan store.Event)
+	go func() {
+		defer close(begin)
+		synced := false
+		for e := range all {
+			if !synced {
+				begin <- e
+			}
+			synced = synced || e.Kind == store.Synced
+		}
+	}()
+	return begin, nil
+}
+
+func TestNothingIsToldByRulesOfBefore(t *testing.T) {
+	ruledBy(t, Allow, func(kv store.KV) store.KV { return late{kv} }, func(s *ruledSite) {
+		s.rules(rule("r", isBob, "allow", persons))
+		s.publish("one", at("meeting", "happy", ""))
+		w := s.watch(bob)
+		w.told("active meeting")
+		s.rules(rule("r", isBob, "polite-block", ""))
+		s.publish("one", at("away", "happy", ""))
+		w.told("active closed !away")
+		s.rules(rule("r", isBob, "confirm", ""))
+		s.publish("one", at("sleeping", "happy", ""))
+		w.told("pending")
+		s.rules()
+		s.publish("one", at("working", "happy", ""))
+		w.told("active working")
+		s.rules(rule("r", isBob, "block", ""))
+		s.publish("one", at("dinner", "happy", ""))
+		w.told("terminated:rejected")
 	})
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -224,6 +225,42 @@ func (a *Agent) rereadDocuments(ctx context.Context) {
 			return true
 		}))
 	}
+}
+
+// catchUp takes over rules that were stored before a change of state, given the
+// part of a key of whose it is. There is no order between the watches of rules and
+// of state, and what is published after a rule was changed must not be told by the
+// rule before.
+func (a *Agent) catchUp(ctx context.Context, owner string) {
+	p := a.presentities.find(owner)
+	if p == nil || a.cfg.XCAPRoot == "" {
+		return
+	}
+	var stored []store.Entry
+	for _, auid := range []string{rules.AUID, omaRules} {
+		for e, err := range a.cfg.Store.Scan(ctx, key.Home(a.cfg.XCAPRoot, auid, p.name)) {
+			if err != nil {
+				a.cfg.Log.Error("reading presence rules", "presentity", p.name, "error", err)
+				return
+			}
+			stored = append(stored, e)
+		}
+	}
+	a.tellOf(p, p.change(func(d *userDocuments) bool { return d.match(stored, a.broken) }))
+}
+
+// match makes the rules documents those that are stored, and reports whether that
+// changed anything.
+func (d *userDocuments) match(stored []store.Entry, broken func(documentKey string) func(error)) (changed bool) {
+	for documentKey := range d.rules {
+		if !slices.ContainsFunc(stored, func(e store.Entry) bool { return e.Key == documentKey }) {
+			changed = d.remove(rules.AUID, documentKey)
+		}
+	}
+	for _, e := range stored {
+		changed = d.put(rules.AUID, e, broken(e.Key)) || changed
+	}
+	return changed
 }
 
 // tellOf tells the watchers what a change of documents means for them.

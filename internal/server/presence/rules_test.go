@@ -34,10 +34,16 @@ type ruledSite struct {
 
 func ruled1(t *testing.T, policy Policy, f func(*ruledSite)) {
 	t.Helper()
+	ruledBy(t, policy, func(kv store.KV) store.KV { return kv }, f)
+}
+
+// ruledBy has the agent see another store than the site.
+func ruledBy(t *testing.T, policy Policy, seen func(store.KV) store.KV, f func(*ruledSite)) {
+	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		s := &ruledSite{t: t, store: memory.New(), tags: map[string]string{}}
 		st := stack.New(stack.Config{})
-		s.agent = New(Config{Stack: st, Store: s.store, Directory: &Directory{Domains: []string{"example.com"}}, XCAPRoot: "/root", Policy: policy})
+		s.agent = New(Config{Stack: st, Store: seen(s.store), Directory: &Directory{Domains: []string{"example.com"}}, XCAPRoot: "/root", Policy: policy})
 		ctx, cancel := context.WithCancel(t.Context())
 		var ran sync.WaitGroup
 		ran.Go(func() { s.agent.Run(ctx, nil) })
