@@ -356,7 +356,7 @@ func (o *msrpRecvOptions) session(ctx context.Context, n *call.Connection, leg *
 				return
 			}
 			o.tell(ctx, e, e)
-			lingering(leg, n)
+			lingering(ctx, leg, n, lingerTime)
 		}
 		return
 	}

@@ -174,10 +174,12 @@ func (o *msrpRecvOptions) receiveFile(ctx context.Context, n *call.Connection, l
 		giveUp(m, refusalText(e.err))
 	}
 	if e.err != nil && !m.Complete() && leg.Session.Err() == nil {
-		_ = m.Close() // 413, and then port 0 (RFC 5547 section 8.4)
-		within, cancel := kit.Cleanup(ctx)
-		defer cancel()
-		_ = n.Drop(within, leg)
+		_ = m.Close() // 413, and then port 0 (RFC 5547 section 8.4), unless the sender ends it
+		if !lingering(ctx, leg, n, reactTime) {
+			within, cancel := kit.Cleanup(ctx)
+			defer cancel()
+			_ = n.Drop(within, leg)
+		}
 	}
 	if e.err == nil {
 		_ = m.Report(wire.OK, "")
@@ -185,20 +187,28 @@ func (o *msrpRecvOptions) receiveFile(ctx context.Context, n *call.Connection, l
 	return e, nil
 }
 
-// lingering waits until the sender has ended the session, which it should (RFC 5547 section 8.7), but not for ever.
-func lingering(leg *call.Leg, n *call.Connection) {
-	over := time.NewTimer(lingerTime)
+// lingering waits until the sender has ended the session, which it should (RFC 5547 section 8.7), but not for ever, and
+// not long when enough has come. It reports whether it has.
+func lingering(ctx context.Context, leg *call.Leg, n *call.Connection, limit time.Duration) bool {
+	over := time.NewTimer(limit)
 	defer over.Stop()
+	stop := context.AfterFunc(ctx, func() { over.Reset(graceTime) })
+	defer stop()
 	select {
 	case <-leg.Session.Done():
 	case <-leg.Context().Done():
 	case <-n.Call.Done():
 	case <-over.C:
+		return false
 	}
+	return true
 }
 
-// lingerTime is how long a session may stay open after its file has come.
-const lingerTime = 30 * time.Second
+// How long a session may stay open after its file has come, and after its file was refused.
+const (
+	lingerTime = 30 * time.Second
+	reactTime  = 5 * time.Second
+)
 
 // store writes what comes as a file; unread is why it could not even be unwrapped.
 func (o *msrpRecvOptions) store(ctx context.Context, body io.Reader, kind string, unread error, f *sdp.File, sink *msrpfile.Sink) *fileEvent {
