@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -270,7 +271,7 @@ func (r *receipts) told(ctx context.Context, from string, d *imdn.Document) erro
 	case imdn.Forbidden:
 		r.fail(kit.Fail(kit.ExitNo, doing, fmt.Sprintf("%s: forbidden", d.Kind), "it was sent, and its user lets nobody know more"))
 	}
-	if r.await.Over(d.MessageID) {
+	if r.await.Missing(d.MessageID) == nil {
 		r.mu.Lock()
 		delete(r.asked, d.MessageID)
 		r.mu.Unlock()
@@ -308,8 +309,12 @@ func (r *receipts) missing() (errs []error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for id, of := range r.asked {
-		if !r.await.Over(id) {
-			errs = append(errs, kit.Fail(kit.ExitTimeout, "waiting for the receipt of "+of.to, "it did not come",
+		var words []string
+		for _, k := range r.await.Missing(id) {
+			words = append(words, string(k))
+		}
+		if words != nil {
+			errs = append(errs, kit.Fail(kit.ExitTimeout, "waiting for the receipt of "+of.to, "no word of its "+strings.Join(words, " and "),
 				"the message was sent; --timeout gives it more time, and not every device tells what it displays"))
 		}
 	}

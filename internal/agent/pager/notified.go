@@ -117,11 +117,16 @@ func (a *Awaited) Told(d *imdn.Document) (news bool) {
 	return true
 }
 
-// Over tells whether nothing more is waited for about a message.
-func (a *Awaited) Over(id string) bool {
+// Missing are the kinds that are still waited for about a message, nil when
+// nothing is.
+func (a *Awaited) Missing(id string) []imdn.Kind {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.of[id] == nil || a.of[id].over
+	m := a.of[id]
+	if m == nil || m.over {
+		return nil
+	}
+	return slices.DeleteFunc(slices.Clone(m.wanted), func(k imdn.Kind) bool { return slices.Contains(m.told, k) })
 }
 
 // Done is closed when nothing is waited for.

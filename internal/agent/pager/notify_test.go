@@ -232,10 +232,16 @@ func TestAwaited(t *testing.T) {
 		if a.Told(&imdn.Document{MessageID: "b", Kind: imdn.Delivery, Status: imdn.Delivered}) || a.Told(&imdn.Document{MessageID: "a"}) {
 			t.Error("news of what nobody knows")
 		}
+		if got := a.Missing("a"); len(got) != 2 {
+			t.Error(got)
+		}
 		if !a.Told(delivered) || done(&a) || a.Told(delivered) {
 			t.Error("delivered")
 		}
-		if !a.Told(displayed) || !done(&a) || !a.Over("a") || a.Told(displayed) {
+		if got := a.Missing("a"); len(got) != 1 || got[0] != imdn.Display {
+			t.Error(got)
+		}
+		if !a.Told(displayed) || !done(&a) || a.Missing("a") != nil || a.Told(displayed) {
 			t.Error("displayed")
 		}
 		<-over
