@@ -26,6 +26,23 @@ func TestNested(t *testing.T) {
 	both := func(r *rig, outer, within string) {
 		r.put(indexOfAlice, services(inline("list", outer), inline("list-inner", within)))
 	}
+	t.Run("lists of one document read it once, also when it has changed", func(t *testing.T) {
+		run(t, func(r *rig) {
+			for _, users := range [][]string{{"carol"}, {"dan", "eve"}} {
+				both(r, entries("bob", inner), entries(users...))
+				one, err := r.lookup(t.Context(), inner)
+				if err != nil || len(one.List.Items) != len(users) {
+					t.Fatalf("%+v %v", one, err)
+				}
+				if _, err := r.lookup(t.Context(), aor("list")); err != nil {
+					t.Fatal(err)
+				}
+				if two, err := r.lookup(t.Context(), inner); err != nil || two.Service != one.Service {
+					t.Fatal("it was read again", err)
+				}
+			}
+		})
+	})
 	t.Run("RLS-011 RLS-043 a member that is a list has his own documents and versions", func(t *testing.T) {
 		run(t, func(r *rig) {
 			both(r, entries("bob", inner), entries("carol", "dan"))

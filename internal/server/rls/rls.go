@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"imp/internal/doc/lists"
 	"imp/internal/sip/event"
@@ -68,6 +69,7 @@ type Server struct {
 	notifier  *event.Notifier
 	resources event.Resources
 	others    *foreigners
+	services  atomic.Pointer[servicesDocument] // the one that was read last
 
 	mu   sync.Mutex
 	deps map[string]map[*view]bool // views by the keys of the documents that they follow from

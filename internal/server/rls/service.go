@@ -1,6 +1,7 @@
 package rls
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -68,16 +69,37 @@ func (s *Server) claimed(ctx context.Context, name string) (*service, error) {
 	if err != nil || u == nil || u.Global || u.AUID != lists.ServicesAUID || len(u.Document) != 1 || u.Document[0] != "index" {
 		return nil, err
 	}
-	d, err := lists.ParseServices(v.Body)
+	all, err := s.servicesOf(v.Body)
+	if err != nil || all[name] == nil {
+		return nil, err
+	}
+	return &service{all[name], name, document, s.cfg.Naming.Canonical(u.XUI)}, nil
+}
+
+// servicesDocument has the services of a document, by their canonical URIs.
+type servicesDocument struct {
+	source []byte
+	by     map[string]*lists.Service
+}
+
+// servicesOf reads a document. The last one is kept, since a list in which there
+// are lists of the same document, or a change of it, reads it for each of them.
+func (s *Server) servicesOf(source []byte) (map[string]*lists.Service, error) {
+	if last := s.services.Load(); last != nil && bytes.Equal(last.source, source) {
+		return last.by, nil
+	}
+	d, err := lists.ParseServices(source)
 	if err != nil {
 		return nil, err
 	}
+	next := &servicesDocument{source, make(map[string]*lists.Service, len(d.Services))}
 	for i := range d.Services {
-		if lists.Canonical(d.Services[i].URI) == name {
-			return &service{&d.Services[i], name, document, s.cfg.Naming.Canonical(u.XUI)}, nil
+		if name := lists.Canonical(d.Services[i].URI); next.by[name] == nil {
+			next.by[name] = &d.Services[i]
 		}
 	}
-	return nil, nil
+	s.services.Store(next)
+	return next.by, nil
 }
 
 // document reads a document of this root from the store; the URI is nil when
