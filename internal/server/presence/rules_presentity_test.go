@@ -3,8 +3,11 @@ package presence
 import (
 	"context"
 	"fmt"
+	"iter"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 
 	"imp/internal/store"
 )
@@ -75,5 +78,34 @@ func TestNothingIsToldByRulesOfBefore(t *testing.T) {
 		s.rules(rule("r", isBob, "block", ""))
 		s.publish("one", at("dinner", "happy", ""))
 		w.told("terminated:rejected")
+	})
+}
+
+// scanned counts how often a store is read through.
+type scanned struct {
+	store.KV
+	times atomic.Int32
+}
+
+func (s *scanned) Scan(ctx context.Context, prefix string) iter.Seq2[store.Entry, error] {
+	s.times.Add(1)
+	return s.KV.Scan(ctx, prefix)
+}
+
+func TestManyWhoWaitAreJudgedTogether(t *testing.T) {
+	var seen *scanned
+	ruledBy(t, Confirm, func(kv store.KV) store.KV {
+		seen = &scanned{KV: kv}
+		return seen
+	}, func(s *ruledSite) {
+		for i := range 50 {
+			s.watch(fmt.Sprintf("sip:w%d@example.com", i)).sub.Close()
+		}
+		synctest.Wait()
+		before := seen.times.Load()
+		s.rules(rule("r", "", "confirm", ""))
+		if n := seen.times.Load() - before; n == 0 || n > 10 {
+			t.Errorf("the store was read %d times for 50 who wait", n)
+		}
 	})
 }

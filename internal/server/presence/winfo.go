@@ -11,10 +11,10 @@ import (
 // watcherInfo makes the template packages that tell of watchers: those of
 // presence, and those of that (RFC 3857 section 4.6).
 func (a *Agent) watcherInfo() []*winfo.Package {
-	watchers := winfo.Config{Parent: a.Name(), Judge: a.answer, MinExpires: a.cfg.MinExpires, MaxExpires: a.cfg.MaxExpires,
+	watchers := winfo.Config{Parent: a.Name(), Judge: a.answer, Hold: a.hold, MinExpires: a.cfg.MinExpires, MaxExpires: a.cfg.MaxExpires,
 		Limits: a.cfg.Waiting, Log: a.cfg.Log}
 	theirs := watchers
-	theirs.Parent, theirs.Judge = a.Name()+".winfo", nil
+	theirs.Parent, theirs.Judge, theirs.Hold = a.Name()+".winfo", nil, nil
 	return []*winfo.Package{winfo.New(watchers), winfo.New(theirs)}
 }
 
@@ -34,4 +34,13 @@ func (a *Agent) answer(ctx context.Context, presentity, watcher string) (event.D
 	defer a.presentities.release(p)
 	decision, _ := a.judge(p, watcher)
 	return decision, nil
+}
+
+// hold keeps a presentity in memory, so that not each answer reads all of it.
+func (a *Agent) hold(ctx context.Context, presentity string) (release func(), err error) {
+	p, err := a.presentities.open(ctx, presentity, a.load)
+	if err != nil {
+		return nil, err
+	}
+	return func() { a.presentities.release(p) }, nil
 }

@@ -48,7 +48,10 @@ type Config struct {
 	// Judge tells how a watcher who subscribed to a resource in the parent would
 	// be judged now. It must not wait for people. nil: only the resource itself
 	// may subscribe, and who waits is judged by nobody.
-	Judge                  func(ctx context.Context, resource, watcher string) (event.Decision, error)
+	Judge func(ctx context.Context, resource, watcher string) (event.Decision, error)
+	// Hold keeps at hand what watchers of a resource are judged by, because many are
+	// about to be, until release; nil: it always is.
+	Hold                   func(ctx context.Context, resource string) (release func(), err error)
 	MinExpires, MaxExpires time.Duration // of subscriptions, as in event.Defaults
 	Limits                 Limits
 	Log                    *slog.Logger // nil discards
@@ -183,7 +186,16 @@ func (p *Package) Reconsider(ctx context.Context, resource string) {
 	if p.cfg.Judge == nil {
 		return
 	}
-	for _, watcher := range p.waiting(resource) {
+	waiting := p.waiting(resource)
+	if len(waiting) > 1 && p.cfg.Hold != nil {
+		release, err := p.cfg.Hold(ctx, resource)
+		if err != nil {
+			p.cfg.Log.Error("judging watchers who wait", "resource", resource, "error", err)
+			return
+		}
+		defer release()
+	}
+	for _, watcher := range waiting {
 		d, err := p.cfg.Judge(ctx, resource, watcher)
 		if err != nil {
 			p.cfg.Log.Error("judging a watcher who waits", "resource", resource, "watcher", watcher, "error", err)
