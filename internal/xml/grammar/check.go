@@ -161,6 +161,9 @@ func (c *checker) root(n tree.Node) {
 		return
 	}
 	if g.local != "" {
+		if c.lint {
+			return // Check tells it
+		}
 		c.at(n, RuleRoot, "found "+c.name(n)+" as root, expected <"+g.local+"> in namespace "+g.space)
 		return
 	}
