@@ -36,7 +36,13 @@ func init() {
 // Main runs imp over the process's streams and arguments and returns the exit status.
 func Main() int { return run(kit.New(kit.System())) }
 
-func run(k *kit.Kit) int { return k.Execute(context.Background(), Root(k), os.Args[1:]) }
+func run(k *kit.Kit) int {
+	args := os.Args[1:]
+	if len(args) == 1 && args[0] == "--version" {
+		args = []string{"version"} // what those who do not know the program try first
+	}
+	return k.Execute(context.Background(), Root(k), args)
+}
 
 // Root returns the tree of commands.
 func Root(k *kit.Kit) *cobra.Command {
