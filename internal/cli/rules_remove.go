@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -72,7 +73,7 @@ func (o *rulesRemoveOptions) run(ctx context.Context, args []string) error {
 			return t.failure("removing "+name, err)
 		}
 		if !changed {
-			return kit.Fail(kit.ExitNo, "removing "+name, o.none(), "imp rules show tells who is in which; --name ID takes out of another rule")
+			return kit.Fail(kit.ExitNo, "removing "+name, o.none(), o.hint(arg))
 		}
 		o.kit.Note("%s is removed", name)
 		o.last(now.Ruleset)
@@ -81,6 +82,14 @@ func (o *rulesRemoveOptions) run(ctx context.Context, args []string) error {
 		nothing.warn(o.kit, g, &id, "", append([]ruleBook{*now}, others...))
 	}
 	return nil
+}
+
+// hint says what to do when a rule was named where a user is wanted, or a user whom no rule has.
+func (o *rulesRemoveOptions) hint(arg string) string {
+	if o.name == "" && strings.HasPrefix(arg, "imp-") {
+		return fmt.Sprintf("imp rules remove --name %s removes the rule of that name", kit.CleanLine(arg))
+	}
+	return "imp rules show tells who is in which; --name ID takes out of another rule"
 }
 
 func (o *rulesRemoveOptions) none() string {
