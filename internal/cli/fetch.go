@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"slices"
 
 	"github.com/spf13/cobra"
@@ -25,7 +26,8 @@ func newFetch(k *kit.Kit) *cobra.Command {
 		Long: `Ask once for the state of each TARGET (yourself without one), print it and end.
 
 With --until the status of the command tells whether the state is as asked: 0
-when it holds for every TARGET, 1 when it does not.
+when it holds for every TARGET, 1 when it does not. A TARGET that is refused does
+not keep back those after it.
 
 With --etag the status tells whether there is something new: 0 when the state is
 another than the one with that entity-tag, 1 when it is unchanged; then it is
@@ -91,15 +93,26 @@ func (o *fetchOptions) run(ctx context.Context, args []string) error {
 	}
 	defer agent.Close()
 	holds := true
+	var errs []error
 	for _, t := range targets {
 		e, err := fetchOne(ctx, agent, t, form, show)
+		if refused := (*kit.Error)(nil); errors.As(err, &refused) && refused.Exit == kit.ExitRefused {
+			errs = append(errs, err)
+			continue
+		}
 		if err != nil {
 			return err
+		}
+		if e.body == nil && !e.Unchanged {
+			o.kit.Note("%s told no state: perhaps its user has to let you in first", t)
 		}
 		holds = holds && !e.Unchanged
 		for _, c := range conditions {
 			holds = holds && slices.ContainsFunc(e.facts(), c.Match)
 		}
+	}
+	if err := oneOf(o.kit, errs); err != nil {
+		return err
 	}
 	if !holds {
 		return kit.Quiet(kit.ExitNo)
