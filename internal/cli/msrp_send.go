@@ -262,7 +262,7 @@ func (o *msrpSendOptions) attempt(ctx context.Context, agent *call.Agent, e *cal
 	within, cancel := limited(ctx, o.kit)
 	defer cancel()
 	n, errs, err := agent.Connect(within, e, call.Outgoing{To: o.to, Ringing: func(status int, reason string) { o.kit.Debug("%d %s", status, reason) }}, lines)
-	if o.smaller(err, errs, parts) {
+	if within.Err() == nil && o.smaller(err, errs, parts) {
 		if n != nil {
 			_ = n.Call.Bye(within)
 		}
