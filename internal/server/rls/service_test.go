@@ -260,7 +260,8 @@ func TestFlattening(t *testing.T) {
 				r.put(indexOfAlice, services(`<service uri="sip:list@example.com">`+c.list+`</service>`))
 				w := r.watcher("alice", "list")
 				if c.want == "502" {
-					if w.refused(502); len(r.deps) != 0 {
+					w.refused(502)
+					if synctest.Wait(); len(r.deps) != 0 {
 						t.Errorf("%d documents are followed", len(r.deps))
 					}
 					return
@@ -322,7 +323,13 @@ func TestRefresh(t *testing.T) {
 			r.same(w.active(), "0+, bob terminated rejected")
 			delete(r.notes.verdicts, aor("alice")+" "+aor("bob"))
 			w.subscribe()
-			w.expect("1+, bob")
+			switch said := w.next().says(); said {
+			case "1+, bob":
+			case "1, bob": // that he is there was told before the refresh was answered
+				w.expect("2+, bob")
+			default:
+				t.Error(said)
+			}
 		})
 	})
 	t.Run("RLS-049 the entity-tag is that of the whole list", func(t *testing.T) {
