@@ -110,7 +110,7 @@ subscriptions, 100000 of one user.
 	fs.StringArrayVar(&o.domains, "domain", nil, "serve the users of `DOMAIN`, repeatable; none: of every domain")
 	fs.Var(kit.Choice(&o.policy, string(presence.Allow), string(presence.Confirm), string(presence.Block)), "policy", "what watchers get of users without presence rules; those of other domains are confirmed at most")
 	fs.IntVar(&o.maxMembers, "max-list-members", 1000, "serve lists of at most `N` resources")
-	fs.IntVar(&o.maxForeign, "max-foreign-members", 1000, "watch at most `N` resources of other domains for lists, a tenth of them for one; 0: none")
+	fs.IntVar(&o.maxForeign, "max-foreign-members", 1000, "watch at most `N` resources of other domains for lists, a tenth of them for one list, a quarter for one user; 0: none")
 	fs.Var(&o.minInterval, "min-notify-interval", "least time between two NOTIFYs of one subscription, `DURATION`; the first, refreshes and the last are never held")
 	fs.Var(&o.minExpires, "min-expires", "refuse publications, subscriptions and registrations shorter than `DURATION`")
 	fs.Var(&o.maxExpires, "max-expires", "shorten publications, subscriptions and registrations to `DURATION`")

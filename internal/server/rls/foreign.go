@@ -27,10 +27,11 @@ type foreigners struct {
 
 	mu    sync.Mutex
 	count int
+	by    map[string]int // the same by watcher
 }
 
 func newForeigners(cfg *Config) *foreigners {
-	fs := &foreigners{cfg: cfg}
+	fs := &foreigners{cfg: cfg, by: map[string]int{}}
 	fs.ctx, fs.cancel = context.WithCancel(context.Background())
 	return fs
 }
@@ -62,21 +63,26 @@ func (v *view) budget() int {
 	return n
 }
 
-// enter counts one more; false when there are too many.
-func (fs *foreigners) enter() bool {
+// enter counts one more of a watcher; false when there are too many. One watcher
+// has a quarter of them at most, so that none takes those of the others.
+func (fs *foreigners) enter(watcher string) bool {
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
-	if fs.subscriber == nil || fs.ctx.Err() != nil || fs.count >= fs.cfg.MaxForeign {
+	if fs.subscriber == nil || fs.ctx.Err() != nil || fs.count >= fs.cfg.MaxForeign || fs.by[watcher] >= max(fs.cfg.MaxForeign/4, 1) {
 		return false
 	}
 	fs.count++
+	fs.by[watcher]++
 	fs.running.Add(1)
 	return true
 }
 
-func (fs *foreigners) leave() {
+func (fs *foreigners) leave(watcher string) {
 	fs.mu.Lock()
 	fs.count--
+	if fs.by[watcher]--; fs.by[watcher] == 0 {
+		delete(fs.by, watcher)
+	}
 	fs.mu.Unlock()
 	fs.running.Done()
 }
@@ -104,7 +110,7 @@ const leaving = 5 * time.Second
 // startForeign watches a member by SIP.
 func (m *member) startForeign(budget *int) {
 	fs := m.v.s.others
-	if *budget--; *budget < 0 || m.v.fetch || !fs.enter() {
+	if *budget--; *budget < 0 || m.v.fetch || !fs.enter(m.v.watcher) {
 		if !m.v.fetch { // a fetch tells what is known, and nothing is
 			m.v.set(m, state{known: true, is: rlmi.Terminated, reason: "giveup"})
 		}
@@ -114,11 +120,11 @@ func (m *member) startForeign(budget *int) {
 	f := &foreign{ctx, cancel}
 	if !m.take(nil, f, nil) {
 		cancel()
-		fs.leave()
+		fs.leave(m.v.watcher)
 		return
 	}
 	go func() {
-		defer fs.leave()
+		defer fs.leave(m.v.watcher)
 		defer cancel()
 		fs.watch(ctx, m)
 	}()

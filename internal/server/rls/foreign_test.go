@@ -131,15 +131,25 @@ func TestForeign(t *testing.T) {
 			r.others.Next().Wants("Expires", "0")
 		})
 	})
-	t.Run("their number has bounds, for one list and for all", func(t *testing.T) {
+	t.Run("their number has bounds, for one list, for one watcher and for all", func(t *testing.T) {
 		runWith(t, func(c *Config, _ *event.NotifierConfig) { c.MaxForeign = 30 }, func(r *rig) {
 			r.friends("sip:a@x.invalid", "sip:b@x.invalid", "sip:c@x.invalid", "sip:d@x.invalid")
 			w := r.watcher("alice", "list")
 			r.same(w.active(), "0+, a ?, b ?, c ?, d terminated giveup")
-			for range 9 {
-				r.watcher("alice", "list").active()
+			none := "0+, a terminated giveup, b terminated giveup, c terminated giveup, d terminated giveup"
+			r.same(r.watcher("alice", "list").active(), "0+, a ?, b ?, c ?, d terminated giveup")
+			r.watcher("alice", "list").active()
+			r.same(r.watcher("alice", "list").active(), none)
+			bring := func(user string) *told {
+				return r.bringing(user, brought(entries("sip:a@x.invalid", "sip:b@x.invalid", "sip:c@x.invalid", "sip:d@x.invalid"))).active()
 			}
-			r.same(r.watcher("alice", "list").active(), "0+, a terminated giveup, b terminated giveup, c terminated giveup, d terminated giveup")
+			for _, user := range []string{"bob", "carol", "dan"} {
+				r.same(bring(user), "0+, a ?, b ?, c ?, d terminated giveup")
+				bring(user)
+				bring(user)
+			}
+			bring("eve")
+			r.same(bring("frank"), none)
 			if r.Server.others.count != 30 {
 				t.Error(r.Server.others.count)
 			}

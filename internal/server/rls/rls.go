@@ -45,7 +45,8 @@ type Config struct {
 	// leaves them alone.
 	Identity string
 	// MaxMembers bounds a list, 0: 1000. MaxForeign bounds the members of other
-	// domains, of all lists and, a tenth of it, of one; 0: 1000.
+	// domains, of all lists and, a quarter of it, of one watcher, a tenth of one
+	// list; 0: 1000.
 	MaxMembers, MaxForeign int
 	// MaxBody is how many bytes of member state one NOTIFY carries about; more
 	// follows with the next ones. 0: 256 KiB.
