@@ -73,8 +73,8 @@ A message that comes twice, because its sender heard nothing of the first one, i
 printed once. When it ends while a file comes, an event tells that it failed.
 
 --share gives the files of a directory to who asks for them by name or size, as imp
-msrp-fetch does: plain files in DIR itself, not those in directories below it. With
---sender only to those. What was given is told, and does not count.
+msrp-fetch does: plain files in DIR itself, not those in directories below it, and
+none that are hidden or end in .part. With --sender only to those. What was given is told, and does not count.
 
 With -o raw the bodies of messages and files go to stdout, byte for byte and as
 they come, and nothing is written to --dir.

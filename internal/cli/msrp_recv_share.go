@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 
 	"imp/internal/agent/call"
@@ -68,13 +69,13 @@ func (o *msrpRecvOptions) choose(offer *sdp.File) (*msrpfile.Source, *sdp.File, 
 		}
 	}()
 	for _, info := range infos {
-		if !info.Mode().IsRegular() || offer.Size >= 0 && offer.Size != info.Size() {
+		if !info.Mode().IsRegular() || hidden(info.Name()) || offer.Size >= 0 && offer.Size != info.Size() {
 			continue
 		}
 		if len(sources) == maxShared {
 			return nil, nil, msrpfile.ErrMany
 		}
-		s, err := msrpfile.Open(filepath.Join(o.share, info.Name()))
+		s, err := msrpfile.OpenPlain(filepath.Join(o.share, info.Name()))
 		if err != nil {
 			return nil, nil, err
 		}
@@ -88,6 +89,11 @@ func (o *msrpRecvOptions) choose(offer *sdp.File) (*msrpfile.Source, *sdp.File, 
 		}
 	}
 	return found, answer, err
+}
+
+// hidden are the names that are not given: those of hidden files, and of what has not come whole.
+func hidden(name string) bool {
+	return strings.HasPrefix(name, ".") || strings.HasSuffix(name, ".part")
 }
 
 // candidates are what is in the directory of --share: all, or the one of that name. In a large directory that one is

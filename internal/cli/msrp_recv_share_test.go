@@ -60,7 +60,10 @@ func TestShareGivesWhatIsThere(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"link", outside, up, "below", "below/wanted", "./wanted", "wanted/", ".", "..", "/", "wanted\x00", "absent"} {
+	for _, name := range []string{".secret", "coming.part"} {
+		writeShared(t, filepath.Join(o.share, name), "not whole")
+	}
+	for _, name := range []string{".secret", "coming.part", "link", outside, up, "below", "below/wanted", "./wanted", "wanted/", ".", "..", "/", "wanted\x00", "absent"} {
 		if _, _, err := o.choose(&sdp.File{Name: name, Size: -1}); !errors.Is(err, msrpfile.ErrNoMatch) {
 			t.Errorf("%q: %v", name, err)
 		}

@@ -77,8 +77,8 @@ Who asked is told for --waiting-time, --max-waiting at most of one user and by o
 
 Lists of resources that a SUBSCRIBE brings along are watched in one subscription (RFC
 4662, RFC 5367), in the name of who subscribes, so that each resource decides for
-itself; resources of other domains are subscribed to as rls of the first domain, and
-lists there are not followed. Lists that are kept as documents (rls-services, RFC 4826) are
+itself; with --max-foreign-members those of other domains too, as rls of the first
+domain, where lists are not followed. Lists that are kept as documents (rls-services, RFC 4826) are
 watched under their URIs, by their owners.
 
 Watchers may bring filters (RFC 4660), of 16 KiB and 40 items at most, and be told what
@@ -110,7 +110,7 @@ subscriptions, 100000 of one user.
 	fs.StringArrayVar(&o.domains, "domain", nil, "serve the users of `DOMAIN`, repeatable; none: of every domain")
 	fs.Var(kit.Choice(&o.policy, string(presence.Allow), string(presence.Confirm), string(presence.Block)), "policy", "what watchers get of users without presence rules; those of other domains are confirmed at most")
 	fs.IntVar(&o.maxMembers, "max-list-members", 1000, "serve lists of at most `N` resources")
-	fs.IntVar(&o.maxForeign, "max-foreign-members", 1000, "watch at most `N` resources of other domains for lists, a tenth of them for one list, a quarter for one user; 0: none")
+	fs.IntVar(&o.maxForeign, "max-foreign-members", 0, "watch at most `N` resources of other domains for lists, a tenth of them for one list, a quarter for one user; 0: none, since users choose to whom this server writes then")
 	fs.Var(&o.minInterval, "min-notify-interval", "least time between two NOTIFYs of one subscription, `DURATION`; the first, refreshes and the last are never held")
 	fs.Var(&o.minExpires, "min-expires", "refuse publications, subscriptions and registrations shorter than `DURATION`")
 	fs.Var(&o.maxExpires, "max-expires", "shorten publications, subscriptions and registrations to `DURATION`")

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"imp/internal/doc/sdp"
@@ -376,4 +377,27 @@ func FuzzSafeName(f *testing.F) {
 			t.Fatalf("%q: %q", name, got)
 		}
 	})
+}
+
+// TestOpenPlain: what others name is read only if it is a file itself, and nobody waits for it.
+func TestOpenPlain(t *testing.T) {
+	dir := t.TempDir()
+	plain, link, pipe := filepath.Join(dir, "plain"), filepath.Join(dir, "link"), filepath.Join(dir, "pipe")
+	if err := os.WriteFile(plain, []byte("x"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(os.Symlink(plain, link), syscall.Mkfifo(pipe, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	s, err := OpenPlain(plain)
+	if err != nil || s.Size != 1 {
+		t.Fatalf("%+v, %v", s, err)
+	}
+	s.Close()
+	if _, err := OpenPlain(link); !errors.Is(err, syscall.ELOOP) {
+		t.Errorf("a link: %v", err)
+	}
+	if _, err := OpenPlain(pipe); !errors.Is(err, ErrNotFile) {
+		t.Errorf("a pipe: %v", err)
+	}
 }

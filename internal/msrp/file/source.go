@@ -18,6 +18,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"imp/internal/doc/sdp"
@@ -67,8 +68,16 @@ func (d *digests) sums() []sdp.Hash {
 }
 
 // Open opens a file to be sent, and reads it once for its hashes. The error is that of the file system, or ErrNotFile.
-func Open(path string) (*Source, error) {
-	f, err := os.Open(path)
+func Open(path string) (*Source, error) { return openWith(path, os.O_RDONLY) }
+
+// OpenPlain is Open of a path that others chose: it follows no symbolic link at its end and waits for no pipe, whatever
+// is there by now.
+func OpenPlain(path string) (*Source, error) {
+	return openWith(path, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK)
+}
+
+func openWith(path string, how int) (*Source, error) {
+	f, err := os.OpenFile(path, how, 0)
 	if err != nil {
 		return nil, err
 	}
