@@ -290,9 +290,8 @@ func (o *msrpRecvOptions) invited(ctx context.Context, e *call.Endpoint, in *cal
 		in.Refuse(603, "")
 		return
 	}
-	sinks := &sinks{of: map[string]*msrpfile.Sink{}}
-	files := &shared{of: map[string]*msrpfile.Source{}}
-	defer files.close()
+	sinks, files := &transfers[*msrpfile.Sink]{}, &transfers[*msrpfile.Source]{}
+	defer files.abandon(closeSource)
 	decide := func(m *sdp.Media) (*sdp.File, error) {
 		switch {
 		case m.Direction == sdp.RecvOnly:
@@ -317,7 +316,7 @@ func (o *msrpRecvOptions) invited(ctx context.Context, e *call.Endpoint, in *cal
 	}
 	n, err := e.Take(ctx, in, decide, func(n *call.Connection, leg *call.Leg) { o.session(ctx, n, leg, in, sinks, files) })
 	if err != nil {
-		sinks.abort()
+		sinks.abandon(abort)
 		o.kit.Debug("a session with %s was refused: %v", in.From.URI, err)
 		return
 	}
@@ -332,7 +331,7 @@ func (o *msrpRecvOptions) invited(ctx context.Context, e *call.Endpoint, in *cal
 		defer cancel()
 		_ = n.Call.Bye(within)
 	}
-	sinks.abort()
+	sinks.abandon(abort)
 	for _, leg := range n.Legs() {
 		if leg != nil {
 			<-leg.Idle() // what came of it is told
@@ -344,7 +343,7 @@ func (o *msrpRecvOptions) invited(ctx context.Context, e *call.Endpoint, in *cal
 const graceTime = 500 * time.Millisecond
 
 // session receives what comes in one session.
-func (o *msrpRecvOptions) session(ctx context.Context, n *call.Connection, leg *call.Leg, in *call.Incoming, sinks *sinks, files *shared) {
+func (o *msrpRecvOptions) session(ctx context.Context, n *call.Connection, leg *call.Leg, in *call.Incoming, sinks *transfers[*msrpfile.Sink], files *transfers[*msrpfile.Source]) {
 	if f := leg.Line.File; f != nil {
 		if source := files.take(f.ID); source != nil {
 			o.give(ctx, leg, in, source)

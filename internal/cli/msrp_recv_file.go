@@ -86,35 +86,43 @@ func giveUp(m *session.Incoming, why string) {
 	}
 }
 
-// sinks are the files of one call that have been accepted.
-type sinks struct {
+// transfers are the files of one call that were agreed on and have not begun, by their transfer-ids.
+type transfers[F any] struct {
 	mu sync.Mutex
-	of map[string]*msrpfile.Sink
+	of map[string]F
 }
 
-func (s *sinks) put(id string, sink *msrpfile.Sink) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.of[id] = sink
+func (t *transfers[F]) put(id string, f F) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.of == nil {
+		t.of = map[string]F{}
+	}
+	t.of[id] = f
 }
 
-func (s *sinks) take(id string) *msrpfile.Sink {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	sink := s.of[id]
-	delete(s.of, id)
-	return sink
+// take takes a file out; the zero F is none.
+func (t *transfers[F]) take(id string) F {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	f := t.of[id]
+	delete(t.of, id)
+	return f
 }
 
-// abort ends those that nothing came for.
-func (s *sinks) abort() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for id, sink := range s.of {
-		_ = sink.Abort(true)
-		delete(s.of, id)
+// abandon ends those that no session came for.
+func (t *transfers[F]) abandon(end func(F)) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for id, f := range t.of {
+		end(f)
+		delete(t.of, id)
 	}
 }
+
+func abort(sink *msrpfile.Sink) { _ = sink.Abort(true) }
+
+func closeSource(source *msrpfile.Source) { _ = source.Close() }
 
 // sink begins a file.
 func (o *msrpRecvOptions) sink(f *sdp.File) (*msrpfile.Sink, error) {

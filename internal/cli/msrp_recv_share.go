@@ -6,7 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 
 	"imp/internal/agent/call"
 	"imp/internal/cli/kit"
@@ -21,36 +20,6 @@ const maxShared = 16
 
 // errVague refuses a selector for which all files would have to be read.
 var errVague = errors.New("a file is asked for by its name or size")
-
-// shared are the files of one call that have been asked for.
-type shared struct {
-	mu sync.Mutex
-	of map[string]*msrpfile.Source
-}
-
-func (s *shared) put(id string, source *msrpfile.Source) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.of[id] = source
-}
-
-func (s *shared) take(id string) *msrpfile.Source {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	source := s.of[id]
-	delete(s.of, id)
-	return source
-}
-
-// close lets go of those that no session came for.
-func (s *shared) close() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for id, source := range s.of {
-		_ = source.Close()
-		delete(s.of, id)
-	}
-}
 
 // choose finds the file of --share that an offer to receive one means (RFC 5547 section 8.3.2): a plain one of the directory itself,
 // which no symbolic link is.
@@ -123,7 +92,7 @@ func (o *msrpRecvOptions) candidates(name string) ([]os.FileInfo, error) {
 }
 
 // offered decides about a line on which somebody asks for a file.
-func (o *msrpRecvOptions) offered(m *sdp.Media, in *call.Incoming, files *shared) (*sdp.File, error) {
+func (o *msrpRecvOptions) offered(m *sdp.Media, in *call.Incoming, files *transfers[*msrpfile.Source]) (*sdp.File, error) {
 	if m.File == nil || o.share == "" {
 		return nil, &call.Refusal{Status: 488, Why: "nothing is sent from here"}
 	}

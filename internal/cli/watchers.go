@@ -212,7 +212,7 @@ func (o *watchersOptions) follow(ctx context.Context, agent watchers.Subscriber)
 			return o.learned(n, changes, func(e *watcherEvent) bool { return watch.Seen(e) })
 		},
 		Happened: o.happened}, &o.tables)
-	var ended *watchers.ErrEnded
+	var ended *event.EndedError
 	switch {
 	case errors.As(err, &ended) && ended.Err == nil && ended.Reason != "rejected" && ended.Reason != "noresource":
 		return watch.Unmet("the server ended the subscription (" + ended.Reason + ")")
@@ -286,7 +286,7 @@ func (o *watchersOptions) happened(e event.SubscriptionEvent) error {
 func (o *watchersOptions) failure(err error) error {
 	doing := "subscribing to the watchers of " + o.target
 	var (
-		ended    *watchers.ErrEnded
+		ended    *event.EndedError
 		document *watchers.DocumentError
 		own      *kit.Error
 	)

@@ -311,7 +311,7 @@ func (f *xcapFollow) follow(ctx context.Context, watch *kit.Watch, c *chosen, o 
 	}
 	err = xcapwatch.Follow(watch.Context(), o)
 	var (
-		ended    *xcapwatch.ErrEnded
+		ended    *event.EndedError
 		fetching *xcapwatch.FetchError
 		own      *kit.Error
 	)

@@ -122,21 +122,6 @@ func (o *Options) request() event.SubscribeOptions {
 		Conditional: true, MultipleDialogs: true, Resubscribe: !o.Once && !o.Fetch}
 }
 
-// ErrEnded is the error of Follow when the notifier has ended the subscription;
-// Reason and Err of the event are why.
-type ErrEnded struct{ event.SubscriptionEvent }
-
-// Error implements error.
-func (e *ErrEnded) Error() string {
-	if e.Err != nil {
-		return e.Err.Error()
-	}
-	return "the subscription ended: " + e.Reason
-}
-
-// Unwrap returns the cause.
-func (e *ErrEnded) Unwrap() error { return e.Err }
-
 // DocumentError is a body that is no watcher information.
 type DocumentError struct{ Err error }
 
@@ -147,7 +132,7 @@ func (e *DocumentError) Error() string { return fmt.Sprintf("reading watcher inf
 func (e *DocumentError) Unwrap() error { return e.Err }
 
 // Follow subscribes and keeps the tables until ctx is done, which is no error,
-// or the subscription has ended, which is an *ErrEnded. A fetch ends without an
+// or the subscription has ended, which is an *event.EndedError. A fetch ends without an
 // error when it is answered.
 func Follow(ctx context.Context, o Options, t *Tables) error {
 	s, err := o.Subscriber.Subscribe(ctx, o.request())
@@ -163,7 +148,7 @@ func Follow(ctx context.Context, o Options, t *Tables) error {
 			err = o.handle(s, e, t)
 		}
 	}
-	var ended *ErrEnded
+	var ended *event.EndedError
 	switch {
 	case errors.Is(err, io.EOF):
 		return nil
@@ -189,7 +174,7 @@ func Follow(ctx context.Context, o Options, t *Tables) error {
 func (o *Options) handle(s *event.Subscription, e event.SubscriptionEvent, t *Tables) error {
 	switch e.Kind {
 	case event.OnEnd:
-		return &ErrEnded{e}
+		return &event.EndedError{SubscriptionEvent: e}
 	case event.OnTerminated:
 		if !o.Fetch {
 			t.Ended(e.Dialog)

@@ -232,7 +232,7 @@ func TestFollowEnds(t *testing.T) {
 		run(t, nil, func(r *rig, _ func()) {
 			r.notify(200, "n1", "active;expires=3600", doc(0, "full"))
 			r.notify(200, "n1", "terminated;reason=rejected", "")
-			var e *ErrEnded
+			var e *event.EndedError
 			if err := ended(r); !errors.As(err, &e) || e.Reason != "rejected" {
 				t.Errorf("%v", err)
 			}

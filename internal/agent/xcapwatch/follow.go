@@ -83,22 +83,8 @@ func check(uris []string) error {
 	return nil
 }
 
-// ErrEnded is the error of Follow when the notifier has ended the subscription; Reason and Err of the event are why.
-type ErrEnded struct{ event.SubscriptionEvent }
-
-// Error implements error.
-func (e *ErrEnded) Error() string {
-	if e.Err != nil {
-		return e.Err.Error()
-	}
-	return "the subscription ended: " + e.Reason
-}
-
-// Unwrap returns the cause.
-func (e *ErrEnded) Unwrap() error { return e.Err }
-
 // Follow subscribes and keeps the copies in step until ctx is done, which is no error, or the subscription has ended, which is an
-// *ErrEnded. What could not be fetched is tried again for a while.
+// *event.EndedError. What could not be fetched is tried again for a while.
 func Follow(ctx context.Context, o Options) error {
 	if err := check(o.URIs); err != nil {
 		return err
@@ -112,7 +98,7 @@ func Follow(ctx context.Context, o Options) error {
 	}
 	f := follower{Options: o, s: s}
 	err = f.run(ctx)
-	if ended := (*ErrEnded)(nil); errors.As(err, &ended) {
+	if ended := (*event.EndedError)(nil); errors.As(err, &ended) {
 		return err
 	}
 	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
@@ -173,7 +159,7 @@ func (f *follower) run(ctx context.Context) error {
 func (f *follower) handle(ctx context.Context, e event.SubscriptionEvent) error {
 	switch {
 	case e.Kind == event.OnEnd:
-		return &ErrEnded{e}
+		return &event.EndedError{SubscriptionEvent: e}
 	case e.Kind == event.OnSubscribed, e.Kind == event.OnRefreshed:
 		f.Copies.Stale()
 	case e.Kind == event.OnNotify:

@@ -20,6 +20,21 @@ type noNotify struct{}
 func (noNotify) Error() string        { return "no NOTIFY followed the SUBSCRIBE" }
 func (noNotify) Is(target error) bool { return target == stack.ErrTimeout }
 
+// EndedError is the error of who follows a subscription that its notifier has
+// ended; Reason and Err of the event are why.
+type EndedError struct{ SubscriptionEvent }
+
+// Error implements error.
+func (e *EndedError) Error() string {
+	if e.Err != nil {
+		return e.Err.Error()
+	}
+	return "the subscription ended: " + e.Reason
+}
+
+// Unwrap returns the cause.
+func (e *EndedError) Unwrap() error { return e.Err }
+
 // backoff is the pause before the n-th try in a row: none before the first
 // two, then one second, doubled up to a minute.
 func backoff(n int) time.Duration {
