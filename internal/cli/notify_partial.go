@@ -9,6 +9,7 @@ import (
 	"imp/internal/doc/filter"
 	"imp/internal/doc/pidf"
 	"imp/internal/doc/pidfdiff"
+	"imp/internal/doc/rlmi"
 	"imp/internal/sip/event"
 	"imp/internal/sip/header"
 )
@@ -34,7 +35,7 @@ func (w *wishes) apply(k *kit.Kit, form *event.SubscribeOptions) error {
 		case len(form.Accept) > 0:
 			return kit.Fail(kit.ExitUsage, "reading --partial", "--accept says which types are taken", "leave one of them out")
 		}
-		form.Accept = []string{pidfdiff.MediaType, pidf.MediaType + ";q=0.5"}
+		form.Accept = []string{pidfdiff.MediaType, pidf.MediaType + ";q=0.5", rlmi.BodyType, rlmi.MediaType}
 	}
 	if w.filter == "" {
 		return nil

@@ -78,6 +78,10 @@ func (p *presentity) hold(d userDocuments) {
 	p.settle(time.Now())
 }
 
+// leastWait is the least time between two looks at the clock: the bounds of periods
+// may be as near to each other as somebody writes them.
+const leastWait = 100 * time.Millisecond
+
 // settle makes the rulebook anew; p.mu is held.
 func (p *presentity) settle(now time.Time) {
 	r := p.ruled
@@ -90,7 +94,7 @@ func (p *presentity) settle(now time.Time) {
 	if next.IsZero() {
 		return
 	}
-	r.timer = time.AfterFunc(next.Sub(now), func() {
+	r.timer = time.AfterFunc(max(next.Sub(now), leastWait), func() {
 		p.mu.Lock()
 		watched := p.refs > 0
 		if watched {
