@@ -208,6 +208,7 @@ func (a *Agent) Open(ctx context.Context, r event.Request) (event.View, event.De
 	if err != nil {
 		return nil, event.Decision{}, err
 	}
+	a.catchUp(ctx, store.Key(r.Resource))
 	if r.Current != nil {
 		view, decision := a.reopen(r, asked)
 		return view, decision, nil

@@ -109,3 +109,13 @@ func TestManyWhoWaitAreJudgedTogether(t *testing.T) {
 		}
 	})
 }
+
+func TestNobodyIsLetInByRulesOfBefore(t *testing.T) {
+	ruledBy(t, Allow, func(kv store.KV) store.KV { return late{kv} }, func(s *ruledSite) {
+		s.rules(rule("r", isBob, "allow", persons))
+		s.publish("one", at("meeting", "happy", ""))
+		s.watch(bob).told("active meeting")
+		s.rules(rule("r", isBob, "polite-block", ""))
+		s.watch(bob).told("active closed !meeting")
+	})
+}
