@@ -209,6 +209,8 @@ func refusalHint(e *event.ResponseError) string {
 		return "send less: it is more than the server takes"
 	case (e.Status == 503 || e.Status == 403) && e.Field("Retry-After") != "":
 		return fmt.Sprintf("try again in %s seconds", e.Field("Retry-After"))
+	case e.Status == 500 && e.Phrase == "No Contact Can Be Reached":
+		return "what is registered there cannot be reached any more; imp ctl registrations shows it"
 	case e.Status == 403:
 		return "the rules of that user, or those of the server, do not let you"
 	}
