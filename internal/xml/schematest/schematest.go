@@ -13,8 +13,20 @@ import (
 	"testing"
 )
 
-// Vectors is the folder of schemas and examples, as seen from a package three folders below the project.
-const Vectors = "../../../../shared/vectors"
+// Vectors is the folder of schemas and examples, beside the project's root.
+var Vectors = filepath.Join(root(), "..", "shared", "vectors")
+
+// root is the folder with go.mod above the package that is tested.
+func root() string {
+	dir := "."
+	for range 10 {
+		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
+			break
+		}
+		dir = filepath.Join(dir, "..")
+	}
+	return dir
+}
 
 // Need skips a test without the vectors.
 func Need(t testing.TB) {
