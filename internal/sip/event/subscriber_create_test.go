@@ -456,7 +456,7 @@ func TestSubscriberFirstNotifyIsBad(t *testing.T) {
 }
 
 func TestSubscriberStrangeNotify(t *testing.T) {
-	t.Run("EVT-020 a NOTIFY that nobody subscribed to is answered 481", func(t *testing.T) {
+	t.Run("EVT-020 PRS-073 a NOTIFY that nobody subscribed to is answered 481", func(t *testing.T) {
 		withSubscriber(t, func(t *testing.T, r *subscriberRig) {
 			r.begin(watching())
 			n := r.notifier(r.wire.next(), "n1")
