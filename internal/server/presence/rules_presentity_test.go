@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"imp/internal/store"
 )
@@ -117,5 +118,19 @@ func TestNobodyIsLetInByRulesOfBefore(t *testing.T) {
 		s.watch(bob).told("active meeting")
 		s.rules(rule("r", isBob, "polite-block", ""))
 		s.watch(bob).told("active closed !meeting")
+	})
+}
+
+// TestBoundsOfPeriods: however near to each other periods end, the clock is looked at ten times a second at most.
+func TestBoundsOfPeriods(t *testing.T) {
+	ruled1(t, Allow, func(s *ruledSite) {
+		until := time.Now().Add(time.Millisecond).UTC().Format(time.RFC3339Nano)
+		s.rules(rule("r", isBob+`<validity><from>2000-01-01T00:00:00Z</from><until>`+until+`</until></validity>`, "allow", persons))
+		w := s.watch(bob)
+		w.told("active closed")
+		time.Sleep(leastWait / 2)
+		w.told()
+		time.Sleep(leastWait)
+		w.told("terminated:rejected")
 	})
 }
